@@ -1,0 +1,115 @@
+{#
+    Casts every column of a delivered table to the kind its contract names and says, in `reject_reason`,
+    which columns could not be read. Rows with a reason go to quarantine; nothing is dropped.
+    The contract is models/staging/extract/extract_contract.yml.
+#}
+{% macro typed_source(table_name) -%}
+{%- if execute -%}
+{%- set contract = graph.sources['source.' ~ project_name ~ '.extract.' ~ table_name] -%}
+{%- set columns = contract.columns.values() | rejectattr('config.meta.role', 'equalto', 'patient') | list -%}
+{%- set has_patient = contract.columns | length > columns | length -%}
+select
+    src_rid,
+    {%- if has_patient %}
+    patient_key,
+    {%- endif %}
+    {%- for column in columns %}
+    {%- if column.config.meta.kind == 'partial_date' %}
+    {{ date_bound(column.name, 'earliest') }} as {{ column.name }}_earliest,
+    {{ date_bound(column.name, 'latest') }} as {{ column.name }}_latest,
+    {{ date_precision(column.name) }} as {{ column.name }}_precision,
+    {%- else %}
+    {{ typed_value(column) }} as {{ column.name }},
+    {%- endif %}
+    {%- endfor %}
+    nullif(
+        concat_ws(
+            '; ',
+            {%- if has_patient %}
+            case when patient_key is null then 'patient_id: missing' end,
+            {%- endif %}
+            {%- for column in columns %}
+            {%- set unreadable = typed_value(column) ~ ' is null' %}
+            {%- if column.config.meta.required %}
+            case when nullif(trim({{ column.name }}), '') is null then '{{ column.name }}: missing' end,
+            {%- endif %}
+            {%- if column.config.meta.kind != 'text' %}
+            case
+                when nullif(trim({{ column.name }}), '') is not null and {{ unreadable }}
+                    then '{{ column.name }}: not a {{ expected_value(column) }}'
+            end,
+            {%- endif %}
+            {%- endfor %}
+            cast(null as string)
+        ),
+        ''
+    ) as reject_reason
+from {{ source('extract', table_name) }}
+{%- endif -%}
+{%- endmacro %}
+
+
+{% macro typed_value(column) -%}
+{%- set kind = column.config.meta.kind -%}
+{%- set value = 'trim(' ~ column.name ~ ')' -%}
+{%- set number = 'try_cast(' ~ value ~ ' as double)' -%}
+{%- set low = column.config.meta.min -%}
+{%- set high = column.config.meta.max -%}
+{%- if kind == 'code' -%}
+case lower({{ value }})
+{%- for code, spellings in column.config.meta.codes.items() %}
+{%- for spelling in ([code] + spellings) | map('lower') | unique %} when '{{ spelling }}' then '{{ code }}'
+{%- endfor %}
+{%- endfor %} end
+{%- elif kind == 'number' or kind == 'integer' -%}
+case
+{%- if low is not none and low is defined %} when {{ number }} < {{ low }} then null{% endif %}
+{%- if high is not none and high is defined %} when {{ number }} > {{ high }} then null{% endif %}
+{%- if kind == 'integer' %} when {{ number }} = floor({{ number }}) then cast({{ number }} as int)
+{%- else %} when not isnan({{ number }}) then {{ number }}{% endif %} end
+{%- elif kind == 'date' -%}
+case when {{ value }} like '____-__-__' then try_cast({{ value }} as date) end
+{%- elif kind == 'partial_date' -%}
+{{ date_bound(column.name, 'earliest') }}
+{%- else -%}
+nullif({{ value }}, '')
+{%- endif -%}
+{%- endmacro %}
+
+
+{# The first or last day that a date of any precision may mean. #}
+{% macro date_bound(column_name, side) -%}
+{%- set value = 'trim(' ~ column_name ~ ')' -%}
+case
+    when {{ value }} like '____-__-__' then try_cast({{ value }} as date)
+    {%- if side == 'earliest' %}
+    when {{ value }} like '____-__' then try_cast({{ value }} || '-01' as date)
+    when {{ value }} like '____' then try_cast({{ value }} || '-01-01' as date)
+    {%- else %}
+    when {{ value }} like '____-__' then last_day(try_cast({{ value }} || '-01' as date))
+    when {{ value }} like '____' then try_cast({{ value }} || '-12-31' as date)
+    {%- endif %}
+end
+{%- endmacro %}
+
+
+{% macro date_precision(column_name) -%}
+{%- set value = 'trim(' ~ column_name ~ ')' -%}
+case
+    when {{ value }} like '____-__-__' then 'day'
+    when {{ value }} like '____-__' then 'month'
+    when {{ value }} like '____' then 'year'
+end
+{%- endmacro %}
+
+
+{% macro expected_value(column) -%}
+{%- set meta = column.config.meta -%}
+{{- {
+    'code': 'code of the contract',
+    'number': 'number in range',
+    'integer': 'whole number in range',
+    'date': 'date (YYYY-MM-DD)',
+    'partial_date': 'date (YYYY-MM-DD, YYYY-MM or YYYY)',
+}[meta.kind] -}}
+{%- endmacro %}

@@ -1,0 +1,15 @@
+select
+    src_rid,
+    patient_key,
+    diagnosis_id,
+    diagnosis_date_earliest,
+    diagnosis_date_latest,
+    diagnosis_date_precision,
+    icdo3_topography,
+    icdo3_morphology,
+    histology_text,
+    differentiation,
+    stage,
+    recorded_date
+from {{ ref('stg_extract__diagnoses') }}
+where reject_reason is null

@@ -1,0 +1,15 @@
+select
+    src_rid,
+    patient_key,
+    measurement_id,
+    assessment_id,
+    lesion_id,
+    lesion_role,
+    organ,
+    is_lymph_node,
+    longest_diameter_mm,
+    short_axis_mm,
+    lesion_status,
+    measured_date
+from {{ ref('stg_extract__lesion_measurements') }}
+where reject_reason is null

@@ -1,0 +1,15 @@
+select
+    src_rid,
+    patient_key,
+    assessment_id,
+    assessment_date,
+    modality,
+    criteria,
+    timepoint,
+    target_response,
+    non_target_response,
+    new_lesion,
+    overall_response,
+    reported_date
+from {{ ref('stg_extract__tumour_assessments') }}
+where reject_reason is null

@@ -1,0 +1,1 @@
+{{ typed_source('lesion_measurements') }}

@@ -1,0 +1,1 @@
+{{ typed_source('performance_status') }}
