@@ -1,0 +1,68 @@
+-- A gene panel (seed biomarker_panels) is mutated when any of its regions is, and wild type only
+-- when every region was read and none is mutated. A failed or missing region leaves it unknown.
+
+with region_results as (
+    select
+        studies.study_id,
+        tests.patient_key,
+        tests.gene,
+        tests.region,
+        case
+            when count_if(tests.result = 'mutated') > 0 then 'mutated'
+            when count_if(tests.result = 'wild_type') > 0 then 'wild_type'
+        end as region_status,
+        coalesce(
+            min(coalesce(tests.reported_date, tests.collected_date))
+            filter (where tests.result = 'mutated'),
+            min(coalesce(tests.reported_date, tests.collected_date))
+            filter (where tests.result = 'wild_type')
+        ) as known_date,
+        max(tests.variant) filter (where tests.result = 'mutated') as variant,
+        {{ src_rids('tests.src_rid') }} as src_rids
+    from {{ ref('stg_common__molecular_tests') }} as tests
+    inner join {{ ref('studies') }} as studies
+        on coalesce(tests.reported_date, tests.collected_date) <= studies.data_cutoff
+    group by studies.study_id, tests.patient_key, tests.gene, tests.region
+),
+
+panel_sizes as (
+    select
+        biomarker,
+        count(*) as regions_needed
+    from {{ ref('biomarker_panels') }}
+    group by biomarker
+),
+
+final as (
+    select
+        region_results.study_id,
+        region_results.patient_key,
+        panels.biomarker,
+        case
+            when count_if(region_results.region_status = 'mutated') > 0 then 'mutated'
+            when count_if(region_results.region_status = 'wild_type') = max(panel_sizes.regions_needed)
+                then 'wild_type'
+            else 'unknown'
+        end as status,
+        coalesce(
+            min(concat_ws(' ', region_results.gene, region_results.region, region_results.variant))
+            filter (where region_results.region_status = 'mutated'),
+            cast(count_if(region_results.region_status = 'wild_type') as string) || ' of '
+            || cast(max(panel_sizes.regions_needed) as string) || ' regions read'
+        ) as evidence,
+        coalesce(
+            min(region_results.known_date) filter (where region_results.region_status = 'mutated'),
+            max(region_results.known_date)
+        ) as known_date,
+        {{ merged_src_rids('region_results.src_rids') }} as src_rids
+    from region_results
+    inner join {{ ref('biomarker_panels') }} as panels
+        on
+            region_results.gene = panels.gene
+            and region_results.region = panels.region
+    inner join panel_sizes
+        on panels.biomarker = panel_sizes.biomarker
+    group by region_results.study_id, region_results.patient_key, panels.biomarker
+)
+
+select * from final

@@ -1,0 +1,44 @@
+-- Day 0 of a patient is the first proof of distant metastasis of the study's primary tumour.
+-- Nothing after the study's data cut-off is known to the study: later deaths are not yet deaths.
+
+with metastatic as (
+    select
+        primary_diagnosis.study_id,
+        primary_diagnosis.patient_key,
+        min(metastases.metastasis_date) as index_date,
+        {{ src_rids('metastases.src_rid') }} as src_rids
+    from {{ ref('int_primary_diagnosis') }} as primary_diagnosis
+    inner join {{ ref('studies') }} as studies
+        on primary_diagnosis.study_id = studies.study_id
+    inner join {{ ref('stg_common__metastases') }} as metastases
+        on
+            primary_diagnosis.patient_key = metastases.patient_key
+            and coalesce(metastases.diagnosis_id, primary_diagnosis.diagnosis_id)
+            = primary_diagnosis.diagnosis_id
+            and metastases.metastasis_date <= studies.data_cutoff
+    where primary_diagnosis.in_disease_list
+    group by primary_diagnosis.study_id, primary_diagnosis.patient_key
+),
+
+final as (
+    select
+        metastatic.study_id,
+        metastatic.patient_key,
+        metastatic.index_date,
+        studies.data_cutoff,
+        least(vital_status.last_contact_date, studies.data_cutoff) as last_contact_date,
+        case
+            when vital_status.death_date <= studies.data_cutoff then vital_status.death_date
+        end as death_date,
+        vital_status.status = 'dead' and vital_status.death_date is null as death_undated,
+        vital_status.last_contact_src_rid,
+        vital_status.death_src_rid,
+        metastatic.src_rids
+    from metastatic
+    inner join {{ ref('studies') }} as studies
+        on metastatic.study_id = studies.study_id
+    left join {{ ref('int_vital_status') }} as vital_status
+        on metastatic.patient_key = vital_status.patient_key
+)
+
+select * from final

@@ -1,0 +1,76 @@
+-- A death date known to the month is taken as its 15th, one known to the year as 1 July, but never
+-- before the last contact: the usual imputation of registries (EUROCARE-5, De Angelis 2014).
+-- A patient was last known alive at the last dated activity of any kind, not only at a call.
+
+with statements as (
+    select * from {{ ref('stg_common__vital_status') }}
+),
+
+activities as (
+    select patient_key, last_contact_date as activity_date, src_rid from statements
+    union all
+    select patient_key, start_date, src_rid from {{ ref('stg_common__encounters') }}
+    union all
+    select patient_key, assessment_date, src_rid from {{ ref('stg_common__tumour_assessments') }}
+    union all
+    select patient_key, start_date, src_rid from {{ ref('stg_common__drug_administrations') }}
+    where record_status = 'completed'
+),
+
+contacts as (
+    select
+        patient_key,
+        max(activity_date) as last_activity_date,
+        max_by(src_rid, activity_date) as last_activity_src_rid
+    from activities
+    group by patient_key
+),
+
+deaths as (
+    select
+        patient_key,
+        death_date_earliest,
+        death_date_latest,
+        death_date_precision,
+        cause_of_death,
+        src_rid
+    from statements
+    where status = 'dead'
+    qualify row_number() over (
+        partition by patient_key
+        order by
+            case death_date_precision when 'day' then 1 when 'month' then 2 when 'year' then 3 else 4 end,
+            death_date_earliest nulls last,
+            src_rid
+    ) = 1
+),
+
+final as (
+    select
+        contacts.patient_key,
+        case when deaths.patient_key is not null then 'dead' else 'alive' end as status,
+        deaths.cause_of_death,
+        deaths.death_date_precision,
+        case
+            when deaths.death_date_precision = 'day' then deaths.death_date_earliest
+            when deaths.death_date_precision is not null
+                then least(
+                    deaths.death_date_latest,
+                    greatest(
+                        case deaths.death_date_precision
+                            when 'month' then deaths.death_date_earliest + 14
+                            else make_date(year(deaths.death_date_earliest), 7, 1)
+                        end,
+                        least(contacts.last_activity_date, deaths.death_date_latest)
+                    )
+                )
+        end as death_date,
+        contacts.last_activity_date as last_contact_date,
+        contacts.last_activity_src_rid as last_contact_src_rid,
+        deaths.src_rid as death_src_rid
+    from contacts
+    left join deaths
+        on contacts.patient_key = deaths.patient_key
+)
+
+select * from final

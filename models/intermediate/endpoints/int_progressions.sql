@@ -1,0 +1,9 @@
+-- Progression is the investigator's overall response PD under RECIST 1.1 (Eisenhauer 2009), on the
+-- day of the scan, not of the report.
+
+select
+    patient_key,
+    assessment_date as progression_date,
+    src_rid
+from {{ ref('stg_common__tumour_assessments') }}
+where overall_response = 'PD'
