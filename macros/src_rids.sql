@@ -7,3 +7,37 @@
 {% macro merged_src_rids(src_rids) -%}
     array_sort(array_distinct(flatten(array_agg({{ src_rids }}) filter (where {{ src_rids }} is not null))))
 {%- endmacro %}
+
+{# One raw row as a list. #}
+{% macro src_rid_list(src_rid) -%}
+    {{ return(adapter.dispatch('src_rid_list')(src_rid)) }}
+{%- endmacro %}
+
+{% macro default__src_rid_list(src_rid) -%}
+    list_value({{ src_rid }})
+{%- endmacro %}
+
+{% macro spark__src_rid_list(src_rid) -%}
+    array({{ src_rid }})
+{%- endmacro %}
+
+{# Several lists as a list of lists; a missing one is left out. #}
+{% macro src_rid_lists(lists) -%}
+    {{ return(adapter.dispatch('src_rid_lists')(lists)) }}
+{%- endmacro %}
+
+{% macro default__src_rid_lists(lists) -%}
+    list_value(
+        {%- for list in lists %}
+        coalesce({{ list }}, cast([] as bigint[])){{ ',' if not loop.last }}
+        {%- endfor %}
+    )
+{%- endmacro %}
+
+{% macro spark__src_rid_lists(lists) -%}
+    array(
+        {%- for list in lists %}
+        coalesce({{ list }}, cast(array() as array<bigint>)){{ ',' if not loop.last }}
+        {%- endfor %}
+    )
+{%- endmacro %}

@@ -1,0 +1,19 @@
+{# The tables of the extract contract. dbt needs the names before it has read the contract, so they are
+   listed here, and a list that has fallen behind the contract stops the run. #}
+{% macro delivered_tables() -%}
+{%- set names = [
+    'delivery', 'patients', 'diagnoses', 'metastases', 'pathology', 'molecular_tests',
+    'drug_administrations', 'procedures', 'tumour_assessments', 'lesion_measurements',
+    'adverse_events', 'performance_status', 'comorbidities', 'encounters', 'vital_status', 'consent',
+] -%}
+{%- if execute -%}
+{%- set contracted = [] -%}
+{%- for node in graph.sources.values() if node.source_name == 'extract' and node.name != 'files' -%}
+{%- do contracted.append(node.name) -%}
+{%- endfor -%}
+{%- if contracted | sort != names | sort -%}
+{%- do exceptions.raise_compiler_error('macros/delivered_tables.sql does not list the tables of the extract contract') -%}
+{%- endif -%}
+{%- endif -%}
+{{ return(names) }}
+{%- endmacro %}

@@ -1,0 +1,314 @@
+-- Each rule of the closed vocabulary is evaluated once, for every criterion of every study that uses
+-- it (seed study_criteria). `met` is true, false, or NULL when the record does not say.
+-- Baseline is the start of line 1, or the index date of a patient who was never treated.
+
+with criteria as (
+    select * from {{ ref('study_criteria') }}
+),
+
+subjects as (
+    select
+        primary_diagnosis.study_id,
+        primary_diagnosis.patient_key,
+        primary_diagnosis.in_disease_list,
+        primary_diagnosis.stage,
+        primary_diagnosis.src_rid as diagnosis_src_rid,
+        study_index.index_date,
+        study_index.src_rids as index_src_rids,
+        coalesce(first_lines.start_date, study_index.index_date) as baseline_date
+    from {{ ref('int_primary_diagnosis') }} as primary_diagnosis
+    left join {{ ref('int_study_index') }} as study_index
+        on
+            primary_diagnosis.study_id = study_index.study_id
+            and primary_diagnosis.patient_key = study_index.patient_key
+    left join {{ ref('int_study_lines') }} as first_lines
+        on
+            primary_diagnosis.study_id = first_lines.study_id
+            and primary_diagnosis.patient_key = first_lines.patient_key
+            and first_lines.line_number = 1
+),
+
+diagnosis_in_code_list as (
+    select
+        criteria.study_id,
+        criteria.criterion_id,
+        subjects.patient_key,
+        subjects.in_disease_list as met,
+        cast(null as string) as finding,
+        cast(null as date) as known_date,
+        {{ src_rid_list('subjects.diagnosis_src_rid') }} as src_rids
+    from criteria
+    inner join subjects
+        on criteria.study_id = subjects.study_id
+    where criteria.rule = 'diagnosis_in_code_list'
+),
+
+index_in_period as (
+    select
+        criteria.study_id,
+        criteria.criterion_id,
+        subjects.patient_key,
+        case
+            when subjects.index_date is not null
+                then subjects.index_date between studies.period_start and studies.data_cutoff
+            -- Stage IV without a dated metastasis, or no stage at all, does not say.
+            when subjects.stage in ('I', 'II', 'III') then false
+        end as met,
+        coalesce('stage ' || subjects.stage || ' at diagnosis', 'stage unknown') as finding,
+        cast(null as date) as known_date,
+        subjects.index_src_rids as src_rids
+    from criteria
+    inner join {{ ref('studies') }} as studies
+        on criteria.study_id = studies.study_id
+    inner join subjects
+        on criteria.study_id = subjects.study_id
+    where criteria.rule = 'index_in_period'
+),
+
+consent_given as (
+    select
+        criteria.study_id,
+        criteria.criterion_id,
+        consent.patient_key,
+        max_by(
+            consent.decision = 'given',
+            concat_ws(' ', cast(consent.consent_date as string), cast(consent.src_rid as string))
+        ) as met,
+        max_by(
+            consent.decision,
+            concat_ws(' ', cast(consent.consent_date as string), cast(consent.src_rid as string))
+        ) as finding,
+        cast(null as date) as known_date,
+        {{ src_rids('consent.src_rid') }} as src_rids
+    from criteria
+    inner join {{ ref('stg_common__consent') }} as consent
+        on criteria.argument = consent.purpose
+    where criteria.rule = 'consent_given'
+    group by criteria.study_id, criteria.criterion_id, consent.patient_key
+),
+
+biomarker_status as (
+    select
+        criteria.study_id,
+        criteria.criterion_id,
+        biomarkers.patient_key,
+        case
+            when biomarkers.status <> 'unknown'
+                then criteria.wanted in ('known', biomarkers.status)
+        end as met,
+        biomarkers.evidence as finding,
+        biomarkers.known_date,
+        biomarkers.src_rids
+    from criteria
+    inner join {{ ref('biomarkers') }} as biomarkers
+        on
+            criteria.study_id = biomarkers.study_id
+            and criteria.argument = biomarkers.biomarker
+    where criteria.rule = 'biomarker_status'
+),
+
+-- RECIST 1.1, 3.1.1: measurable is a longest diameter of 10 mm by CT, or a node of 15 mm short axis.
+measurable_lesions as (
+    select
+        criteria.study_id,
+        criteria.criterion_id,
+        subjects.patient_key,
+        count(distinct lesions.lesion_id) filter (
+            where
+            (coalesce(lesions.is_lymph_node, 'no') = 'no' and lesions.longest_diameter_mm >= 10)
+            or (lesions.is_lymph_node = 'yes' and lesions.short_axis_mm >= 15)
+        ) as measurable_count,
+        max(criteria.minimum) as minimum,
+        {{ src_rids('lesions.src_rid') }} as src_rids
+    from criteria
+    inner join subjects
+        on criteria.study_id = subjects.study_id
+    inner join {{ ref('stg_common__lesion_measurements') }} as lesions
+        on
+            subjects.patient_key = lesions.patient_key
+            and lesions.measured_date >= subjects.baseline_date - criteria.days_before
+            and lesions.measured_date <= subjects.baseline_date + criteria.days_after
+    where criteria.rule = 'measurable_lesions'
+    group by criteria.study_id, criteria.criterion_id, subjects.patient_key
+),
+
+-- The record nearest to baseline counts; Karnofsky scores are read as ECOG after Oken 1982.
+performance_records as (
+    select
+        criteria.study_id,
+        criteria.criterion_id,
+        subjects.patient_key,
+        criteria.minimum,
+        criteria.maximum,
+        case
+            when records.scale = 'ECOG' then records.score
+            when records.score >= 90 then 0
+            when records.score >= 70 then 1
+            when records.score >= 50 then 2
+            when records.score >= 30 then 3
+            when records.score >= 10 then 4
+            else 5
+        end as ecog,
+        records.src_rid
+    from criteria
+    inner join subjects
+        on criteria.study_id = subjects.study_id
+    inner join {{ ref('stg_common__performance_status') }} as records
+        on
+            subjects.patient_key = records.patient_key
+            and records.assessed_date >= subjects.baseline_date - criteria.days_before
+            and records.assessed_date <= subjects.baseline_date + criteria.days_after
+    where criteria.rule = 'performance_status'
+    qualify row_number() over (
+        partition by criteria.study_id, criteria.criterion_id, subjects.patient_key
+        order by
+            abs({{ days_between('subjects.baseline_date', 'records.assessed_date') }}),
+            records.assessed_date,
+            records.src_rid
+    ) = 1
+),
+
+-- No entry in the list of conditions means no condition only if somebody asked: a reviewed problem
+-- list up to baseline. Otherwise it is unknown.
+listed_conditions as (
+    select
+        conditions.patient_key,
+        code_lists.code_list,
+        conditions.icd10,
+        conditions.onset_date_earliest,
+        conditions.src_rid
+    from {{ ref('stg_common__comorbidities') }} as conditions
+    inner join {{ ref('code_lists') }} as code_lists
+        on
+            code_lists.code_system = 'icd10'
+            and conditions.icd10 like code_lists.code || '%'
+),
+
+reviews as (
+    select
+        patient_key,
+        min(start_date) as first_review_date,
+        min_by(src_rid, start_date) as src_rid
+    from {{ ref('stg_common__encounters') }}
+    where problem_list_reviewed = 'yes'
+    group by patient_key
+),
+
+no_condition_in_code_list as (
+    select
+        criteria.study_id,
+        criteria.criterion_id,
+        subjects.patient_key,
+        case
+            when count(conditions.src_rid) > 0 then false
+            when min(reviews.first_review_date) <= min(subjects.baseline_date) then true
+        end as met,
+        coalesce(
+            {{ string_agg_sorted('conditions.icd10', ', ') }},
+            case
+                when min(reviews.first_review_date) <= min(subjects.baseline_date)
+                    then 'problem list reviewed, none listed'
+                else 'problem list not reviewed'
+            end
+        ) as finding,
+        cast(null as date) as known_date,
+        coalesce(
+            {{ src_rids('conditions.src_rid') }},
+            {{ src_rids('reviews.src_rid') }}
+        ) as src_rids
+    from criteria
+    inner join subjects
+        on criteria.study_id = subjects.study_id
+    left join listed_conditions as conditions
+        on
+            subjects.patient_key = conditions.patient_key
+            and criteria.argument = conditions.code_list
+            and conditions.onset_date_earliest <= subjects.baseline_date
+    left join reviews
+        on subjects.patient_key = reviews.patient_key
+    where criteria.rule = 'no_condition_in_code_list'
+    group by criteria.study_id, criteria.criterion_id, subjects.patient_key
+),
+
+treatment_cycles as (
+    select
+        criteria.study_id,
+        criteria.criterion_id,
+        subjects.patient_key,
+        coalesce(study_lines.n_cycles, 0) >= criteria.minimum as met,
+        cast(coalesce(study_lines.n_cycles, 0) as string) || ' cycles' as finding,
+        cast(null as date) as known_date,
+        study_lines.src_rids
+    from criteria
+    inner join subjects
+        on criteria.study_id = subjects.study_id
+    left join {{ ref('int_study_lines') }} as study_lines
+        on
+            subjects.study_id = study_lines.study_id
+            and subjects.patient_key = study_lines.patient_key
+            and try_cast(criteria.argument as int) = study_lines.line_number
+    where criteria.rule = 'treatment_cycles'
+),
+
+evaluations as (
+    select study_id, criterion_id, patient_key, met, finding, known_date, src_rids
+    from diagnosis_in_code_list
+    union all
+    select study_id, criterion_id, patient_key, met, finding, known_date, src_rids
+    from index_in_period
+    union all
+    select study_id, criterion_id, patient_key, met, finding, known_date, src_rids
+    from consent_given
+    union all
+    select study_id, criterion_id, patient_key, met, finding, known_date, src_rids
+    from biomarker_status
+    union all
+    select
+        study_id,
+        criterion_id,
+        patient_key,
+        measurable_count >= minimum as met,
+        cast(measurable_count as string) || ' measurable lesions' as finding,
+        cast(null as date) as known_date,
+        src_rids
+    from measurable_lesions
+    union all
+    select
+        study_id,
+        criterion_id,
+        patient_key,
+        ecog between minimum and maximum as met,
+        'ECOG ' || cast(ecog as string) as finding,
+        cast(null as date) as known_date,
+        {{ src_rid_list('src_rid') }} as src_rids
+    from performance_records
+    union all
+    select study_id, criterion_id, patient_key, met, finding, known_date, src_rids
+    from no_condition_in_code_list
+    union all
+    select study_id, criterion_id, patient_key, met, finding, known_date, src_rids
+    from treatment_cycles
+),
+
+-- Every patient gets a row for every criterion; no evaluation means the record does not say.
+final as (
+    select
+        criteria.study_id,
+        subjects.patient_key,
+        criteria.step,
+        criteria.criterion_id,
+        evaluations.met,
+        coalesce(evaluations.finding, 'no record') as finding,
+        evaluations.known_date,
+        evaluations.src_rids
+    from criteria
+    inner join subjects
+        on criteria.study_id = subjects.study_id
+    left join evaluations
+        on
+            criteria.study_id = evaluations.study_id
+            and criteria.criterion_id = evaluations.criterion_id
+            and subjects.patient_key = evaluations.patient_key
+)
+
+select * from final
