@@ -1,0 +1,34 @@
+"""Survival estimators: pure functions from columns to frozen results.
+
+Conventions, formulas and where they differ from R and SPSS: docs/statistics.md.
+"""
+
+from analysis.estimators.cox import CoxModel, cox
+from analysis.estimators.firth import firth_cox
+from analysis.estimators.kaplan_meier import KaplanMeier, kaplan_meier, reverse_kaplan_meier
+from analysis.estimators.log_rank import log_rank, pairwise_log_rank
+from analysis.estimators.multiplicity import adjust_p_values
+from analysis.estimators.permutation import permutation_log_rank
+from analysis.estimators.restricted_mean import restricted_mean, restricted_mean_difference
+from analysis.estimators.results import Estimate, TestResult
+from analysis.estimators.risk_table import InvalidSurvivalInput, RiskTable, risk_table
+
+__all__ = [
+    "CoxModel",
+    "Estimate",
+    "InvalidSurvivalInput",
+    "KaplanMeier",
+    "RiskTable",
+    "TestResult",
+    "adjust_p_values",
+    "cox",
+    "firth_cox",
+    "kaplan_meier",
+    "log_rank",
+    "pairwise_log_rank",
+    "permutation_log_rank",
+    "restricted_mean",
+    "restricted_mean_difference",
+    "reverse_kaplan_meier",
+    "risk_table",
+]

@@ -1,0 +1,235 @@
+"""Cox regression with Firth's penalty: finite where a group has no event.
+
+The log partial likelihood is penalised by half the log determinant of the information (Firth 1993;
+Heinze and Schemper 2001). Ties are Breslow's, as in R's coxphf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import brentq
+from scipy.stats import chi2
+
+from analysis.estimators.cox import (
+    CoxModel,
+    chi_square_test,
+    coefficient_table,
+    cox_design,
+    require_estimable,
+)
+from analysis.estimators.partial_likelihood import Stratum, derivatives
+from analysis.estimators.risk_table import FloatArray, InvalidSurvivalInput
+
+MAX_ITERATIONS = 500
+MAX_HALVINGS = 30
+#: Steps, on the scale of the standard error, that end the iteration.
+STEP_TOLERANCE = 1e-9
+#: Loss of penalised log-likelihood that is rounding.
+ROUNDING = 1e-11
+#: Longest step for a coefficient times the standard deviation of its covariate, so that a flat
+#: likelihood does not throw the search into overflow.
+LONGEST_STEP = 2.0
+#: Bracketing of a profile limit gives up after this many doublings.
+MAX_DOUBLINGS = 40
+
+
+@dataclass(frozen=True, eq=False)
+class _Penalised:
+    loglik: float
+    score: FloatArray
+    information: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    beta: FloatArray
+    at: _Penalised
+    converged: bool
+
+
+def firth_cox(
+    frame: pd.DataFrame,
+    *,
+    duration: str,
+    event: str,
+    covariates: list[str],
+    entry: str | None = None,
+    level: float = 0.95,
+) -> CoxModel:
+    """Fit Cox's model with Firth's penalty.
+
+    Parameters
+    ----------
+    As `cox`.
+
+    Returns
+    -------
+    CoxModel
+        Coefficients and log-likelihoods are penalised. Standard errors are from the information
+        at the estimate; limits and P of the table are from the profile penalised likelihood, and
+        z is the signed root of that likelihood ratio, so that z and P agree.
+
+    Raises
+    ------
+    InvalidSurvivalInput
+        As `cox`; also if a profile limit cannot be bracketed.
+    """
+    design = cox_design(frame, duration=duration, event=event, covariates=covariates, entry=entry)
+    stratum = design.strata[0]
+    p = len(covariates)
+    require_estimable(derivatives(design.strata, np.zeros(p), "breslow").information, design.terms)
+    longest = LONGEST_STEP / stratum.x.std(axis=0)
+
+    def penalised(beta: FloatArray) -> _Penalised:
+        return _penalised(stratum, beta)
+
+    null = penalised(np.zeros(p))
+    best = _ascend(penalised, np.zeros(p), np.ones(p, dtype=bool), longest)
+    covariance = np.linalg.inv(best.at.information)
+    table = coefficient_table(design.terms, best.beta, covariance, level)
+    drop = float(chi2.ppf(level, 1)) / 2
+    for j in range(p):
+        profile = _Profile(penalised, best, j, longest)
+        ratio = max(0.0, 2 * (best.at.loglik - profile(0.0)))
+        margin = float(np.sqrt(chi2.ppf(level, 1) * covariance[j, j]))
+        table.loc[j, "z"] = np.sign(best.beta[j]) * np.sqrt(ratio)
+        table.loc[j, "p_value"] = chi2.sf(ratio, 1)
+        table.loc[j, "lower"] = np.exp(profile.limit(-margin, drop))
+        table.loc[j, "upper"] = np.exp(profile.limit(margin, drop))
+    events = int(design.survival.event.sum())
+    return CoxModel(
+        n=len(design.x),
+        events=events,
+        ties="breslow",
+        loglik_null=null.loglik,
+        loglik=best.at.loglik,
+        table=table,
+        likelihood_ratio=chi_square_test(
+            2 * (best.at.loglik - null.loglik), p, "penalised likelihood ratio test"
+        ),
+        wald=chi_square_test(
+            float(best.beta @ best.at.information @ best.beta), p, "Wald test, penalised estimate"
+        ),
+        score=chi_square_test(
+            float(null.score @ np.linalg.solve(null.information, null.score)),
+            p,
+            "penalised score test",
+        ),
+        converged=best.converged,
+        monotone=False,
+        events_per_variable=events / p,
+        covariance=covariance,
+        penalised=True,
+        design=design,
+    )
+
+
+class _Profile:
+    """Penalised log-likelihood with one coefficient held fixed and the others at their best."""
+
+    def __init__(
+        self,
+        penalised: Callable[[FloatArray], _Penalised],
+        best: _Fit,
+        index: int,
+        longest: FloatArray,
+    ) -> None:
+        self._penalised, self._best, self._index = penalised, best, index
+        self._longest = longest
+        self._last = best.beta
+        self._free = np.arange(len(best.beta)) != index
+
+    def __call__(self, value: float) -> float:
+        start = self._last.copy()
+        start[self._index] = value
+        fit = _ascend(self._penalised, start, self._free, self._longest)
+        self._last = fit.beta
+        return fit.at.loglik
+
+    def limit(self, margin: float, drop: float) -> float:
+        """Coefficient on the side of `margin` where the profile is `drop` below its maximum."""
+        estimate = float(self._best.beta[self._index])
+        target = self._best.at.loglik - drop
+        self._last = self._best.beta
+        near, far = estimate, estimate + margin
+        for _ in range(MAX_DOUBLINGS):
+            if self(far) < target:
+                root = brentq(lambda value: self(value) - target, near, far, xtol=1e-10)
+                return float(root)
+            near, far = far, far + 2 * (far - near)
+        raise InvalidSurvivalInput(
+            "The profile likelihood is too flat for a confidence limit; use fewer covariates."
+        )
+
+
+def _ascend(
+    penalised: Callable[[FloatArray], _Penalised],
+    start: FloatArray,
+    free: np.typing.NDArray[np.bool_],
+    longest: FloatArray,
+) -> _Fit:
+    """Scoring steps over the free coefficients, halved where they go downhill."""
+    beta, here = start, penalised(start)
+    if not free.any():
+        return _Fit(beta, here, converged=True)
+    for _ in range(MAX_ITERATIONS):
+        information = here.information[np.ix_(free, free)]
+        step = np.zeros(len(beta))
+        step[free] = np.linalg.solve(information, here.score[free])
+        if np.all(np.abs(step[free]) <= STEP_TOLERANCE / np.sqrt(np.diag(information))):
+            return _Fit(beta, here, converged=True)
+        step /= max(1.0, float(np.max(np.abs(step) / longest)))
+        for halving in range(MAX_HALVINGS):
+            there = penalised(beta + step / 2**halving)
+            if there.loglik >= here.loglik - ROUNDING * abs(here.loglik):
+                beta, here = beta + step / 2**halving, there
+                break
+        else:
+            break
+    return _Fit(beta, here, converged=False)
+
+
+def _penalised(stratum: Stratum, beta: FloatArray) -> _Penalised:
+    """Penalised log-likelihood and score, and the unpenalised information.
+
+    The penalty's gradient, half the trace of I^-1 dI/db, is a sum over event times of
+    E[(y'Ay) y] with y the covariates less their risk-set mean and A = I^-1.
+    """
+    plain = derivatives([stratum], beta, "breslow")
+    sign, log_determinant = np.linalg.slogdet(plain.information)
+    if sign <= 0 or not np.isfinite(plain.loglik):
+        return _Penalised(-np.inf, plain.score, plain.information)
+    inverse = np.linalg.inv(plain.information)
+
+    rows, x = stratum.survival, stratum.x
+    risk = np.exp(x @ beta)
+    deaths = rows.leave(rows.event)
+    cells = np.flatnonzero(deaths > 0)
+    total = rows.at_risk(risk)[cells]
+
+    def average(values: FloatArray) -> FloatArray:
+        return np.asarray(rows.at_risk(risk * values)[cells] / total)
+
+    form = np.einsum("ni,ij,nj->n", x, inverse, x)
+    mean = np.column_stack([average(column) for column in x.T])
+    mean_of_form = average(form)
+    mean_of_form_x = np.column_stack([average(form * column) for column in x.T])
+    turned = mean @ inverse
+    second = np.stack(
+        [np.column_stack([average(left * right) for right in x.T]) for left in x.T], axis=1
+    )
+    third = (
+        mean_of_form_x
+        - mean_of_form[:, None] * mean
+        - 2 * np.einsum("tij,tj->ti", second, turned)
+        + 2 * np.sum(turned * mean, axis=1)[:, None] * mean
+    )
+    return _Penalised(
+        plain.loglik + log_determinant / 2,
+        plain.score + deaths[cells] @ third / 2,
+        plain.information,
+    )

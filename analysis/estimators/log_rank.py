@@ -1,0 +1,236 @@
+"""Log-rank and its weighted relatives, stratified, for trend, and in pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.stats import chi2
+
+from analysis.estimators.multiplicity import adjust_p_values
+from analysis.estimators.results import TestResult
+from analysis.estimators.risk_table import (
+    FloatArray,
+    IntArray,
+    InvalidSurvivalInput,
+    SurvivalRows,
+    group_codes,
+    reverse_cumsum,
+    survival_rows,
+)
+
+Weighting = Literal["log-rank", "gehan-breslow", "tarone-ware", "peto", "fleming-harrington"]
+
+#: Eigenvalues of a covariance below this share of the largest are zero.
+RANK_TOLERANCE = 1e-10
+
+
+@dataclass(frozen=True, eq=False)
+class GroupTable:
+    """At risk and events by group at the D event times of one stratum; columns are groups."""
+
+    at_risk: FloatArray
+    events: FloatArray
+
+    @property
+    def expected(self) -> FloatArray:
+        share = self.at_risk / self.at_risk.sum(axis=1, keepdims=True)
+        expected: FloatArray = share * self.events.sum(axis=1, keepdims=True)
+        return expected
+
+
+def log_rank(
+    time: npt.ArrayLike,
+    event: npt.ArrayLike,
+    group: npt.ArrayLike,
+    *,
+    weighting: Weighting = "log-rank",
+    rho: float = 0,
+    gamma: float = 0,
+    strata: npt.ArrayLike | None = None,
+    entry: npt.ArrayLike | None = None,
+    trend: bool = False,
+) -> TestResult:
+    """Weighted log-rank test of k groups (Mantel 1966; hypergeometric variance).
+
+    Parameters
+    ----------
+    time, event, entry
+        As `risk_table`.
+    group : shape (n,)
+        Any labels; categoricals keep their order, others are sorted.
+    weighting
+        The weight at an event time with n at risk and pooled survival S just before:
+        "log-rank" 1; "gehan-breslow" n; "tarone-ware" sqrt(n); "peto" the pooled
+        prod(1 - d/(n+1)) up to and including t (Peto and Peto 1972); "fleming-harrington"
+        S^rho (1-S)^gamma, where rho=1, gamma=0 is R's survdiff(rho=1).
+    strata : shape (n,), optional
+        Scores and variances are added over strata.
+    trend
+        One degree of freedom, scores 1..k in the order of the groups (SPSS's metric).
+
+    Returns
+    -------
+    TestResult
+        A group that is never at risk at an event together with another is not counted in the
+        degrees of freedom. The table holds unweighted observed and expected events.
+
+    Raises
+    ------
+    InvalidSurvivalInput
+        As `risk_table`; also for fewer than two groups or missing labels.
+    """
+    rows = survival_rows(time, event, entry=entry)
+    labels, code = group_codes(group, len(rows), "group labels")
+    if len(labels) < 2:
+        raise InvalidSurvivalInput("A log-rank test needs at least two groups.")
+    k = len(labels)
+    score, variance = np.zeros(k), np.zeros((k, k))
+    observed, expected = np.zeros(k), np.zeros(k)
+    for table in _tables(rows, code, k, strata):
+        weight = _weights(table, weighting, rho, gamma)
+        stratum_score, stratum_variance = score_and_variance(table, weight)
+        score += stratum_score
+        variance += stratum_variance
+        observed += table.events.sum(axis=0)
+        expected += table.expected.sum(axis=0)
+
+    if trend:
+        scale = np.arange(1.0, k + 1)
+        score, variance = np.array([scale @ score]), np.array([[scale @ variance @ scale]])
+    statistic, df = quadratic_form(score, variance)
+    return TestResult(
+        statistic=statistic,
+        degrees_of_freedom=df,
+        p_value=float(chi2.sf(statistic, df)) if df else 1.0,
+        method=_method(weighting, rho, gamma, strata is not None, trend),
+        table=pd.DataFrame(
+            {
+                "group": labels,
+                "n": np.bincount(code, minlength=k),
+                "observed": observed.astype(np.int64),
+                "expected": expected,
+            }
+        ),
+    )
+
+
+def pairwise_log_rank(
+    time: npt.ArrayLike, event: npt.ArrayLike, group: npt.ArrayLike, *, adjust: str = "holm"
+) -> pd.DataFrame:
+    """Log-rank of every pair of groups, each on the patients of that pair only.
+
+    Parameters
+    ----------
+    adjust
+        As `adjust_p_values`; the family is all pairs.
+
+    Returns
+    -------
+    DataFrame with group_a, group_b, statistic, p_value, p_adjusted; one row a pair.
+
+    Raises
+    ------
+    InvalidSurvivalInput
+        As `log_rank`.
+    """
+    rows = survival_rows(time, event)
+    labels, code = group_codes(group, len(rows), "group labels")
+    if len(labels) < 2:
+        raise InvalidSurvivalInput("A log-rank test needs at least two groups.")
+    times = rows.grid[rows.exit_code]
+    records = []
+    for a, b in combinations(range(len(labels)), 2):
+        pair = (code == a) | (code == b)
+        test = log_rank(times[pair], rows.event[pair], code[pair])
+        records.append((labels[a], labels[b], test.statistic, test.p_value))
+    table = pd.DataFrame(records, columns=["group_a", "group_b", "statistic", "p_value"])
+    table["p_adjusted"] = adjust_p_values(table["p_value"].to_numpy(), adjust)
+    return table
+
+
+def score_and_variance(table: GroupTable, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Sum of w (O - E) by group, and its hypergeometric covariance matrix."""
+    n = table.at_risk.sum(axis=1)
+    deaths = table.events.sum(axis=1)
+    share = table.at_risk / n[:, None]
+    score = weight @ (table.events - table.expected)
+    factor = weight**2 * deaths * (n - deaths) / np.maximum(n - 1, 1)
+    variance = np.diag(factor @ share) - (share * factor[:, None]).T @ share
+    return score, variance
+
+
+def quadratic_form(score: FloatArray, variance: FloatArray) -> tuple[float, int]:
+    """Score' V^- score and the rank of V: groups without information drop out."""
+    values, vectors = np.linalg.eigh(variance)
+    kept = values > RANK_TOLERANCE * max(values[-1], 0.0)
+    if not kept.any():
+        return 0.0, 0
+    projected = vectors[:, kept].T @ score
+    return float(np.sum(projected**2 / values[kept])), int(kept.sum())
+
+
+def _tables(
+    rows: SurvivalRows, code: IntArray, k: int, strata: npt.ArrayLike | None
+) -> Iterator[GroupTable]:
+    if strata is None:
+        yield _group_table(rows, code, k, slice(None))
+        return
+    levels, stratum = group_codes(strata, len(rows), "strata")
+    for level in range(len(levels)):
+        yield _group_table(rows, code, k, stratum == level)
+
+
+def _group_table(
+    rows: SurvivalRows, code: IntArray, k: int, chosen: slice | npt.NDArray[np.bool_]
+) -> GroupTable:
+    size = len(rows.grid) * k
+    group, exit_code, event = code[chosen], rows.exit_code[chosen], rows.event[chosen]
+    exit_cell = exit_code * k + group
+    shape = (len(rows.grid), k)
+    at_risk = reverse_cumsum(
+        np.bincount(exit_cell, minlength=size).reshape(shape).astype(np.float64)
+    )
+    if rows.entry_code is not None:
+        entry_cell = rows.entry_code[chosen] * k + group
+        enter = np.bincount(entry_cell, minlength=size).reshape(shape).astype(np.float64)
+        at_risk[:-1] -= reverse_cumsum(enter)[1:]
+    events = np.bincount(exit_cell, weights=event, minlength=size).reshape(shape)
+    happened = events.sum(axis=1) > 0
+    return GroupTable(at_risk[happened], events[happened])
+
+
+def _weights(table: GroupTable, weighting: str, rho: float, gamma: float) -> FloatArray:
+    n = table.at_risk.sum(axis=1)
+    deaths = table.events.sum(axis=1)
+    if weighting == "log-rank":
+        return np.ones(len(n))
+    if weighting == "gehan-breslow":
+        return n
+    if weighting == "tarone-ware":
+        return np.sqrt(n)
+    if weighting == "peto":
+        return np.cumprod(1 - deaths / (n + 1))
+    if weighting == "fleming-harrington":
+        if rho < 0 or gamma < 0:
+            raise ValueError("rho and gamma must not be negative.")
+        before = np.r_[1.0, np.cumprod(1 - deaths / n)[:-1]] if len(n) else n
+        weight: FloatArray = before**rho * (1 - before) ** gamma
+        return weight
+    raise ValueError(f"{weighting!r} is no known weighting of the log-rank test.")
+
+
+def _method(weighting: str, rho: float, gamma: float, stratified: bool, trend: bool) -> str:
+    name = {
+        "log-rank": "log-rank test",
+        "gehan-breslow": "Gehan-Breslow test",
+        "tarone-ware": "Tarone-Ware test",
+        "peto": "Peto-Peto test",
+        "fleming-harrington": f"Fleming-Harrington test (rho={rho:g}, gamma={gamma:g})",
+    }[weighting]
+    return ("stratified " if stratified else "") + name + (" for trend" if trend else "")

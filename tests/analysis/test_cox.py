@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from survival_examples import ITERATIVE, data, reference
+
+from analysis.estimators import CoxModel, InvalidSurvivalInput, cox
+
+COX = reference()["cox"]
+TIES = ("efron", "breslow", "exact")
+
+
+def model(key: str) -> CoxModel:
+    """The model behind reference()["cox"][key]."""
+    frame, arguments = specification(key)
+    return cox(frame, **arguments)
+
+
+def specification(key: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+    name, _, ties = key.rpartition("_")
+    if ties in TIES and name != "heart_tv":
+        frame, arguments = plain(name)
+        return frame, {**arguments, "ties": ties}
+    return special(key)
+
+
+def plain(name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+    if name == "lung_age_sex_ecog":
+        return data("lung").dropna(subset=["ph.ecog"]), outcome("time event age sex ph.ecog")
+    if name == "veteran_full":
+        return data("veteran"), outcome("time status trt karno diagtime age prior")
+    if name == "veteran_celltype":
+        veteran = data("veteran")
+        for level in ("smallcell", "adeno", "large"):
+            veteran[level] = (veteran.celltype == level).astype(int)
+        return veteran, outcome("time status trt smallcell adeno large karno")
+    if name == "rossi":
+        return data("ll_rossi"), outcome("week arrest fin age race wexp mar paro prio")
+    if name == "gehan":
+        gehan = data("gehan")
+        gehan["control"] = (gehan.treat == "control").astype(int)
+        return gehan, outcome("time cens control")
+    return data("gbsg"), outcome("rfstime status age meno size grade nodes pgr er hormon")
+
+
+def special(key: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+    lung = data("lung").dropna(subset=["ph.ecog"])
+    heart = outcome("stop event age year surgery transplant")
+    if key == "colon_death":
+        colon = data("colon").dropna(subset=["nodes"])
+        colon = colon[colon.etype == 2].assign(
+            lev=lambda d: d.rx == "Lev", lev_5fu=lambda d: d.rx == "Lev+5FU"
+        )
+        return colon, outcome("time status lev lev_5fu sex age obstruct perfor adhere nodes")
+    if key == "pbc_classic":
+        pbc = data("pbc").dropna(subset=["protime"]).assign(dead=lambda d: (d.status == 2) * 1)
+        for column in ("bili", "protime", "albumin"):
+            pbc[column] = np.log(pbc[column])
+        return pbc, outcome("time dead age edema bili protime albumin")
+    weighted = outcome("time event age sex")
+    found: dict[str, tuple[pd.DataFrame, dict[str, Any]]] = {
+        "rotterdam": (data("rotterdam"), outcome("dtime death age meno nodes grade hormon chemo")),
+        "strata_veteran": (
+            data("veteran"),
+            {**outcome("time status trt karno"), "strata": "celltype"},
+        ),
+        "robust_lung": (lung, {**outcome("time event age sex ph.ecog"), "robust": True}),
+        "cluster_rats": (data("rats"), {**outcome("time status rx"), "cluster": "litter"}),
+        "cluster_kidney": (data("kidney"), {**outcome("time status age sex"), "cluster": "id"}),
+        "weights_lung_robust": (data("lung_w"), {**weighted, "weights": "w", "robust": True}),
+        "weights_lung_naive": (data("lung_w"), {**weighted, "weights": "w"}),
+        "heart_tv": (data("heart"), {**heart, "entry": "start"}),
+        "heart_tv_breslow": (data("heart"), {**heart, "entry": "start", "ties": "breslow"}),
+        "bladder2_ag": (
+            data("bladder2"),
+            {**outcome("stop event rx number size"), "entry": "start", "cluster": "id"},
+        ),
+        "lt_rotterdam": (
+            data("rotterdam_lt"),
+            {**outcome("dtime death age nodes grade hormon"), "entry": "entry"},
+        ),
+    }
+    return found[key]
+
+
+def outcome(words: str) -> dict[str, Any]:
+    duration, event, *covariates = words.split()
+    return {"duration": duration, "event": event, "covariates": covariates}
+
+
+@pytest.mark.parametrize("key", COX)
+def test_fit_is_that_of_r(key: str) -> None:
+    fit, wanted = model(key), COX[key]
+    assert (fit.n, fit.events) == (wanted["n"], wanted["nevent"])
+    assert fit.converged
+    assert not fit.monotone
+    columns = {
+        "coefficient": "coef",
+        "std_error": "se",
+        "hazard_ratio": "hr",
+        "lower": "lower",
+        "upper": "upper",
+        "z": "z",
+        "p_value": "p",
+    }
+    for ours, theirs in columns.items():
+        np.testing.assert_allclose(fit.table[ours], wanted[theirs], rtol=ITERATIVE, err_msg=ours)
+    assert fit.loglik_null == pytest.approx(wanted["loglik0"], rel=1e-12)
+    assert fit.loglik == pytest.approx(wanted["loglik"], rel=1e-12)
+    for test, key_of_r in ((fit.likelihood_ratio, "lr"), (fit.score, "score")):
+        assert test.statistic == pytest.approx(wanted[key_of_r][0], rel=1e-9)
+        assert test.degrees_of_freedom == wanted[key_of_r][1]
+        assert test.p_value == pytest.approx(wanted[key_of_r][2], rel=1e-9)
+    # R's summary rounds the Wald statistic to two decimals, but not its P.
+    assert round(fit.wald.statistic, 2) == pytest.approx(wanted["wald"][0], abs=1e-9)
+    assert fit.wald.p_value == pytest.approx(wanted["wald"][2], rel=ITERATIVE)
+    assert fit.concordance.value == pytest.approx(wanted["concordance"], rel=1e-12)
+    assert fit.concordance.std_error == pytest.approx(wanted["concordance_se"], rel=1e-9)
+    assert fit.events_per_variable == wanted["nevent"] / len(wanted["terms"])
+
+
+def test_float_ties_are_ties() -> None:
+    frame = pd.DataFrame({"t": [0.1 + 0.2, 0.3, 0.3, 1], "e": [1, 1, 1, 1], "x": [0, 1, 0, 1]})
+    fit = cox(frame, duration="t", event="e", covariates=["x"])
+    wanted = reference()["edge"]["float_ties_cox"]["efron"]
+    assert fit.coefficients[0] == pytest.approx(wanted, rel=ITERATIVE)
+
+
+def test_a_group_without_an_event_is_monotone() -> None:
+    wanted = reference()["firth"]["mono_g_age"]
+    fit = cox(data("mono"), duration="time", event="event", covariates=["g", "age"])
+    assert fit.monotone
+    assert not fit.converged
+    assert fit.likelihood_ratio.statistic == pytest.approx(wanted["coxph_lr"][0], rel=ITERATIVE)
+    assert fit.score.statistic == pytest.approx(wanted["coxph_score"][0], rel=ITERATIVE)
+    assert fit.coefficients[1] == pytest.approx(wanted["coxph_coef"][1], rel=ITERATIVE)
+
+
+def test_a_covariate_that_orders_the_deaths_is_monotone() -> None:
+    frame = pd.DataFrame({"t": np.arange(1, 9), "e": 1, "x": np.arange(8, 0, -1)})
+    assert cox(frame, duration="t", event="e", covariates=["x"]).monotone
+
+
+def test_immortal_time_of_the_stanford_hearts() -> None:
+    heart = data("heart")
+    heart["transplant"] = heart.transplant.astype(int)
+    wanted = reference()["immortal_time"]["stanford"]["time_dependent"]
+    row = cox(
+        heart, duration="stop", event="event", covariates=["transplant"], entry="start"
+    ).table.iloc[0]
+    assert row.hazard_ratio == pytest.approx(wanted["hr"], rel=ITERATIVE)
+    assert (row.lower, row.upper) == pytest.approx(
+        (wanted["lower"], wanted["upper"]), rel=ITERATIVE
+    )
+    assert row.p_value == pytest.approx(wanted["p"], rel=ITERATIVE)
+
+
+@pytest.mark.parametrize("ties", TIES)
+def test_splitting_a_follow_up_changes_nothing(ties: str) -> None:
+    veteran = data("veteran").assign(start=0)
+    whole = cox(veteran, duration="time", event="status", covariates=["karno"], ties=ties)
+    early = veteran[veteran.time > 50].assign(time=50, status=0)
+    late = veteran.assign(start=np.where(veteran.time > 50, 50, 0))
+    split = cox(
+        pd.concat([early, late]),
+        duration="time",
+        event="status",
+        covariates=["karno"],
+        entry="start",
+        ties=ties,
+    )
+    assert split.coefficients == pytest.approx(whole.coefficients, rel=1e-9)
+    assert split.loglik == pytest.approx(whole.loglik, rel=1e-10)
+    assert split.concordance.value == pytest.approx(whole.concordance.value, rel=1e-12)
+
+
+def test_strata_may_be_several_columns() -> None:
+    veteran = data("veteran")
+    arguments = {"duration": "time", "event": "status", "covariates": ["karno"]}
+    both = cox(veteran, **arguments, strata=["celltype", "trt"])
+    joined = veteran.assign(cell=veteran.celltype + veteran.trt.astype(str))
+    assert both.coefficients == pytest.approx(cox(joined, **arguments, strata="cell").coefficients)
+
+
+LUNG: dict[str, Any] = {"duration": "time", "event": "event", "covariates": ["age"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "message"),
+    [
+        ({"age": 60}, {}, "age has one level only"),
+        ({"event": 0}, {}, "no events"),
+        ({"age": "old"}, {}, "values of age must be numbers"),
+        ({}, {"covariates": ["ph.ecog"]}, "1 of 228 values of ph.ecog are missing"),
+        ({}, {"covariates": ["weight"]}, "no column named weight"),
+        ({}, {"covariates": []}, "at least one covariate"),
+        ({}, {"covariates": ["age", "age"]}, "named twice"),
+        ({}, {"covariates": ["sex", "status", "event"]}, "linearly dependent"),
+        ({}, {"strata": "inst"}, "values of inst are missing"),
+        ({}, {"ties": "exact", "robust": True}, "not defined with weights"),
+    ],
+)
+def test_bad_models_are_refused(
+    change: dict[str, Any], arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidSurvivalInput, match=message):
+        cox(data("lung").assign(**change), **{**LUNG, **arguments})
+
+
+def test_a_covariate_without_contrast_at_any_event_is_refused() -> None:
+    frame = pd.DataFrame({"t": [1, 2, 3, 4], "e": [0, 1, 1, 1], "x": [1, 0, 0, 0]})
+    with pytest.raises(InvalidSurvivalInput, match="does not vary among those at risk"):
+        cox(frame, duration="t", event="e", covariates=["x"])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from(TIES))
+def test_shifting_and_scaling_a_covariate(seed: int, ties: str) -> None:
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({"t": rng.integers(1, 15, 40), "e": rng.integers(0, 2, 40)})
+    frame["x"] = rng.normal(size=40)
+    frame["moved"] = 1000 - 3 * frame.x
+    frame.loc[0, "e"] = 1
+    one = cox(frame, duration="t", event="e", covariates=["x"], ties=ties)
+    other = cox(frame, duration="t", event="e", covariates=["moved"], ties=ties)
+    assert one.coefficients[0] == pytest.approx(-3 * other.coefficients[0], rel=1e-6, abs=1e-9)
+    assert one.loglik == pytest.approx(other.loglik, rel=1e-9)

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from survival_examples import ITERATIVE, data, reference
+
+from analysis.estimators import InvalidSurvivalInput, firth_cox
+
+FIRTH = reference()["firth"]
+MODELS: dict[str, tuple[str, dict[str, Any]]] = {
+    "mono_g_age": (
+        "mono",
+        {"duration": "time", "event": "event", "covariates": ["g", "age"]},
+    ),
+    "mono_g": ("mono", {"duration": "time", "event": "event", "covariates": ["g"]}),
+    "breast": (
+        "breast",
+        {"duration": "TIME", "event": "CENS", "covariates": ["T", "N", "G", "CD"]},
+    ),
+    "ovarian": (
+        "ovarian",
+        {"duration": "futime", "event": "fustat", "covariates": ["age", "rx", "resid.ds"]},
+    ),
+    "heart_tv": (
+        "heart",
+        {
+            "duration": "stop",
+            "event": "event",
+            "covariates": ["age", "surgery", "transplant"],
+            "entry": "start",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("key", MODELS)
+def test_fit_is_that_of_coxphf(key: str) -> None:
+    name, arguments = MODELS[key]
+    fit, wanted = firth_cox(data(name), **arguments), FIRTH[key]
+    assert fit.converged
+    np.testing.assert_allclose(fit.coefficients, wanted["coef"], rtol=ITERATIVE)
+    np.testing.assert_allclose(fit.table.std_error, wanted["se"], rtol=ITERATIVE)
+    p_value = wanted.get("pl_p", wanted.get("p"))
+    np.testing.assert_allclose(fit.table.p_value, p_value, rtol=ITERATIVE)
+    if "pl_lower" in wanted:
+        np.testing.assert_allclose(fit.table.lower, wanted["pl_lower"], rtol=ITERATIVE)
+        np.testing.assert_allclose(fit.table.upper, wanted["pl_upper"], rtol=ITERATIVE)
+    if "loglik" in wanted:
+        # coxphf standardises the covariates, which moves both penalised values by one constant.
+        null, full = wanted["loglik"]
+        assert fit.loglik - fit.loglik_null == pytest.approx(full - null, rel=ITERATIVE)
+
+
+def test_z_and_p_agree() -> None:
+    from scipy.stats import norm
+
+    name, arguments = MODELS["mono_g_age"]
+    table = firth_cox(data(name), **arguments).table
+    np.testing.assert_allclose(2 * norm.sf(abs(table.z)), table.p_value)
+    assert table.z[0] < 0 < table.z[1]
+
+
+def test_penalised_score_is_the_gradient_of_the_penalised_likelihood() -> None:
+    from analysis.estimators.cox import cox_design
+    from analysis.estimators.firth import _penalised
+
+    name, arguments = MODELS["heart_tv"]
+    stratum = cox_design(data(name), **arguments).strata[0]
+    beta = np.array([0.02, -0.5, 0.3])
+    step = 1e-5
+    numeric = [
+        (
+            _penalised(stratum, beta + step * unit).loglik
+            - _penalised(stratum, beta - step * unit).loglik
+        )
+        / (2 * step)
+        for unit in np.eye(3)
+    ]
+    np.testing.assert_allclose(_penalised(stratum, beta).score, numeric, rtol=1e-5, atol=1e-6)
+
+
+def test_refuses_what_cox_refuses() -> None:
+    with pytest.raises(InvalidSurvivalInput, match="no events"):
+        firth_cox(data("mono").query("g == 1"), duration="time", event="event", covariates=["age"])
