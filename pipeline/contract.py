@@ -1,6 +1,6 @@
 """The extract contract: what a delivery must look like, read from the dbt sources file.
 
-The contract is `models/staging/extract/extract_contract.yml`; its opening comment explains each key.
+The contract is `models/staging/extract/extract_contract.yml`; its opening comment explains the keys.
 """
 
 from __future__ import annotations

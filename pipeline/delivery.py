@@ -26,7 +26,7 @@ RID_SHIFT = 32
 LONGEST_CELL_BYTES = 1 << 20
 
 
-class DeliveryError(DbtRuntimeError):  # type: ignore[misc]
+class DeliveryError(DbtRuntimeError):
     """A delivery that cannot be read; the message names file, row and remedy, never a value."""
 
 
@@ -197,4 +197,3 @@ def _unreadable(path: Path, error: duckdb.Error) -> str:
         f"{path.name}: {where} does not have as many fields as the header, or a quote is not "
         f"closed; correct that record and deliver the file again"
     )
-

@@ -1,0 +1,48 @@
+# make build   set up, load the demo extract, build and publish the warehouse and the study report
+# make test    every test: linters, dbt unit and data tests, pytest, the report in a real browser
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export PATH := $(abspath $(BIN)):$(PATH)
+
+.PHONY: build test lint lock clean
+.DEFAULT_GOAL := build
+
+build: $(READY)
+	rwe demo
+	rwe build
+
+test: $(READY) browser lint
+	pytest
+
+lint: $(READY)
+	ruff check .
+	ruff format --check .
+	mypy
+	sqlfluff lint models tests/dbt
+
+# Debian's Chromium, for the tests that open the report. Without it (and without root to install it)
+# those tests say that they were skipped.
+.PHONY: browser
+browser:
+	@command -v chromium >/dev/null || { \
+		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+		&& apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
+	} || echo "chromium is not installed: the browser tests will be skipped"
+
+$(READY): requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13) and "Python 3.11 or 3.12 is needed")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+# Needs uv. dbt-core's optional parser is left out: it installs only from source, over the network.
+lock:
+	uv lock
+	uv export --all-groups --no-emit-project --no-header --no-annotate --output-file requirements.txt >/dev/null
+
+clean:
+	rm -rf build target logs extracts

@@ -1,0 +1,171 @@
+"""The command `rwe`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from pipeline.errors import CommandError
+from pipeline.paths import DEMO_EXTRACT, Layout
+
+app = typer.Typer(
+    name="rwe",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help=(
+        "Oncology real-world-evidence warehouse: raw EHR extracts in; a de-identified DuckDB "
+        "warehouse and a study report with survival statistics out."
+    ),
+)
+console = Console(highlight=False)
+
+PublishedOption = Annotated[
+    Path, typer.Option("--published", help="Folder of the published runs.", show_default=False)
+]
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Folder to write.")] = DEMO_EXTRACT,
+    patients: Annotated[
+        int, typer.Option(help="Metastatic patients. Other than 2460: a fresh cohort is drawn.")
+    ] = 2460,
+    seed: Annotated[int, typer.Option(help="Seed; the same seed gives the same bytes.")] = 20210219,
+    cohort: Annotated[
+        Path | None,
+        typer.Option(help="CSV of study patients in the form of synthetic/calibrated_cohort.csv."),
+    ] = None,
+) -> None:
+    """Write a [bold]synthetic[/bold] extract: one hospital, invented patients."""
+    from synthetic import generate
+
+    began = time.monotonic()
+    try:
+        generate(folder, patients=patients, seed=seed, cohort=cohort)
+    except (ValueError, OSError) as error:
+        raise CommandError(str(error)) from None
+    console.print(f"Synthetic extract in [bold]{folder}[/bold] ({time.monotonic() - began:.0f} s)")
+
+
+@app.command()
+def build(
+    folder: Annotated[Path, typer.Argument(help="Delivery folder.")] = DEMO_EXTRACT,
+    work: Annotated[
+        Path, typer.Option(help="Private folder to build in.", show_default=False)
+    ] = Layout.work,
+    published: PublishedOption = Layout.published,
+) -> None:
+    """Take a delivery to a published warehouse and reports."""
+    from pipeline.run import run
+
+    layout = Layout(work.resolve(), published.resolve())
+    began = time.monotonic()
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[detail]}"),
+        TimeElapsedColumn(),
+        console=console,
+    ) as display:
+        task = display.add_task("starting", total=None, detail="")
+
+        def step(description: str) -> None:
+            nonlocal task
+            display.update(task, total=1, completed=1, detail="")
+            task = display.add_task(description, total=None, detail="")
+
+        def progress(done: int, total: int, name: str) -> None:
+            display.update(task, completed=done, total=total, detail=f"{done}/{total} {name}")
+
+        outcome = run(folder, layout, step=step, progress=progress)
+        display.update(task, total=1, completed=1, detail="")
+    for warning in outcome.warnings:
+        console.print(f"[yellow]warning[/yellow] {warning}")
+    console.print(f"Built in {time.monotonic() - began:.0f} s. Published run {outcome.run_id}:")
+    current = layout.current
+    console.print(f"  warehouse  [bold]{current / outcome.warehouse.name}[/bold]   (rwe sql)")
+    console.print(f"  report     [bold]{current / outcome.report.name}[/bold]")
+    console.print(f"  manifest   {current / 'manifest.json'}")
+
+
+@app.command()
+def compare(
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+    published: PublishedOption = Layout.published,
+) -> None:
+    """Set every number that the study printed beside what the warehouse computes."""
+    from analysis.comparison import summary
+
+    from pipeline.shell import open_locked
+
+    with open_locked(Layout(published=published).current / "warehouse.duckdb") as connection:
+        studies = connection.execute(
+            "select distinct study_id from results.published_comparison order by study_id"
+        ).fetchall()
+        summaries = {study_id: summary(connection, study_id) for (study_id,) in studies}
+    if as_json:
+        print(json.dumps(summaries, indent=2, ensure_ascii=False))
+        return
+    for study_id, found in summaries.items():
+        console.print(f"[bold]{study_id}[/bold]: {found['total']} printed numbers")
+        for verdict, count in found["verdicts"].items():
+            console.print(f"  {count:>4}  {verdict}")
+        table = Table("result", "printed", "computed", "verdict", "why", box=None, pad_edge=False)
+        for row in found["differs"]:
+            table.add_row(
+                row["result_id"],
+                row["printed"],
+                row["computed"],
+                row["verdict"],
+                row["explanation"],
+            )
+        console.print(table)
+
+
+@app.command()
+def sql(
+    query: Annotated[
+        str | None, typer.Argument(help="One statement; without it a prompt opens.")
+    ] = None,
+    published: PublishedOption = Layout.published,
+) -> None:
+    """Query the published warehouse, read-only."""
+    from pipeline.shell import answer, converse, open_locked
+
+    with open_locked(Layout(published=published).current / "warehouse.duckdb") as connection:
+        if query:
+            answer(connection, query, console)
+        else:
+            converse(connection, console)
+
+
+@app.command()
+def contract() -> None:
+    """Write docs/extract_contract.md from the extract contract."""
+    from pipeline.contract_docs import write
+
+    console.print(f"Wrote {write()}")
+
+
+def main() -> None:
+    """Run the command; an expected error is one message, not a traceback."""
+    try:
+        app()
+    except CommandError as error:
+        console.print(f"[red]error[/red] {error}", soft_wrap=True, markup=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

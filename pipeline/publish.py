@@ -1,0 +1,152 @@
+"""Publishes a finished build: a de-identified copy in a folder of its own, then one pointer swap.
+
+What is published: every table of the mart schemas, the seeds and the results, without any column of
+type date (days from the index date and the index year stand for them) and without the marts that
+say `meta: {published: false}`. Raw and staging stay in the private build.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pipeline.paths import Layout
+
+PUBLISHED_SCHEMAS = (
+    "cohort",
+    "treatment",
+    "survival",
+    "safety",
+    "quality",
+    "results",
+    "reference",
+)
+PUBLISHED_MODE = 0o640
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a run was made of: enough to say later whether two runs should agree."""
+
+    run_id: str
+    started: str
+    ended: str
+    delivery: dict[str, Any]
+    files: list[dict[str, Any]]
+    versions: dict[str, str]
+    relations: dict[str, int]
+    outputs: dict[str, str]
+
+
+def publish_warehouse(layout: Layout, target: Path) -> dict[str, int]:
+    """Copy the publishable tables of the build into a new file; return the rows of each.
+
+    `target` must not exist.
+    """
+    documented = _documented_relations(layout.target / "manifest.json")
+    rows: dict[str, int] = {}
+    with duckdb.connect(str(target)) as connection:
+        connection.execute(f"attach '{layout.warehouse}' as build (read_only)")
+        for schema, table in _publishable(connection, documented):
+            columns = _published_columns(connection, schema, table)
+            connection.execute(f"create schema if not exists {schema}")
+            connection.execute(
+                f"create table {schema}.{table} as select {', '.join(columns)} "
+                f"from build.{schema}.{table}"
+            )
+            _comment(connection, schema, table, columns, documented.get((schema, table), {}))
+            (count,) = connection.execute(f"select count(*) from {schema}.{table}").fetchone() or (
+                0,
+            )
+            rows[f"{schema}.{table}"] = count
+        connection.execute("detach build")
+        connection.execute("checkpoint")
+    target.chmod(PUBLISHED_MODE)
+    return rows
+
+
+def finish(run_folder: Path, manifest: Manifest) -> None:
+    """Write the manifest and make sure that every file of the run is on disk."""
+    (run_folder / "manifest.json").write_text(json.dumps(asdict(manifest), indent=2, default=str))
+    for path in run_folder.iterdir():
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
+
+
+def point_to(layout: Layout, run_folder: Path) -> None:
+    """Make the run the current one: an atomic swap of the pointer."""
+    fresh = layout.published / f".current.{os.getpid()}"
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(run_folder.name, target_is_directory=True)
+    fresh.replace(layout.current)
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _documented_relations(manifest_file: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    manifest = json.loads(manifest_file.read_text())
+    nodes = [*manifest["nodes"].values(), *manifest["sources"].values()]
+    return {
+        (node["schema"], node.get("alias") or node["name"]): node
+        for node in nodes
+        if node["resource_type"] in ("model", "seed", "source")
+    }
+
+
+def _publishable(
+    connection: duckdb.DuckDBPyConnection, documented: dict[tuple[str, str], dict[str, Any]]
+) -> list[tuple[str, str]]:
+    tables = connection.execute(
+        "select schema_name, table_name from duckdb_tables() where database_name = 'build' "
+        "union all "
+        "select schema_name, view_name from duckdb_views() where database_name = 'build' "
+        "order by all"
+    ).fetchall()
+    return [
+        (schema, table)
+        for schema, table in tables
+        if schema in PUBLISHED_SCHEMAS
+        and documented.get((schema, table), {})
+        .get("config", {})
+        .get("meta", {})
+        .get("published", True)
+    ]
+
+
+def _published_columns(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> list[str]:
+    described = connection.execute(f"describe build.{schema}.{table}").fetchall()
+    return [
+        f'"{name}"'
+        for name, data_type, *_ in described
+        if schema == "reference" or data_type not in ("DATE", "TIMESTAMP")
+    ]
+
+
+def _comment(
+    connection: duckdb.DuckDBPyConnection,
+    schema: str,
+    table: str,
+    columns: list[str],
+    node: dict[str, Any],
+) -> None:
+    def quoted(text: str) -> str:
+        return "'" + " ".join(text.split()).replace("'", "''") + "'"
+
+    if node.get("description"):
+        connection.execute(f"comment on table {schema}.{table} is {quoted(node['description'])}")
+    for column in columns:
+        description = node.get("columns", {}).get(column.strip('"'), {}).get("description")
+        if description:
+            connection.execute(
+                f"comment on column {schema}.{table}.{column} is {quoted(description)}"
+            )
