@@ -16,12 +16,12 @@ with counts as (
 
 final as (
     select
-        files.file_id,
+        cast(files.file_id as int) as file_id,
         files.table_name,
         files.file_name,
         files.size_bytes,
         files.sha256,
-        files.contract_version,
+        cast(files.contract_version as int) as contract_version,
         cast(counts.n_records as int) as n_records,
         cast(counts.n_staged as int) as n_staged,
         cast(counts.n_quarantined as int) as n_quarantined
