@@ -26,7 +26,10 @@ final as (
         metastatic.patient_key,
         metastatic.index_date,
         studies.data_cutoff,
-        least(vital_status.last_contact_date, studies.data_cutoff) as last_contact_date,
+        case
+            when vital_status.last_contact_date > studies.data_cutoff then studies.data_cutoff
+            else vital_status.last_contact_date
+        end as last_contact_date,
         case
             when vital_status.death_date <= studies.data_cutoff then vital_status.death_date
         end as death_date,

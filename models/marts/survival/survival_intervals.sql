@@ -160,9 +160,12 @@ final as (
         ended.end_date,
         {{ days_between('ended.start_date', 'ended.end_date') }} as time_days,
         {{ days_between('ended.start_date', 'ended.end_date') }} / 30.4375 as time_months,
-        greatest(
-            0, {{ days_between('ended.start_date', 'cohort.eligibility_known_date') }}
-        ) as entry_days,
+        -- `greatest` skips NULL, and no deciding biomarker is not the same as one known at the start.
+        case
+            when cohort.eligibility_known_date > ended.start_date
+                then {{ days_between('ended.start_date', 'cohort.eligibility_known_date') }}
+            when cohort.eligibility_known_date is not null then 0
+        end as entry_days,
         array_sort(
             array_distinct(
                 flatten(
