@@ -1,0 +1,159 @@
+"""The first study, from raw events to the numbers it prints."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PROJECT, Run, rwe
+
+CALIBRATED = PROJECT / "synthetic" / "calibrated_cohort.csv"
+
+
+def published_verdicts(run: Run) -> dict[str, dict[str, str]]:
+    with run.open() as connection:
+        rows = connection.execute(
+            "select result_id, status, verdict, explanation from results.published_comparison"
+        ).fetchall()
+    return {r[0]: {"status": r[1], "verdict": r[2], "explanation": r[3]} for r in rows}
+
+
+def test_attrition_excludes_what_was_planted(demo: Run) -> None:
+    with demo.open() as connection:
+        steps = connection.execute(
+            "select criterion_id, n_in, n_not_met + n_unknown, n_out "
+            "from cohort.cohort_attrition order by step"
+        ).fetchall()
+        (patients,) = connection.execute("select count(*) from cohort.cohort").fetchone()
+    assert steps[0][1] == patients == demo.planted["patients"]
+    assert {step[0]: step[2] for step in steps} == demo.planted["excluded"]
+    assert steps[-1][3] == 63
+
+
+def test_2460_metastatic_patients_are_screened(demo: Run) -> None:
+    with demo.open() as connection:
+        (screened,) = connection.execute(
+            "select n_out from cohort.cohort_attrition where criterion_id = 'metastatic_disease'"
+        ).fetchone()
+    assert screened == 2460
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "time_column", "event_column"),
+    [("OS", "os_days", "death"), ("PFS", "pfs_days", "pfs_event")],
+)
+def test_models_find_the_planted_times_again(
+    demo: Run, endpoint: str, time_column: str, event_column: str
+) -> None:
+    with CALIBRATED.open() as stream:
+        planted = sorted(
+            (int(row[time_column]), row[event_column] == "1") for row in csv.DictReader(stream)
+        )
+    with demo.open() as connection:
+        found = connection.execute(
+            "select intervals.time_days, intervals.event "
+            "from survival.survival_intervals as intervals "
+            "join cohort.cohort as cohort using (study_id, patient_key) "
+            "join reference.studies as studies using (study_id) "
+            "where cohort.included and intervals.endpoint = ? and intervals.line_number = 1 "
+            "and intervals.line_rule_set_id = studies.line_rule_set_id "
+            "order by all",
+            [endpoint],
+        ).fetchall()
+    assert found == planted
+
+
+def test_at_least_300_self_consistent_numbers_are_reproduced(demo: Run) -> None:
+    verdicts = published_verdicts(demo)
+    assert len(verdicts) == 322
+    consistent = [v for v in verdicts.values() if v["status"] == "ok"]
+    assert len(consistent) == 309
+    assert sum(v["verdict"] == "reproduced" for v in consistent) >= 300
+
+
+def test_every_miss_and_every_doubtful_number_is_explained(demo: Run) -> None:
+    for result_id, verdict in published_verdicts(demo).items():
+        if verdict["verdict"] != "reproduced" or verdict["status"] != "ok":
+            assert verdict["explanation"], result_id
+        assert verdict["verdict"] != "not computed", result_id
+
+
+def test_impossible_numbers_are_not_reproduced(demo: Run) -> None:
+    impossible = [v for v in published_verdicts(demo).values() if v["status"] == "impossible"]
+    assert len(impossible) == 6
+    assert {v["verdict"] for v in impossible} == {"cannot be"}
+
+
+def test_a_clean_delivery_loses_nothing(demo: Run) -> None:
+    with demo.open() as connection:
+        (quarantined,) = connection.execute("select count(*) from quality.quarantine").fetchone()
+        delivered = dict(
+            connection.execute("select table_name, n_records from quality.source_files").fetchall()
+        )
+    assert quarantined == 0
+    assert delivered == demo.planted["rows"]
+
+
+def test_unmapped_drug_text_is_listed(demo: Run) -> None:
+    with demo.private() as connection:
+        listed = connection.execute("select drug_text from treatment.unmapped_drugs").fetchall()
+    assert {text for (text,) in listed} == set(demo.planted["unmapped_drug_texts"])
+
+
+def test_published_file_holds_no_date_and_no_patient_number(demo: Run) -> None:
+    with demo.open() as connection:
+        dated = connection.execute(
+            "select table_schema, table_name, column_name from information_schema.columns "
+            "where data_type in ('DATE', 'TIMESTAMP') and table_schema <> 'reference'"
+        ).fetchall()
+        schemas = connection.execute(
+            "select distinct table_schema from information_schema.tables"
+        ).fetchall()
+    assert dated == []
+    assert not {"raw", "staging", "intermediate"} & {schema for (schema,) in schemas}
+    with (demo.extract / "patients.csv").open(encoding="utf-8") as stream:
+        numbers = [row["patient_id"].encode() for row in csv.DictReader(stream)]
+    for path in demo.current.iterdir():
+        content = path.read_bytes()
+        assert not [n for n in numbers[:200] if n in content], path.name
+
+
+def test_every_published_column_is_described(demo: Run) -> None:
+    with demo.open() as connection:
+        undescribed = connection.execute(
+            "select schema_name, table_name, column_name from duckdb_columns() "
+            "where comment is null and not internal order by all"
+        ).fetchall()
+    assert undescribed == []
+
+
+def test_compare_prints_the_counts(demo: Run, tmp_path: Path) -> None:
+    printed = rwe(
+        "compare", "--json", "--published", demo.published, key_file=tmp_path / "key"
+    ).stdout
+    summary = json.loads(printed)["her2_mcrc"]
+    assert summary["total"] == 322 == sum(summary["verdicts"].values())
+    assert len(summary["differs"]) == 322 - summary["verdicts"]["reproduced"]
+
+
+def test_another_delivery_gives_another_study(another_delivery: Run) -> None:
+    planted = another_delivery.planted
+    with another_delivery.open() as connection:
+        steps = connection.execute(
+            "select criterion_id, n_not_met + n_unknown, n_out "
+            "from cohort.cohort_attrition order by step"
+        ).fetchall()
+        medians = connection.execute(
+            "select variable, value, n from results.estimates "
+            "where exhibit = 'fig1' and statistic = 'median_months' and convention = 'as published'"
+        ).fetchall()
+    assert {step[0]: step[1] for step in steps} == planted["excluded"]
+    included = steps[-1][2]
+    assert included == planted["included"] > 63
+    values = {variable: value for variable, value, _ in medians}
+    assert {n for *_, n in medians} == {included}
+    assert 3 < values["pfs"] < 15
+    assert values["os"] is None or values["os"] > values["pfs"]
