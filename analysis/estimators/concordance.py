@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
 
+from analysis.estimators.distributions import normal_multiplier
 from analysis.estimators.results import Estimate
 from analysis.estimators.risk_table import FloatArray, IntArray, SurvivalRows
 
@@ -66,9 +66,9 @@ def concordance_index(
         row_weight * (concordant + tied / 2 - value * (concordant + discordant + tied)) / pairs
     )
     if cluster is not None:
-        influence = np.bincount(cluster, weights=influence)
+        influence = np.bincount(cluster, weights=influence).astype(np.float64)
     std_error = float(np.sqrt(np.sum(influence**2)))
-    margin = float(norm.ppf(0.5 + level / 2)) * std_error
+    margin = normal_multiplier(level) * std_error
     return Estimate(value, max(value - margin, 0.0), min(value + margin, 1.0), std_error, method)
 
 

@@ -9,9 +9,13 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2, norm
 
 from analysis.estimators.concordance import concordance_index
+from analysis.estimators.distributions import (
+    chi_square_tail,
+    normal_multiplier,
+    two_sided_normals,
+)
 from analysis.estimators.exact_ties import exact_derivatives
 from analysis.estimators.partial_likelihood import (
     Derivatives,
@@ -38,6 +42,8 @@ LOGLIK_TOLERANCE = 1e-9
 #: Newton steps allowed to reach it (R allows 20; step halving may need more).
 MAX_ITERATIONS = 50
 MAX_HALVINGS = 30
+#: Relative loss of log-likelihood that is rounding of a sum over a million patients.
+ROUNDING = 1e-12
 #: Newton steps, on the scale of the standard error, that end the polishing of the estimate.
 STEP_TOLERANCE = 1e-10
 #: Once the likelihood is flat a regular fit needs two or three more steps; one whose estimate is
@@ -167,7 +173,7 @@ def cox(
         Column naming whose rows belong together; implies `robust`.
     robust
         Sandwich variance (Lin and Wei 1989) with Efron's ties and late entry accounted for.
-        Implied, as in R, by weights that are not whole numbers only if asked for.
+        Weights that are not whole numbers need it; R then turns it on by itself.
 
     Raises
     ------
@@ -264,7 +270,8 @@ def cox_design(
     )
     if not survival.event.any():
         raise InvalidSurvivalInput("There are no events, so no hazard ratio can be estimated.")
-    x = np.empty((len(survival), len(covariates)))
+    # Sums over risk sets run down the columns.
+    x = np.empty((len(survival), len(covariates)), order="F")
     for column, name in enumerate(covariates):
         values = numeric(frame[name], f"values of {name}")
         refuse(~np.isfinite(values), f"values of {name} are missing or not finite")
@@ -302,7 +309,7 @@ def _stratum(survival: SurvivalRows, x: FloatArray, rows: IntArray) -> Stratum:
         entry=None if survival.entry is None else survival.entry[rows],
         weights=None if survival.weights is None else survival.weights[rows],
     )
-    return Stratum(rows, x[rows], part)
+    return Stratum(rows, np.asfortranarray(x[rows]), part)
 
 
 def require_estimable(information: FloatArray, terms: Sequence[str]) -> None:
@@ -329,8 +336,9 @@ def maximise(likelihood: Callable[[FloatArray], Derivatives], start: Derivatives
     steps. Under monotone likelihood the steps do not shrink while the information vanishes
     (Heinze and Schemper 2001); the values at the flat point, R's, are then returned.
     """
-    beta, here = np.zeros(len(start.score)), start
-    covariance = np.linalg.inv(start.information)
+    beta: FloatArray = np.zeros(len(start.score))
+    here = start
+    covariance: FloatArray = np.linalg.inv(start.information)
     for _ in range(MAX_ITERATIONS):
         before = here
         beta, here = _climb(likelihood, beta, here, covariance @ here.score)
@@ -354,7 +362,7 @@ def _climb(
         moved = beta + step / 2**halving
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             there = likelihood(moved)
-        if np.isfinite(there.loglik) and there.loglik >= here.loglik:
+        if there.loglik >= here.loglik - ROUNDING * abs(here.loglik):
             return moved, there
     return beta, here
 
@@ -409,10 +417,8 @@ def coefficient_table(
     terms: Sequence[str], beta: FloatArray, covariance: FloatArray, level: float
 ) -> pd.DataFrame:
     """The printed table with Wald intervals and P."""
-    if not 0 < level < 1:
-        raise ValueError("level must lie between 0 and 1.")
     std_error = np.sqrt(np.diag(covariance))
-    margin = float(norm.ppf(0.5 + level / 2)) * std_error
+    margin = normal_multiplier(level) * std_error
     z = beta / std_error
     with np.errstate(over="ignore"):
         lower, upper = np.exp(beta - margin), np.exp(beta + margin)
@@ -425,14 +431,14 @@ def coefficient_table(
             "lower": lower,
             "upper": upper,
             "z": z,
-            "p_value": 2 * norm.sf(np.abs(z)),
+            "p_value": two_sided_normals(z),
         }
     )
 
 
 def chi_square_test(statistic: float, df: int, method: str) -> TestResult:
     """A test whose statistic is chi-square with `df` degrees of freedom."""
-    return TestResult(statistic, df, float(chi2.sf(statistic, df)), method)
+    return TestResult(statistic, df, chi_square_tail(statistic, df), method)
 
 
 def _quadratic(score: FloatArray, matrix: FloatArray) -> float:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
-from scipy.stats import chi2
 
 from analysis.estimators.cox import (
     CoxModel,
@@ -20,6 +19,11 @@ from analysis.estimators.cox import (
     coefficient_table,
     cox_design,
     require_estimable,
+)
+from analysis.estimators.distributions import (
+    chi_square_quantile,
+    chi_square_tail,
+    normal_multiplier,
 )
 from analysis.estimators.partial_likelihood import Stratum, derivatives
 from analysis.estimators.risk_table import FloatArray, InvalidSurvivalInput
@@ -89,15 +93,15 @@ def firth_cox(
 
     null = penalised(np.zeros(p))
     best = _ascend(penalised, np.zeros(p), np.ones(p, dtype=bool), longest)
-    covariance = np.linalg.inv(best.at.information)
+    covariance: FloatArray = np.linalg.inv(best.at.information)
     table = coefficient_table(design.terms, best.beta, covariance, level)
-    drop = float(chi2.ppf(level, 1)) / 2
+    drop = chi_square_quantile(level, 1) / 2
     for j in range(p):
         profile = _Profile(penalised, best, j, longest)
         ratio = max(0.0, 2 * (best.at.loglik - profile(0.0)))
-        margin = float(np.sqrt(chi2.ppf(level, 1) * covariance[j, j]))
+        margin = normal_multiplier(level) * float(np.sqrt(covariance[j, j]))
         table.loc[j, "z"] = np.sign(best.beta[j]) * np.sqrt(ratio)
-        table.loc[j, "p_value"] = chi2.sf(ratio, 1)
+        table.loc[j, "p_value"] = chi_square_tail(ratio, 1)
         table.loc[j, "lower"] = np.exp(profile.limit(-margin, drop))
         table.loc[j, "upper"] = np.exp(profile.limit(margin, drop))
     events = int(design.survival.event.sum())

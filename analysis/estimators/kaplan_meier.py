@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import norm
 
+from analysis.estimators.distributions import normal_multiplier
 from analysis.estimators.results import SPSS_NORMAL_QUANTILE, Estimate
 from analysis.estimators.risk_table import (
     FloatArray,
@@ -188,7 +188,7 @@ class KaplanMeier:
             _require_95(level)
             multiplier = SPSS_NORMAL_QUANTILE
         else:
-            multiplier = float(norm.ppf(0.5 + level / 2))
+            multiplier = normal_multiplier(level)
         return Estimate(
             value=area,
             lower=area - multiplier * std_error,
@@ -252,7 +252,7 @@ def kaplan_meier(
     rows = survival_rows(time, event, entry=entry, weights=weights)
     table = tabulate(rows)
     hazard = table.n_events / table.n_at_risk
-    survival = np.cumprod(1 - hazard)
+    survival: FloatArray = np.cumprod(1 - hazard)
     sampled = rows.weights is not None and bool(np.any(rows.weights != np.floor(rows.weights)))
     if sampled:
         variance_of_log = _influence_sum_of_squares(rows, table, np.ones(len(table.time)))
@@ -331,11 +331,9 @@ def _limits(
     survival: FloatArray, std_error: FloatArray, method: Interval, level: float
 ) -> tuple[FloatArray, FloatArray]:
     """Pointwise limits on the scale named; nan where S is 0, 1 where S is 1."""
-    if not 0 < level < 1:
-        raise ValueError("level must lie between 0 and 1.")
     if method not in _TRANSFORMS:
         raise ValueError(f"interval must be one of {', '.join(_TRANSFORMS)}.")
-    z = float(norm.ppf(0.5 + level / 2))
+    z = normal_multiplier(level)
     inner = (survival > 0) & (survival < 1)
     lower = np.where(survival >= 1, 1.0, np.nan)
     upper = lower.copy()

@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import chi2
 
+from analysis.estimators.distributions import chi_square_tail
 from analysis.estimators.multiplicity import adjust_p_values
 from analysis.estimators.results import TestResult
 from analysis.estimators.risk_table import (
@@ -39,6 +39,7 @@ class GroupTable:
 
     @property
     def expected(self) -> FloatArray:
+        """Events each group would have if they fell on those at risk alike, shape (D, k)."""
         share = self.at_risk / self.at_risk.sum(axis=1, keepdims=True)
         expected: FloatArray = share * self.events.sum(axis=1, keepdims=True)
         return expected
@@ -107,7 +108,7 @@ def log_rank(
     return TestResult(
         statistic=statistic,
         degrees_of_freedom=df,
-        p_value=float(chi2.sf(statistic, df)) if df else 1.0,
+        p_value=chi_square_tail(statistic, df),
         method=_method(weighting, rho, gamma, strata is not None, trend),
         table=pd.DataFrame(
             {
@@ -206,16 +207,16 @@ def _group_table(
 
 
 def _weights(table: GroupTable, weighting: str, rho: float, gamma: float) -> FloatArray:
-    n = table.at_risk.sum(axis=1)
-    deaths = table.events.sum(axis=1)
+    n: FloatArray = table.at_risk.sum(axis=1)
+    deaths: FloatArray = table.events.sum(axis=1)
     if weighting == "log-rank":
         return np.ones(len(n))
     if weighting == "gehan-breslow":
         return n
     if weighting == "tarone-ware":
-        return np.sqrt(n)
+        return np.asarray(np.sqrt(n))
     if weighting == "peto":
-        return np.cumprod(1 - deaths / (n + 1))
+        return np.asarray(np.cumprod(1 - deaths / (n + 1)))
     if weighting == "fleming-harrington":
         if rho < 0 or gamma < 0:
             raise ValueError("rho and gamma must not be negative.")

@@ -101,9 +101,7 @@ def _stratum_derivatives(
         at_event = at_event * time_weight[rows.exit_code]
     score = at_event @ x - mean_weight @ moments.mean
     exposure = moments.risk * _carried(rows, moments, hazard)
-    information = (x * exposure[:, None]).T @ x - (
-        moments.mean * mean_weight[:, None]
-    ).T @ moments.mean
+    information = (x.T * exposure) @ x - (moments.mean * mean_weight[:, None]).T @ moments.mean
     return Derivatives(loglik, score, information)
 
 

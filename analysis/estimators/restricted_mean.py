@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
 
+from analysis.estimators.distributions import normal_multiplier, two_sided_normal
 from analysis.estimators.kaplan_meier import kaplan_meier
 from analysis.estimators.results import Estimate
 from analysis.estimators.risk_table import InvalidSurvivalInput, group_codes, numeric
@@ -58,9 +58,9 @@ def restricted_mean_difference(
     assert reference.std_error is not None and other.std_error is not None
     difference = other.value - reference.value
     std_error = float(np.hypot(reference.std_error, other.std_error))
-    margin = float(norm.ppf(0.5 + level / 2)) * std_error
+    margin = normal_multiplier(level) * std_error
     # Two curves without an event before tau are equal for certain.
-    p_value = float(2 * norm.sf(abs(difference) / std_error)) if std_error > 0 else 1.0
+    p_value = two_sided_normal(difference / std_error) if std_error > 0 else 1.0
     return Estimate(
         value=difference,
         lower=difference - margin,

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-FloatArray = npt.NDArray[np.float64]
+# numpy's stubs type many results as floating rather than float64.
+FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.int64]
 
 #: Times closer than this, relative to their mean, are one time: 0.1 + 0.2 and 0.3 are tied.
@@ -28,7 +29,7 @@ HISTOGRAM_BINS_ALWAYS = 100_000
 POSITIONS_SHOWN = 5
 
 
-class InvalidSurvivalInput(ValueError):
+class InvalidSurvivalInput(ValueError):  # noqa: N818, part of the public interface
     """The data cannot be analysed as survival data. The message names counts and positions only."""
 
 
@@ -82,6 +83,7 @@ class SurvivalRows:
     weights: FloatArray | None
 
     def __len__(self) -> int:
+        """Count the rows."""
         return len(self.exit_code)
 
     def leave(self, values: FloatArray | None = None) -> FloatArray:

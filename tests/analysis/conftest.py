@@ -1,5 +1,5 @@
 import sys
 from pathlib import Path
 
-# Lets a bare `pytest` find the package, which is not installed.
-sys.path.insert(0, str(Path(__file__).parents[2]))
+# The packages under test are not installed, and the data sets are shared by the modules here.
+sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
