@@ -8,7 +8,7 @@ settled here, before any patient's days are drawn.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from synthetic.cohort import CohortRow, days_needed, fewest_lines
 from synthetic.draws import Draws
@@ -24,8 +24,13 @@ from synthetic.regimens import (
     first_line,
 )
 
+Item = TypeVar("Item")
+
 PUBLISHED_GROUP_SIZE: Final = {
-    "chemotherapy alone": 31, "plus bevacizumab": 12, "plus cetuximab": 8, "plus trastuzumab": 3,
+    "chemotherapy alone": 31,
+    "plus bevacizumab": 12,
+    "plus cetuximab": 8,
+    "plus trastuzumab": 3,
 }
 """Wild type patients by first-line group (the study's Table 3)."""
 
@@ -34,28 +39,42 @@ SEVERE: Final = "3-4"
 
 PUBLISHED_EVENTS: Final[dict[str, dict[tuple[str, str], int]]] = {
     "chemotherapy alone": {
-        ("myelosuppression", MILD): 6, ("myelosuppression", SEVERE): 3,
-        ("gastrointestinal", MILD): 13, ("gastrointestinal", SEVERE): 4,
-        ("liver dysfunction", MILD): 3, ("liver dysfunction", SEVERE): 1,
+        ("myelosuppression", MILD): 6,
+        ("myelosuppression", SEVERE): 3,
+        ("gastrointestinal", MILD): 13,
+        ("gastrointestinal", SEVERE): 4,
+        ("liver dysfunction", MILD): 3,
+        ("liver dysfunction", SEVERE): 1,
         ("neurotoxicity", MILD): 1,
-        ("hand-foot syndrome", MILD): 1, ("hand-foot syndrome", SEVERE): 1,
+        ("hand-foot syndrome", MILD): 1,
+        ("hand-foot syndrome", SEVERE): 1,
         ("haemorrhage", MILD): 1,
     },
     "plus bevacizumab": {
-        ("myelosuppression", MILD): 3, ("myelosuppression", SEVERE): 1,
-        ("gastrointestinal", MILD): 2, ("gastrointestinal", SEVERE): 1,
-        ("liver dysfunction", MILD): 1, ("hand-foot syndrome", MILD): 1,
-        ("haemorrhage", MILD): 1, ("proteinuria", MILD): 2,
+        ("myelosuppression", MILD): 3,
+        ("myelosuppression", SEVERE): 1,
+        ("gastrointestinal", MILD): 2,
+        ("gastrointestinal", SEVERE): 1,
+        ("liver dysfunction", MILD): 1,
+        ("hand-foot syndrome", MILD): 1,
+        ("haemorrhage", MILD): 1,
+        ("proteinuria", MILD): 2,
     },
     "plus cetuximab": {
-        ("myelosuppression", MILD): 2, ("gastrointestinal", MILD): 1,
-        ("gastrointestinal", SEVERE): 1, ("liver dysfunction", MILD): 1,
-        ("neurotoxicity", MILD): 1, ("hand-foot syndrome", MILD): 1,
-        ("rash", MILD): 3, ("rash", SEVERE): 1,
+        ("myelosuppression", MILD): 2,
+        ("gastrointestinal", MILD): 1,
+        ("gastrointestinal", SEVERE): 1,
+        ("liver dysfunction", MILD): 1,
+        ("neurotoxicity", MILD): 1,
+        ("hand-foot syndrome", MILD): 1,
+        ("rash", MILD): 3,
+        ("rash", SEVERE): 1,
     },
     "plus trastuzumab": {
-        ("myelosuppression", MILD): 2, ("myelosuppression", SEVERE): 1,
-        ("gastrointestinal", MILD): 9, ("gastrointestinal", SEVERE): 3,
+        ("myelosuppression", MILD): 2,
+        ("myelosuppression", SEVERE): 1,
+        ("gastrointestinal", MILD): 9,
+        ("gastrointestinal", SEVERE): 3,
         ("liver dysfunction", MILD): 2,
     },
 }
@@ -73,6 +92,7 @@ YOUNGEST: Final = 27
 OLDEST: Final = 78
 AGE_SPLIT: Final = 54
 _TRIES_FOR_A_CAUSE: Final = 25
+_ROUNDS_OF_SWAPS: Final = 200
 _FIRST_SD_DAYS: Final = 42
 """A progression this early leaves no room for stable disease before it."""
 
@@ -193,23 +213,24 @@ def _backbones(rows: list[CohortRow], d: Draws) -> tuple[list[Regimen], list[str
         return late or brings_new_chemo(backbone, first[i])
 
     second = members_of[2]
-    for _ in range(200):
+
+    def swap_to_fit(items: list[Item], i: int, j: int) -> None:
+        before = fits(i) + fits(j)
+        items[i], items[j] = items[j], items[i]
+        if fits(i) + fits(j) < before:
+            items[i], items[j] = items[j], items[i]
+
+    for _ in range(_ROUNDS_OF_SWAPS):
         unfit = [i for i in second if not fits(i)]
+        for i in unfit:
+            if d.chance(0.5):
+                swap_to_fit(later, i, d.pick(second))
+            else:
+                row = rows[i]
+                swap_to_fit(first, i, d.pick(strata[row.ras_braf, row.first_line_group]))
         if not unfit:
             break
-        for i in unfit:
-            swapped = later if d.chance(0.5) else first
-            peers = second if swapped is later else strata[rows[i].ras_braf, rows[i].first_line_group]
-            j = d.pick(peers)
-            before = fits(i) + fits(j)
-            _swap(swapped, i, j)
-            if fits(i) + fits(j) < before:
-                _swap(swapped, i, j)
     return first, later
-
-
-def _swap(items: list[Regimen] | list[str], i: int, j: int) -> None:
-    items[i], items[j] = items[j], items[i]  # type: ignore[call-overload]
 
 
 def _responses(rows: list[CohortRow], lines: list[int], d: Draws) -> list[str | None]:
@@ -247,9 +268,7 @@ def _share_out_events(cases: list[Case], d: Draws) -> None:
         ]
         if not members:
             continue
-        total = round(
-            sum(published.values()) * len(members) / PUBLISHED_GROUP_SIZE[group]
-        )
+        total = round(sum(published.values()) * len(members) / PUBLISHED_GROUP_SIZE[group])
         for category, grades in expand(total, published):
             causes = CAUSED_BY.get(category, frozenset())
             taker = d.pick(members)

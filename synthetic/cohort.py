@@ -85,7 +85,10 @@ LEVELS: Final[dict[str, tuple[str, ...]]] = {
     "adjuvant_chemotherapy": _YES_NO,
     "local_therapy": _YES_NO,
     "first_line_group": (
-        "chemotherapy alone", "plus bevacizumab", "plus cetuximab", "plus trastuzumab",
+        "chemotherapy alone",
+        "plus bevacizumab",
+        "plus cetuximab",
+        "plus trastuzumab",
     ),
     "trastuzumab_line": ("", "1", "2", "3", "4"),
     "death": ("0", "1"),
@@ -180,12 +183,25 @@ def _parse_row(path: Path, number: int, cells: list[str]) -> CohortRow:
         numbers[column] = int(values[column])
     line = values["trastuzumab_line"]
     row = CohortRow(
-        numbers["patient_number"], values["age_group"], values["sex"], values["primary_site"],
-        values["metastatic_organs"], values["metastatic_pattern"], values["therapy_lines"],
-        values["differentiation"], values["primary_resection"], values["metastasectomy"],
-        values["ras_braf"], values["adjuvant_chemotherapy"], values["local_therapy"],
-        values["first_line_group"], int(line) if line else None, numbers["os_days"],
-        int(values["death"]), numbers["pfs_days"], int(values["pfs_event"]),
+        numbers["patient_number"],
+        values["age_group"],
+        values["sex"],
+        values["primary_site"],
+        values["metastatic_organs"],
+        values["metastatic_pattern"],
+        values["therapy_lines"],
+        values["differentiation"],
+        values["primary_resection"],
+        values["metastasectomy"],
+        values["ras_braf"],
+        values["adjuvant_chemotherapy"],
+        values["local_therapy"],
+        values["first_line_group"],
+        int(line) if line else None,
+        numbers["os_days"],
+        int(values["death"]),
+        numbers["pfs_days"],
+        int(values["pfs_event"]),
     )
     _check_row(path, number, row)
     return row
@@ -195,7 +211,9 @@ def _check_row(path: Path, number: int, row: CohortRow) -> None:
     """Refuse what no treatment history can show."""
     if not SHORTEST_PFS <= row.os_days <= LONGEST_FOLLOW_UP:
         raise _fault(
-            path, number, "os_days",
+            path,
+            number,
+            "os_days",
             f"is outside {SHORTEST_PFS} to {LONGEST_FOLLOW_UP}, the days the study period holds",
         )
     if not SHORTEST_PFS <= row.pfs_days <= row.os_days:
@@ -210,7 +228,9 @@ def _check_row(path: Path, number: int, row: CohortRow) -> None:
     takes_in_first_line = (row.ras_braf, row.first_line_group) == ("wild type", "plus trastuzumab")
     if in_first_line != takes_in_first_line:
         raise _fault(
-            path, number, "trastuzumab_line",
+            path,
+            number,
+            "trastuzumab_line",
             "must be 1 exactly for wild type patients in the group plus trastuzumab",
         )
     if row.first_line_group == "plus trastuzumab" and row.trastuzumab_line not in (None, 1):
@@ -226,7 +246,9 @@ def _check_row(path: Path, number: int, row: CohortRow) -> None:
     needed = days_needed([None] * later, bool(row.death)) if later else 0
     if row.days_after_progression < needed:
         raise _fault(
-            path, number, "pfs_days",
+            path,
+            number,
+            "pfs_days",
             f"leaves {row.days_after_progression} days for {later} further lines, which need"
             f" {needed}; lower pfs_days or therapy_lines, or raise os_days",
         )
@@ -237,8 +259,15 @@ def _check_row(path: Path, number: int, row: CohortRow) -> None:
 # Prevalences: the study's Table 1, counts of 63. Resection and adjuvant treatment are by pattern
 # (the margins 52 and 25 are Table 1's; the split is the calibrated cohort's).
 _OF_63: Final = {
-    "age >=54": 33, "male": 41, "right colon": 7, ">=2 organs": 41, "metachronous": 27,
-    "poor": 7, "well": 2, "metastasectomy": 19, "local therapy": 23,
+    "age >=54": 33,
+    "male": 41,
+    "right colon": 7,
+    ">=2 organs": 41,
+    "metachronous": 27,
+    "poor": 7,
+    "well": 2,
+    "metastasectomy": 19,
+    "local therapy": 23,
 }
 _RESECTED_OF_SYNCHRONOUS: Final = 25 / 36
 _ADJUVANT: Final = {"synchronous": 10 / 36, "metachronous": 15 / 27}
@@ -258,7 +287,9 @@ _OS_SCALE_DAYS: Final = 1000.0
 _PFS_SHAPE: Final = 1.1
 _PFS_SCALE_DAYS: Final = 330.0
 _PFS_HR: Final = {
-    "chemotherapy alone": 1.1, "plus bevacizumab": 0.8, "plus cetuximab": 1.05,
+    "chemotherapy alone": 1.1,
+    "plus bevacizumab": 0.8,
+    "plus cetuximab": 1.05,
     "plus trastuzumab": 0.12,
 }
 _FIRST_SCAN_DAYS: Final = 42
@@ -324,8 +355,10 @@ def draw_cohort(size: int, generator: np.random.Generator) -> list[CohortRow]:
             metastatic_pattern="metachronous" if metachronous[i] else "synchronous",
             therapy_lines=("first", "second", "third or later")[int(lines[i]) - 1],
             differentiation=(
-                "poor" if u[7, i] < share["poor"]
-                else "well" if u[7, i] < share["poor"] + share["well"]
+                "poor"
+                if u[7, i] < share["poor"]
+                else "well"
+                if u[7, i] < share["poor"] + share["well"]
                 else "medium"
             ),
             primary_resection="yes" if resected[i] else "no",

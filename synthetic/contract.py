@@ -16,7 +16,7 @@ _CANONICAL_SHARE: Final = 0.5
 
 @dataclass(frozen=True)
 class Contract:
-    """`columns[table]` in the order of the file; `codes[table, column][code]` its other spellings."""
+    """`columns[table]`: in the order of the file; `codes[table, column][code]`: other spellings."""
 
     columns: dict[str, tuple[str, ...]]
     codes: dict[tuple[str, str], dict[str, tuple[str, ...]]]

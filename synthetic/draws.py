@@ -31,6 +31,7 @@ class Draws:
     __slots__ = ("u",)
 
     def __init__(self, generator: np.random.Generator) -> None:
+        """Draws from `generator` alone."""
         self.u = _uniforms(generator).__next__
 
     def chance(self, probability: float) -> bool:

@@ -51,25 +51,26 @@ _COHORT, _CASES, _NEAR_COHORT, _NEAR_CASES, _PATIENTS = 1, 2, 3, 4, 5
 class Planted:
     """What the generator knows about an extract that it wrote. For tests; nothing else reads it.
 
+    `patients` are all of the extract, `screened` those with metastatic colorectal cancer.
     `excluded` counts patients by the criterion that must exclude them, in the order of the
-    criteria; `her2_positive` breaks its count down. `included` maps the cohort's patient numbers
-    to patient ids; `near_misses` lists the ids of those who fail one criterion only. `lines` gives
-    for each included patient the start, the drugs, the treatment days, the progression and the
-    best response of each line. `unmapped_drug_texts` counts rows whose text names no known drug.
+    criteria; `her2_positive` breaks its count down. `included_patients` maps the
+    cohort's patient numbers to patient ids; `near_misses` lists the ids of those who fail one
+    criterion only. `lines` gives for each included patient the start, the drugs, the treatment
+    days, the progression and the best response of each line. `unmapped_drug_texts` counts rows whose text names no known drug.
     """
 
     seed: int
-    patients: int
     cohort_kind: str
-    patients_in_extract: int
-    included_count: int
+    patients: int
+    screened: int
+    included: int
     excluded: dict[str, int]
     her2_positive: dict[str, int]
-    row_counts: dict[str, int]
+    rows: dict[str, int]
     unmapped_drug_texts: dict[str, int]
     supportive_drugs: dict[str, list[str]]
     partial_dates: dict[str, int]
-    included: dict[str, str]
+    included_patients: dict[str, str]
     near_misses: dict[str, list[str]]
     lines: dict[str, list[dict[str, object]]]
 
@@ -180,9 +181,7 @@ class _Author:
         if role == population.LOCAL:
             return histories.local_patient(number, patient_id, d)
         if role in (population.ELSEWHERE, population.NOT_ADENOCARCINOMA):
-            return histories.other_patient(
-                number, patient_id, role == population.ELSEWHERE, d
-            )
+            return histories.other_patient(number, patient_id, role == population.ELSEWHERE, d)
         her2 = "negative"
         if role == population.HER2_UNKNOWN:
             her2 = "equivocal" if d.chance(0.12) else "untested"
@@ -202,28 +201,26 @@ class _Author:
             for line in patient.lines
         ]
 
-    def planted(
-        self, seed: int, patients: int, kind: str, row_counts: dict[str, int]
-    ) -> Planted:
+    def planted(self, seed: int, patients: int, kind: str, row_counts: dict[str, int]) -> Planted:
         """The truth about what has been written."""
         counts = self._plan.counts
         return Planted(
             seed=seed,
-            patients=patients,
             cohort_kind=kind,
-            patients_in_extract=self._plan.size,
-            included_count=counts[population.INCLUDED],
+            patients=self._plan.size,
+            screened=patients,
+            included=counts[population.INCLUDED],
             excluded=self._plan.excluded(),
             her2_positive={
                 "not_met": counts[population.HER2_NEGATIVE],
                 "unknown": counts[population.HER2_UNKNOWN],
                 "below_50_pct": counts["her2_positive"],
             },
-            row_counts=dict(row_counts),
+            rows=dict(row_counts),
             unmapped_drug_texts=dict(sorted(self._tally.unmapped.items())),
             supportive_drugs={name: list(drug.texts) for name, drug in SUPPORTIVE.items()},
             partial_dates=dict(sorted(self._tally.partial.items())),
-            included={
+            included_patients={
                 str(number): patient_id for number, patient_id in sorted(self._included.items())
             },
             near_misses=self._near,

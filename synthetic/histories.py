@@ -31,14 +31,29 @@ SYNCHRONOUS_DAYS: Final = 183
 _RIGHT: Final = ("C18.0", "C18.2", "C18.2", "C18.3", "C18.4")
 _LEFT: Final = ("C18.5", "C18.6", "C18.7", "C18.7", "C18.7", "C19.9", "C20.9", "C20.9", "C20.9")
 _UNSPECIFIED: Final = ("C18.8", "C18.9")
-_ADENOCARCINOMA: Final = (
-    ("8140/3",) * 9 + ("8480/3", "8210/3", "8211/3", "8261/3", "8263/3", "8481/3")
+_ADENOCARCINOMA: Final = ("8140/3",) * 9 + (
+    "8480/3",
+    "8210/3",
+    "8211/3",
+    "8261/3",
+    "8263/3",
+    "8481/3",
 )
 _SIGNET_RING: Final = "8490/3"
 
 _FURTHER_ORGANS: Final = (
-    "lung", "lung", "lung", "distant_lymph_node", "distant_lymph_node", "peritoneum", "peritoneum",
-    "bone", "ovary", "adrenal", "brain", "other",
+    "lung",
+    "lung",
+    "lung",
+    "distant_lymph_node",
+    "distant_lymph_node",
+    "peritoneum",
+    "peritoneum",
+    "bone",
+    "ovary",
+    "adrenal",
+    "brain",
+    "other",
 )
 _ALONE_ORGANS: Final = ("lung", "lung", "distant_lymph_node", "peritoneum")
 
@@ -64,9 +79,7 @@ def study_patient(
     adjuvant = row.adjuvant_chemotherapy == "yes"
     resected = row.primary_resection == "yes"
     early_surgery = row.metastasectomy == "yes" or (synchronous and resected and not adjuvant)
-    lead = d.between(
-        26 if early_surgery or row.trastuzumab_line == 1 else 5, LONGEST_LEAD
-    )
+    lead = d.between(26 if early_surgery or row.trastuzumab_line == 1 else 5, LONGEST_LEAD)
     if row.death:
         latest = DATA_CUTOFF - row.os_days
         earliest = STUDY_OPENS + lead
@@ -140,8 +153,15 @@ def study_patient(
 
     anti_egfr = row.ras_braf == "wild type" and patient.ras == "wild type"
     patient.lines = plan_lines(
-        first_dose, row.pfs_days, bool(row.pfs_event) and row.pfs_days < row.os_days, last_day,
-        patient.died, case.regimens, case.responses, anti_egfr, d,
+        first_dose,
+        row.pfs_days,
+        bool(row.pfs_event) and row.pfs_days < row.os_days,
+        last_day,
+        patient.died,
+        case.regimens,
+        case.responses,
+        anti_egfr,
+        d,
     )
     if misses == "cycles":
         patient.lines = patient.lines[:1]
@@ -213,9 +233,7 @@ _USUAL_FIRST: Final = (
 )
 
 
-def background_patient(
-    number: int, patient_id: str, her2: str, d: Draws
-) -> Patient:
+def background_patient(number: int, patient_id: str, her2: str, d: Draws) -> Patient:
     """A metastatic colorectal patient who only fails to be HER2 positive."""
     sex = "male" if d.chance(0.6) else "female"
     index = d.between(STUDY_OPENS, DATA_CUTOFF - 25)
@@ -231,9 +249,7 @@ def background_patient(
     differentiation = d.pick(("poor", "moderate", "moderate", "moderate", "well", "unknown"))
     synchronous = d.chance(0.65)
     diagnosis = index - (
-        d.pick((0, 0, d.between(0, 30), d.between(0, 90)))
-        if synchronous
-        else d.between(210, 2000)
+        d.pick((0, 0, d.between(0, 30), d.between(0, 90))) if synchronous else d.between(210, 2000)
     )
     last_day = first_dose + os_days
     patient = Patient(
@@ -251,9 +267,7 @@ def background_patient(
         died=died,
         busy_until=last_day - 1 if died else last_day,
         index_day=index,
-        organs=_organs(
-            "single" if d.chance(0.6) else ">=2", d.chance(0.6), sex, index, index, d
-        ),
+        organs=_organs("single" if d.chance(0.6) else ">=2", d.chance(0.6), sex, index, index, d),
         ecog=d.pick((0, 0, 1, 1, 1, 2, 2, 3)),
         serious_illness=d.chance(0.05),
         measurable=d.chance(0.93),
@@ -262,7 +276,13 @@ def background_patient(
     _set_death_text(patient, 0.04, d)
     u = d.u()
     patient.ras = (
-        "wild type" if u < 0.3 else "mutant" if u < 0.62 else "KRAS only" if u < 0.75 else "untested"
+        "wild type"
+        if u < 0.3
+        else "mutant"
+        if u < 0.62
+        else "KRAS only"
+        if u < 0.75
+        else "untested"
     )
     if patient.ras == "mutant":
         patient.mutated_gene = d.pick(("KRAS",) * 8 + ("NRAS", "BRAF", "BRAF"))
@@ -303,8 +323,15 @@ def _treat(patient: Patient, first_dose: int, d: Draws) -> None:
         wish -= 1
     regimens += [None] * wish
     patient.lines = plan_lines(
-        first_dose, pfs, progresses, patient.busy_until + (1 if patient.died else 0),
-        patient.died, regimens, [None] * len(regimens), anti_egfr, d,
+        first_dose,
+        pfs,
+        progresses,
+        patient.busy_until + (1 if patient.died else 0),
+        patient.died,
+        regimens,
+        [None] * len(regimens),
+        anti_egfr,
+        d,
     )
     for line in patient.lines:
         plan_visits(line, *_SCANS_LIGHT, d)
@@ -320,10 +347,16 @@ def _thin(visits: list[int]) -> list[int]:
 # -- everybody else -------------------------------------------------------------------------------
 
 _SITES_ELSEWHERE: Final = (
-    ("C16.9", "8140/3", ""), ("C16.3", "8145/3", ""), ("C16.0", "8140/3", ""),
-    ("C50.4", "8500/3", "female"), ("C50.9", "8500/3", "female"),
-    ("C34.1", "8140/3", ""), ("C34.3", "8070/3", ""),
-    ("C25.0", "8500/3", ""), ("C22.0", "8170/3", ""), ("C15.4", "8070/3", ""),
+    ("C16.9", "8140/3", ""),
+    ("C16.3", "8145/3", ""),
+    ("C16.0", "8140/3", ""),
+    ("C50.4", "8500/3", "female"),
+    ("C50.9", "8500/3", "female"),
+    ("C34.1", "8140/3", ""),
+    ("C34.3", "8070/3", ""),
+    ("C25.0", "8500/3", ""),
+    ("C22.0", "8170/3", ""),
+    ("C15.4", "8070/3", ""),
 )
 _NOT_ADENOCARCINOMA: Final = ("8240/3", "8240/3", "8246/3", "8013/3", "8936/3", "8070/3")
 _REGIMENS_ELSEWHERE: Final[dict[str, tuple[Regimen, ...]]] = {
@@ -386,9 +419,7 @@ def other_patient(number: int, patient_id: str, elsewhere: bool, d: Draws) -> Pa
     if regimen.available > first_dose:
         regimen = BACKBONES["FOLFOX"]
     pfs = min(42 + int(200 * -math.log(1.0 - d.u())), patient.busy_until - first_dose - 2)
-    patient.lines = plan_lines(
-        first_dose, pfs, True, last_day, died, [regimen], [None], False, d
-    )
+    patient.lines = plan_lines(first_dose, pfs, True, last_day, died, [regimen], [None], False, d)
     for line in patient.lines:
         plan_visits(line, *_SCANS_LIGHT, d)
         line.visits = _thin(line.visits)

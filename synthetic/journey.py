@@ -10,6 +10,7 @@ from synthetic.days import EXTRACT_DATE, ISO, month_text, year_text
 from synthetic.draws import Draws
 from synthetic.pathology import Specimen
 from synthetic.records import Scribe
+from synthetic.regimens import TRIAL_TEXT
 from synthetic.timeline import Patient
 
 _HISTOLOGY: Final[dict[str, tuple[str, ...]]] = {
@@ -33,28 +34,49 @@ _HISTOLOGY: Final[dict[str, tuple[str, ...]]] = {
 _GRADE_TEXT: Final = {"poor": "低分化", "moderate": "中分化", "well": "高分化"}
 
 _HARMLESS: Final = (
-    ("I10", "原发性高血压"), ("I10", "高血压病2级"), ("E11.9", "2型糖尿病"), ("E78.5", "高脂血症"),
-    ("K29.5", "慢性胃炎"), ("I25.1", "冠状动脉粥样硬化"), ("K76.0", "脂肪肝"), ("E04.1", "甲状腺结节"),
-    ("M19.9", "骨关节炎"), ("N18.2", "慢性肾脏病2期"), ("K80.2", "胆囊结石"), ("B18.1", "慢性乙型肝炎"),
+    ("I10", "原发性高血压"),
+    ("I10", "高血压病2级"),
+    ("E11.9", "2型糖尿病"),
+    ("E78.5", "高脂血症"),
+    ("K29.5", "慢性胃炎"),
+    ("I25.1", "冠状动脉粥样硬化"),
+    ("K76.0", "脂肪肝"),
+    ("E04.1", "甲状腺结节"),
+    ("M19.9", "骨关节炎"),
+    ("N18.2", "慢性肾脏病2期"),
+    ("K80.2", "胆囊结石"),
+    ("B18.1", "慢性乙型肝炎"),
 )
 _SERIOUS: Final = (
-    ("I50.9", "心力衰竭"), ("I21.9", "急性心肌梗死"), ("I42.0", "扩张型心肌病"),
-    ("J44.9", "慢性阻塞性肺疾病"), ("J84.1", "间质性肺纤维化"), ("J96.1", "慢性呼吸衰竭"),
-    ("K74.6", "肝硬化"), ("K72.1", "慢性肝衰竭"), ("N18.5", "慢性肾脏病5期"), ("N18.4", "慢性肾脏病4期"),
-    ("M32.9", "系统性红斑狼疮"), ("B20", "HIV病"),
+    ("I50.9", "心力衰竭"),
+    ("I21.9", "急性心肌梗死"),
+    ("I42.0", "扩张型心肌病"),
+    ("J44.9", "慢性阻塞性肺疾病"),
+    ("J84.1", "间质性肺纤维化"),
+    ("J96.1", "慢性呼吸衰竭"),
+    ("K74.6", "肝硬化"),
+    ("K72.1", "慢性肝衰竭"),
+    ("N18.5", "慢性肾脏病5期"),
+    ("N18.4", "慢性肾脏病4期"),
+    ("M32.9", "系统性红斑狼疮"),
+    ("B20", "HIV病"),
 )
 _LATE_SERIOUS: Final = ("I50.9", "心力衰竭, 治疗后新发")
 
 _RESECTIONS: Final = {
     "right": (("腹腔镜右半结肠切除术", "45.73"), ("右半结肠切除术, 开腹", "45.73")),
     "left": (
-        ("腹腔镜乙状结肠切除术", "45.76"), ("左半结肠切除术", "45.75"), ("直肠前切除术 (Dixon)", "48.63"),
+        ("腹腔镜乙状结肠切除术", "45.76"),
+        ("左半结肠切除术", "45.75"),
+        ("直肠前切除术 (Dixon)", "48.63"),
         ("LAR, laparoscopic", "48.63"),
     ),
 }
 _METASTASECTOMIES: Final = {
-    "liver": ("肝转移瘤切除术", "50.22"), "lung": ("胸腔镜肺楔形切除术", "32.20"),
-    "ovary": ("双侧附件切除术", "65.61"), "peritoneum": ("腹膜肿物切除术", "54.4"),
+    "liver": ("肝转移瘤切除术", "50.22"),
+    "lung": ("胸腔镜肺楔形切除术", "32.20"),
+    "ovary": ("双侧附件切除术", "65.61"),
+    "peritoneum": ("腹膜肿物切除术", "54.4"),
 }
 _REVIEW_DAYS: Final = 25
 """Most days from the review of the problem list to the first dose."""
@@ -67,7 +89,9 @@ class Tally:
     unmapped: dict[str, int] = field(default_factory=dict)
     partial: dict[str, int] = field(default_factory=dict)
 
-    def count(self, where: dict[str, int], key: str) -> None:
+    @staticmethod
+    def count(where: dict[str, int], key: str) -> None:
+        """One more of `key`."""
         where[key] = where.get(key, 0) + 1
 
 
@@ -77,14 +101,21 @@ def write_patient(scribe: Scribe, patient: Patient, tally: Tally, d: Draws) -> N
     registered = min(patient.diagnosis_day + d.below(4), patient.last_day)
     scribe.patient(patient.sex, patient.birth_text, registered)
     diagnosis_id = scribe.diagnosis(
-        patient.diagnosis_day, patient.diagnosis_text, patient.topography, patient.morphology,
-        _histology(patient, d), patient.differentiation, patient.stage,
+        patient.diagnosis_day,
+        patient.diagnosis_text,
+        patient.topography,
+        patient.morphology,
+        _histology(patient, d),
+        patient.differentiation,
+        patient.stage,
     )
     _count_partial_dates(patient, tally)
     further: list[tuple[str, int]] = []
     if patient.lines:
         assert patient.baseline_day is not None
-        removed = patient.resection_day is not None and patient.resection_day <= patient.baseline_day
+        removed = (
+            patient.resection_day is not None and patient.resection_day <= patient.baseline_day
+        )
         further = tumour.write_scans(scribe, patient, patient.baseline_day, not removed, d)
     for organ, day in patient.organs + further:
         method = "imaging" if d.chance(0.8) else d.pick(("pathology", "surgery", ""))
@@ -144,8 +175,13 @@ def _write_specimens(scribe: Scribe, patient: Patient, d: Draws) -> None:
 
 
 def _write_her2(
-    scribe: Scribe, patient: Patient, tested: Specimen, biopsy: Specimen, reference: int,
-    latest: int, d: Draws,
+    scribe: Scribe,
+    patient: Patient,
+    tested: Specimen,
+    biopsy: Specimen,
+    reference: int,
+    latest: int,
+    d: Draws,
 ) -> None:
     kind, _, by_fish = patient.her2.partition(" by ")
     if kind == "untested":
@@ -174,7 +210,11 @@ def _write_earlier_test(scribe: Scribe, biopsy: Specimen, deadline: int, d: Draw
     day = min(biopsy.collected + d.between(4, 9), deadline)
     result = d.pick((("0", "0"), ("1+", "20"), ("2+", "30")))
     scribe.pathology(
-        biopsy.accession, biopsy.site, biopsy.kind, biopsy.collected, day,
+        biopsy.accession,
+        biopsy.site,
+        biopsy.kind,
+        biopsy.collected,
+        day,
         pathology.ihc(*result, d),
     )
 
@@ -194,8 +234,13 @@ def _write_metastasis_test(
 
 
 def _write_ras(
-    scribe: Scribe, patient: Patient, tested: Specimen, biopsy: Specimen, reference: int,
-    latest: int, d: Draws,
+    scribe: Scribe,
+    patient: Patient,
+    tested: Specimen,
+    biopsy: Specimen,
+    reference: int,
+    latest: int,
+    d: Draws,
 ) -> None:
     if patient.ras == "untested":
         return
@@ -207,9 +252,7 @@ def _write_ras(
     if patient.ras == "KRAS only":
         pathology.write_kras_only(scribe, specimen, day, d)
         return
-    missing = (
-        frozenset({("NRAS", "exon 4")}) if patient.ras == "no NRAS exon 4" else frozenset()
-    )
+    missing = frozenset({("NRAS", "exon 4")}) if patient.ras == "no NRAS exon 4" else frozenset()
     gene = patient.mutated_gene if patient.ras == "mutant" else None
     pathology.write_panel(scribe, specimen, day, gene, d, missing, patient.detailed)
 
@@ -229,7 +272,7 @@ def _write_unmapped(scribe: Scribe, patient: Patient, tally: Tally, d: Draws) ->
     if not patient.detailed and d.chance(0.004) and patient.busy_until - last.end > 60:
         cycles = [last.end + 10, last.end + 31]
         for _ in cycles:
-            tally.count(tally.unmapped, treatment.TRIAL_TEXT)
+            tally.count(tally.unmapped, TRIAL_TEXT)
         treatment.write_trial_drug(scribe, cycles)
 
 
@@ -238,7 +281,10 @@ def _write_procedures(scribe: Scribe, patient: Patient, d: Draws) -> None:
         right = patient.topography in ("C18.0", "C18.1", "C18.2", "C18.3", "C18.4")
         text, code = d.pick(_RESECTIONS["right" if right else "left"])
         scribe.procedure(
-            "primary_resection", "colorectum", text, code if d.chance(0.8) else "",
+            "primary_resection",
+            "colorectum",
+            text,
+            code if d.chance(0.8) else "",
             patient.resection_day,
         )
     organs = [organ for organ, _ in patient.organs]
@@ -255,8 +301,12 @@ def _write_procedures(scribe: Scribe, patient: Patient, d: Draws) -> None:
             organ = "liver" if "liver" in organs else "lung"
             scribe.procedure(kind, organ, d.pick(("射频消融术", "微波消融术 MWA")), "50.24", day)
         else:
-            organ = next((o for o in organs if o in ("bone", "brain", "lung", "liver")), "colorectum")
-            scribe.procedure(kind, organ, d.pick(("放射治疗, IMRT", "SBRT 立体定向放疗")), "92.24", day)
+            organ = next(
+                (o for o in organs if o in ("bone", "brain", "lung", "liver")), "colorectum"
+            )
+            scribe.procedure(
+                kind, organ, d.pick(("放射治疗, IMRT", "SBRT 立体定向放疗")), "92.24", day
+            )
 
 
 def _write_events(scribe: Scribe, patient: Patient, d: Draws) -> None:
@@ -295,9 +345,7 @@ def _write_performance(scribe: Scribe, patient: Patient, d: Draws) -> None:
             scribe.performance("ECOG", score, day)
 
 
-def _write_comorbidities(
-    scribe: Scribe, patient: Patient, registered: int, d: Draws
-) -> None:
+def _write_comorbidities(scribe: Scribe, patient: Patient, registered: int, d: Draws) -> None:
     if patient.serious_illness:
         code, text = d.pick(_SERIOUS)
         onset = patient.diagnosis_day - d.between(400, 3000)
@@ -309,15 +357,24 @@ def _write_comorbidities(
             onset_text = d.pick(
                 (ISO[onset], month_text(onset), year_text(onset), year_text(onset), "")
             )
-            scribe.comorbidity(code, text, d.pick(("mild", "mild", "moderate")), onset_text, registered)
+            scribe.comorbidity(
+                code, text, d.pick(("mild", "mild", "moderate")), onset_text, registered
+            )
     first = patient.first_dose
-    if first is not None and patient.detailed and patient.busy_until - first > 400 and d.chance(0.05):
+    if (
+        first is not None
+        and patient.detailed
+        and patient.busy_until - first > 400
+        and d.chance(0.05)
+    ):
         onset = d.between(first + 200, patient.busy_until)
         scribe.comorbidity(*_LATE_SERIOUS, "severe", ISO[onset], onset)
 
 
 def _write_encounters(scribe: Scribe, patient: Patient, registered: int, d: Draws) -> None:
-    scribe.encounter("outpatient", registered, registered, "胃肠外科门诊", d.pick(("no", "", "yes")))
+    scribe.encounter(
+        "outpatient", registered, registered, "胃肠外科门诊", d.pick(("no", "", "yes"))
+    )
     if patient.resection_day is not None:
         stay = min(patient.resection_day + d.between(5, 12), patient.busy_until)
         scribe.encounter("inpatient", patient.resection_day - 2, stay, "胃肠外科", "")
@@ -325,7 +382,10 @@ def _write_encounters(scribe: Scribe, patient: Patient, registered: int, d: Draw
     if first is not None:
         day = d.between(max(first - _REVIEW_DAYS, patient.index_day or first), first - 1)
         scribe.encounter(
-            d.pick(("inpatient", "outpatient")), day, min(day + d.below(3), first), "消化肿瘤内科",
+            d.pick(("inpatient", "outpatient")),
+            day,
+            min(day + d.below(3), first),
+            "消化肿瘤内科",
             "yes",
         )
     for line in patient.lines:
@@ -333,7 +393,11 @@ def _write_encounters(scribe: Scribe, patient: Patient, registered: int, d: Draw
             kind = d.pick(("day_case", "inpatient"))
             stay = 0 if kind == "day_case" else d.between(1, 3)
             scribe.encounter(
-                kind, day, min(day + stay, patient.busy_until), "消化肿瘤内科", d.pick(("", "no", "yes"))
+                kind,
+                day,
+                min(day + stay, patient.busy_until),
+                "消化肿瘤内科",
+                d.pick(("", "no", "yes")),
             )
     if not patient.lines:
         for _ in range(d.between(1, 3)):
@@ -352,8 +416,12 @@ def _write_vital_status(scribe: Scribe, patient: Patient, d: Draws) -> None:
         if patient.detailed:
             cause = "cancer"
         scribe.vital(
-            "dead", patient.busy_until, patient.death_text, cause,
-            d.pick(("hospital", "registry", "telephone")), patient.last_day + d.below(8),
+            "dead",
+            patient.busy_until,
+            patient.death_text,
+            cause,
+            d.pick(("hospital", "registry", "telephone")),
+            patient.last_day + d.below(8),
         )
     else:
         scribe.vital("alive", patient.last_day, "", "", "telephone", patient.last_day)
@@ -368,6 +436,4 @@ def _write_consent(scribe: Scribe, patient: Patient, registered: int, d: Draws) 
         scribe.consent("research", "refused", later)
     else:
         scribe.consent("research", "given", later)
-        scribe.consent(
-            "research", "withdrawn", d.between(later + 1, patient.busy_until)
-        )
+        scribe.consent("research", "withdrawn", d.between(later + 1, patient.busy_until))

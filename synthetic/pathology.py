@@ -25,8 +25,12 @@ _WIDESPREAD: Final = ("50", "60", "70", "80", "80", "90", "90", "95", "100")
 _PATCHY: Final = ("10", "15", "20", "30", "40", "45")
 
 PANEL: Final = (
-    ("KRAS", "exon 2"), ("KRAS", "exon 3"), ("KRAS", "exon 4"),
-    ("NRAS", "exon 2"), ("NRAS", "exon 3"), ("NRAS", "exon 4"),
+    ("KRAS", "exon 2"),
+    ("KRAS", "exon 3"),
+    ("KRAS", "exon 4"),
+    ("NRAS", "exon 2"),
+    ("NRAS", "exon 3"),
+    ("NRAS", "exon 4"),
     ("BRAF", "V600E"),
 )
 """What has to be tested before a tumour can be called RAS/BRAF wild type."""
@@ -84,8 +88,13 @@ def not_amplified(d: Draws) -> Ish:
 
 
 def write_her2_positive(
-    scribe: Scribe, specimen: Specimen, wished: int, deadline: int, by_fish: bool,
-    widespread: bool, d: Draws,
+    scribe: Scribe,
+    specimen: Specimen,
+    wished: int,
+    deadline: int,
+    by_fish: bool,
+    widespread: bool,
+    d: Draws,
 ) -> None:
     """Reports that make a tumour HER2 positive, or (`widespread` False) would in more cells.
 
@@ -96,7 +105,11 @@ def write_her2_positive(
     if not by_fish:
         day = max(min(wished, deadline), earliest)
         scribe.pathology(
-            specimen.accession, specimen.site, specimen.kind, specimen.collected, day,
+            specimen.accession,
+            specimen.site,
+            specimen.kind,
+            specimen.collected,
+            day,
             ihc("3+", percent, d),
         )
         return
@@ -105,7 +118,12 @@ def write_her2_positive(
     found = amplified(percent, d)
     if d.chance(0.3):
         scribe.pathology(
-            specimen.accession, specimen.site, specimen.kind, specimen.collected, day, scored,
+            specimen.accession,
+            specimen.site,
+            specimen.kind,
+            specimen.collected,
+            day,
+            scored,
             found,
         )
         return
@@ -114,8 +132,13 @@ def write_her2_positive(
     )
     second = max(min(day + d.between(4, 14), deadline), day + 1)
     scribe.pathology(
-        specimen.accession, specimen.site, specimen.kind, specimen.collected, second,
-        scored if d.chance(0.3) else NO_IHC, found,
+        specimen.accession,
+        specimen.site,
+        specimen.kind,
+        specimen.collected,
+        second,
+        scored if d.chance(0.3) else NO_IHC,
+        found,
     )
 
 
@@ -140,15 +163,22 @@ def write_her2_negative(scribe: Scribe, specimen: Specimen, day: int, d: Draws) 
 def write_her2_unknown(scribe: Scribe, specimen: Specimen, day: int, d: Draws) -> None:
     """IHC 2+ that nobody followed by in-situ hybridisation."""
     scribe.pathology(
-        specimen.accession, specimen.site, specimen.kind, specimen.collected,
-        max(day, specimen.collected + 3), ihc("2+", d.pick(("15", "30", "50", "70")), d),
+        specimen.accession,
+        specimen.site,
+        specimen.kind,
+        specimen.collected,
+        max(day, specimen.collected + 3),
+        ihc("2+", d.pick(("15", "30", "50", "70")), d),
     )
 
 
 def write_plain_report(scribe: Scribe, specimen: Specimen, d: Draws) -> None:
     """A report of histology only."""
     scribe.pathology(
-        specimen.accession, specimen.site, specimen.kind, specimen.collected,
+        specimen.accession,
+        specimen.site,
+        specimen.kind,
+        specimen.collected,
         specimen.collected + d.between(3, 8),
     )
 
@@ -175,38 +205,66 @@ def write_panel(
     day = min(max(day, specimen.collected + 3), EXTRACT_DATE)
     if elaborate and d.chance(0.25) and day - specimen.collected > 8 and PANEL[0] not in leave_out:
         _write_region(scribe, specimen, PANEL[0], where, "ARMS-PCR", specimen.collected + 5, d)
-    failed = d.pick(PANEL) if elaborate and day > specimen.collected + 10 and d.chance(0.2) else None
+    failed = (
+        d.pick(PANEL) if elaborate and day > specimen.collected + 10 and d.chance(0.2) else None
+    )
     for region in PANEL:
         if region in leave_out:
             continue
         if region == failed:
             scribe.molecular(
-                specimen.accession, *region, "", d.pick(("failed", "failed", "indeterminate")),
-                method, specimen.collected, day - d.between(5, 7),
+                specimen.accession,
+                *region,
+                "",
+                d.pick(("failed", "failed", "indeterminate")),
+                method,
+                specimen.collected,
+                day - d.between(5, 7),
             )
         _write_region(scribe, specimen, region, where, method, day, d)
     if elaborate and method.startswith("NGS"):
         mutated = d.chance(0.4)
         scribe.molecular(
-            specimen.accession, "TP53", "other", "p.R175H" if mutated else "",
-            "mutated" if mutated else "wild_type", method, specimen.collected, day,
+            specimen.accession,
+            "TP53",
+            "other",
+            "p.R175H" if mutated else "",
+            "mutated" if mutated else "wild_type",
+            method,
+            specimen.collected,
+            day,
         )
 
 
 def write_kras_only(scribe: Scribe, specimen: Specimen, day: int, d: Draws) -> None:
     """The old practice: KRAS exon 2 alone, wild type."""
     _write_region(
-        scribe, specimen, PANEL[0], None, "ARMS-PCR",
-        min(max(day, specimen.collected + 3), EXTRACT_DATE), d,
+        scribe,
+        specimen,
+        PANEL[0],
+        None,
+        "ARMS-PCR",
+        min(max(day, specimen.collected + 3), EXTRACT_DATE),
+        d,
     )
 
 
 def _write_region(
-    scribe: Scribe, specimen: Specimen, region: tuple[str, str], where: tuple[str, str] | None,
-    method: str, day: int, d: Draws,
+    scribe: Scribe,
+    specimen: Specimen,
+    region: tuple[str, str],
+    where: tuple[str, str] | None,
+    method: str,
+    day: int,
+    d: Draws,
 ) -> None:
     mutated = region == where
     scribe.molecular(
-        specimen.accession, *region, d.pick(_VARIANTS[region]) if mutated else "",
-        "mutated" if mutated else "wild_type", method, specimen.collected, day,
+        specimen.accession,
+        *region,
+        d.pick(_VARIANTS[region]) if mutated else "",
+        "mutated" if mutated else "wild_type",
+        method,
+        specimen.collected,
+        day,
     )

@@ -18,8 +18,13 @@ ELSEWHERE: Final = "other primary"
 NOT_ADENOCARCINOMA: Final = "not adenocarcinoma"
 
 NEAR_MISSES: Final = {
-    "consent": 12, "her2_positive": 14, "measurable_lesion": 7, "ecog": 9, "comorbidity": 8,
-    "cycles": 6, "ras_braf_tested": 10,
+    "consent": 12,
+    "her2_positive": 14,
+    "measurable_lesion": 7,
+    "ecog": 9,
+    "comorbidity": 8,
+    "cycles": 6,
+    "ras_braf_tested": 10,
 }
 """Patients, of 2,460 screened, who meet every criterion but this one."""
 
@@ -29,12 +34,25 @@ _OUTSIDE: Final = {LOCAL: 180, ELSEWHERE: 120, NOT_ADENOCARCINOMA: 20}
 _HER2_NEGATIVE_SHARE: Final = 0.75
 
 ROLES: Final = (
-    INCLUDED, *NEAR_MISSES, HER2_NEGATIVE, HER2_UNKNOWN, LOCAL, ELSEWHERE, NOT_ADENOCARCINOMA,
+    INCLUDED,
+    *NEAR_MISSES,
+    HER2_NEGATIVE,
+    HER2_UNKNOWN,
+    LOCAL,
+    ELSEWHERE,
+    NOT_ADENOCARCINOMA,
 )
 
 CRITERIA: Final = (
-    "primary_diagnosis", "metastatic_disease", "consent", "her2_positive", "measurable_lesion",
-    "ecog", "comorbidity", "cycles", "ras_braf_tested",
+    "primary_diagnosis",
+    "metastatic_disease",
+    "consent",
+    "her2_positive",
+    "measurable_lesion",
+    "ecog",
+    "comorbidity",
+    "cycles",
+    "ras_braf_tested",
 )
 """The study's criteria in the order in which patients are excluded."""
 

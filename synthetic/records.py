@@ -14,58 +14,153 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "delivery": ("delivery_id", "site_code", "extract_date", "synthetic"),
     "patients": ("patient_id", "sex", "birth_date", "recorded_date"),
     "diagnoses": (
-        "diagnosis_id", "patient_id", "diagnosis_date", "icdo3_topography", "icdo3_morphology",
-        "histology_text", "differentiation", "stage", "recorded_date",
+        "diagnosis_id",
+        "patient_id",
+        "diagnosis_date",
+        "icdo3_topography",
+        "icdo3_morphology",
+        "histology_text",
+        "differentiation",
+        "stage",
+        "recorded_date",
     ),
     "metastases": (
-        "metastasis_id", "patient_id", "diagnosis_id", "organ", "metastasis_date", "method",
+        "metastasis_id",
+        "patient_id",
+        "diagnosis_id",
+        "organ",
+        "metastasis_date",
+        "method",
         "recorded_date",
     ),
     "pathology": (
-        "report_id", "patient_id", "accession_no", "specimen_site", "specimen_type",
-        "her2_ihc_score", "her2_ihc_pct", "ihc_method", "her2_ish_ratio", "her2_copy_number",
-        "cep17_copy_number", "her2_ish_pct", "ish_method", "collected_date", "reported_date",
+        "report_id",
+        "patient_id",
+        "accession_no",
+        "specimen_site",
+        "specimen_type",
+        "her2_ihc_score",
+        "her2_ihc_pct",
+        "ihc_method",
+        "her2_ish_ratio",
+        "her2_copy_number",
+        "cep17_copy_number",
+        "her2_ish_pct",
+        "ish_method",
+        "collected_date",
+        "reported_date",
     ),
     "molecular_tests": (
-        "test_id", "patient_id", "accession_no", "gene", "region", "variant", "result", "method",
-        "collected_date", "reported_date",
+        "test_id",
+        "patient_id",
+        "accession_no",
+        "gene",
+        "region",
+        "variant",
+        "result",
+        "method",
+        "collected_date",
+        "reported_date",
     ),
     "drug_administrations": (
-        "record_id", "patient_id", "record_type", "record_status", "order_id", "drug_text",
-        "drug_code", "route", "dose", "dose_unit", "start_date", "end_date", "days_supply",
-        "intent", "recorded_date",
+        "record_id",
+        "patient_id",
+        "record_type",
+        "record_status",
+        "order_id",
+        "drug_text",
+        "drug_code",
+        "route",
+        "dose",
+        "dose_unit",
+        "start_date",
+        "end_date",
+        "days_supply",
+        "intent",
+        "recorded_date",
     ),
     "procedures": (
-        "procedure_id", "patient_id", "procedure_type", "organ", "procedure_text",
-        "procedure_code", "procedure_date", "recorded_date",
+        "procedure_id",
+        "patient_id",
+        "procedure_type",
+        "organ",
+        "procedure_text",
+        "procedure_code",
+        "procedure_date",
+        "recorded_date",
     ),
     "tumour_assessments": (
-        "assessment_id", "patient_id", "assessment_date", "modality", "criteria", "timepoint",
-        "target_response", "non_target_response", "new_lesion", "overall_response",
+        "assessment_id",
+        "patient_id",
+        "assessment_date",
+        "modality",
+        "criteria",
+        "timepoint",
+        "target_response",
+        "non_target_response",
+        "new_lesion",
+        "overall_response",
         "reported_date",
     ),
     "lesion_measurements": (
-        "measurement_id", "patient_id", "assessment_id", "lesion_id", "lesion_role", "organ",
-        "is_lymph_node", "longest_diameter_mm", "short_axis_mm", "lesion_status", "measured_date",
+        "measurement_id",
+        "patient_id",
+        "assessment_id",
+        "lesion_id",
+        "lesion_role",
+        "organ",
+        "is_lymph_node",
+        "longest_diameter_mm",
+        "short_axis_mm",
+        "lesion_status",
+        "measured_date",
     ),
     "adverse_events": (
-        "event_id", "patient_id", "term", "ctcae_version", "grade", "onset_date", "end_date",
-        "attribution", "recorded_date",
+        "event_id",
+        "patient_id",
+        "term",
+        "ctcae_version",
+        "grade",
+        "onset_date",
+        "end_date",
+        "attribution",
+        "recorded_date",
     ),
     "performance_status": (
-        "record_id", "patient_id", "scale", "score", "assessed_date", "recorded_date",
+        "record_id",
+        "patient_id",
+        "scale",
+        "score",
+        "assessed_date",
+        "recorded_date",
     ),
     "comorbidities": (
-        "comorbidity_id", "patient_id", "icd10", "condition_text", "severity", "onset_date",
+        "comorbidity_id",
+        "patient_id",
+        "icd10",
+        "condition_text",
+        "severity",
+        "onset_date",
         "recorded_date",
     ),
     "encounters": (
-        "encounter_id", "patient_id", "encounter_type", "start_date", "end_date", "department",
+        "encounter_id",
+        "patient_id",
+        "encounter_type",
+        "start_date",
+        "end_date",
+        "department",
         "problem_list_reviewed",
     ),
     "vital_status": (
-        "record_id", "patient_id", "status", "last_contact_date", "death_date", "cause_of_death",
-        "source", "recorded_date",
+        "record_id",
+        "patient_id",
+        "status",
+        "last_contact_date",
+        "death_date",
+        "cause_of_death",
+        "source",
+        "recorded_date",
     ),
     "consent": ("consent_id", "patient_id", "purpose", "decision", "consent_date"),
 }
@@ -79,6 +174,7 @@ class Spellings:
     """Every way to write each code, for drawing one."""
 
     def __init__(self, contract: Contract) -> None:
+        """All coded columns of the contract."""
         self._urns = {
             key: {"": ("",)} | {code: spelling_urn(code, others) for code, others in codes.items()}
             for key, codes in contract.codes.items()
@@ -97,6 +193,7 @@ class Scribe:
     """
 
     def __init__(self, spellings: Spellings, d: Draws) -> None:
+        """Empty tables; spellings and delays are drawn from `d`."""
         self.tables: dict[str, list[Row]] = {name: [] for name in COLUMNS}
         self._d = d
         of = spellings.of
@@ -166,143 +263,314 @@ class Scribe:
         return ISO[late if late < EXTRACT_DATE else EXTRACT_DATE]
 
     def patient(self, sex: str, birth_text: str, registered: int) -> None:
+        """A row of patients."""
         self.tables["patients"].append(
             (self._patient_id, self._d.pick(self._sex[sex]), birth_text, ISO[registered])
         )
 
     def diagnosis(
-        self, day: int, text: str, topography: str, morphology: str, histology: str,
-        differentiation: str, stage: str,
+        self,
+        day: int,
+        text: str,
+        topography: str,
+        morphology: str,
+        histology: str,
+        differentiation: str,
+        stage: str,
     ) -> str:
+        """A row of diagnoses; returns its number."""
         number = self.new_id("DX")
         pick = self._d.pick
-        self.tables["diagnoses"].append((
-            number, self._patient_id, text, topography, morphology, histology,
-            pick(self._differentiation[differentiation]), pick(self._stage[stage]),
-            self._recorded(day),
-        ))
+        self.tables["diagnoses"].append(
+            (
+                number,
+                self._patient_id,
+                text,
+                topography,
+                morphology,
+                histology,
+                pick(self._differentiation[differentiation]),
+                pick(self._stage[stage]),
+                self._recorded(day),
+            )
+        )
         return number
 
     def metastasis(self, diagnosis_id: str, organ: str, day: int, method: str) -> None:
+        """A row of metastases."""
         pick = self._d.pick
-        self.tables["metastases"].append((
-            self.new_id("MT"), self._patient_id, diagnosis_id,
-            pick(self._metastatic_organ[organ]), ISO[day], pick(self._metastasis_method[method]),
-            self._recorded(day),
-        ))
+        self.tables["metastases"].append(
+            (
+                self.new_id("MT"),
+                self._patient_id,
+                diagnosis_id,
+                pick(self._metastatic_organ[organ]),
+                ISO[day],
+                pick(self._metastasis_method[method]),
+                self._recorded(day),
+            )
+        )
 
     def pathology(
-        self, accession: str, site: str, kind: str, collected: int, reported: int,
+        self,
+        accession: str,
+        site: str,
+        kind: str,
+        collected: int,
+        reported: int,
         ihc: tuple[str, str, str] = ("", "", ""),
         ish: tuple[str, str, str, str, str] = ("", "", "", "", ""),
     ) -> None:
         """`ihc`: score, percent, method. `ish`: ratio, HER2 and CEP17 copies, percent, method."""
         pick = self._d.pick
         score, percent, method = ihc
-        self.tables["pathology"].append((
-            self.new_id("PR"), self._patient_id, accession, pick(self._specimen_site[site]),
-            pick(self._specimen_type[kind]), pick(self._ihc[score]), percent, method, *ish,
-            ISO[collected], ISO[min(reported, EXTRACT_DATE)],
-        ))
+        self.tables["pathology"].append(
+            (
+                self.new_id("PR"),
+                self._patient_id,
+                accession,
+                pick(self._specimen_site[site]),
+                pick(self._specimen_type[kind]),
+                pick(self._ihc[score]),
+                percent,
+                method,
+                *ish,
+                ISO[collected],
+                ISO[min(reported, EXTRACT_DATE)],
+            )
+        )
 
     def molecular(
-        self, accession: str, gene: str, region: str, variant: str, result: str, method: str,
-        collected: int, reported: int,
+        self,
+        accession: str,
+        gene: str,
+        region: str,
+        variant: str,
+        result: str,
+        method: str,
+        collected: int,
+        reported: int,
     ) -> None:
+        """A row of molecular_tests."""
         pick = self._d.pick
-        self.tables["molecular_tests"].append((
-            self.new_id("MO"), self._patient_id, accession, pick(self._gene[gene]),
-            pick(self._region[region]), variant, pick(self._result[result]), method,
-            ISO[collected], ISO[min(reported, EXTRACT_DATE)],
-        ))
+        self.tables["molecular_tests"].append(
+            (
+                self.new_id("MO"),
+                self._patient_id,
+                accession,
+                pick(self._gene[gene]),
+                pick(self._region[region]),
+                variant,
+                pick(self._result[result]),
+                method,
+                ISO[collected],
+                ISO[min(reported, EXTRACT_DATE)],
+            )
+        )
 
     def drug(
-        self, kind: str, status: str, order_id: str, text: str, code: str, route: str, dose: str,
-        unit: str, start: int, end: str, supply: str, intent: str,
+        self,
+        kind: str,
+        status: str,
+        order_id: str,
+        text: str,
+        code: str,
+        route: str,
+        dose: str,
+        unit: str,
+        start: int,
+        end: str,
+        supply: str,
+        intent: str,
     ) -> None:
+        """A row of drug_administrations."""
         pick = self._d.pick
-        self.tables["drug_administrations"].append((
-            self.new_id("DA"), self._patient_id, pick(self._record_type[kind]),
-            pick(self._record_status[status]), order_id, text, code, pick(self._route[route]),
-            dose, unit, ISO[start], end, supply, pick(self._intent[intent]), self._recorded(start),
-        ))
+        self.tables["drug_administrations"].append(
+            (
+                self.new_id("DA"),
+                self._patient_id,
+                pick(self._record_type[kind]),
+                pick(self._record_status[status]),
+                order_id,
+                text,
+                code,
+                pick(self._route[route]),
+                dose,
+                unit,
+                ISO[start],
+                end,
+                supply,
+                pick(self._intent[intent]),
+                self._recorded(start),
+            )
+        )
 
     def procedure(self, kind: str, organ: str, text: str, code: str, day: int) -> None:
+        """A row of procedures."""
         pick = self._d.pick
-        self.tables["procedures"].append((
-            self.new_id("PC"), self._patient_id, pick(self._procedure[kind]),
-            pick(self._procedure_organ[organ]), text, code, ISO[day], self._recorded(day),
-        ))
+        self.tables["procedures"].append(
+            (
+                self.new_id("PC"),
+                self._patient_id,
+                pick(self._procedure[kind]),
+                pick(self._procedure_organ[organ]),
+                text,
+                code,
+                ISO[day],
+                self._recorded(day),
+            )
+        )
 
     def assessment(
-        self, day: int, modality: str, timepoint: str, target: str, non_target: str, new: str,
+        self,
+        day: int,
+        modality: str,
+        timepoint: str,
+        target: str,
+        non_target: str,
+        new: str,
         overall: str,
     ) -> str:
+        """A row of tumour_assessments; returns its number."""
         number = self.new_id("TA")
         pick = self._d.pick
-        self.tables["tumour_assessments"].append((
-            number, self._patient_id, ISO[day], pick(self._modality[modality]), "RECIST 1.1",
-            pick(self._timepoint[timepoint]), target, non_target, pick(self._new_lesion[new]),
-            pick(self._overall[overall]), self._reported(day),
-        ))
+        self.tables["tumour_assessments"].append(
+            (
+                number,
+                self._patient_id,
+                ISO[day],
+                pick(self._modality[modality]),
+                "RECIST 1.1",
+                pick(self._timepoint[timepoint]),
+                target,
+                non_target,
+                pick(self._new_lesion[new]),
+                pick(self._overall[overall]),
+                self._reported(day),
+            )
+        )
         return number
 
     def lesion(
-        self, assessment_id: str, lesion_id: str, role: str, organ: str, node: bool,
-        longest: str, short: str, status: str, day: int,
+        self,
+        assessment_id: str,
+        lesion_id: str,
+        role: str,
+        organ: str,
+        node: bool,
+        longest: str,
+        short: str,
+        status: str,
+        day: int,
     ) -> None:
+        """A row of lesion_measurements."""
         pick = self._d.pick
-        self.tables["lesion_measurements"].append((
-            self.new_id("LM"), self._patient_id, assessment_id, lesion_id,
-            pick(self._lesion_role[role]), pick(self._lesion_organ[organ]),
-            pick(self._is_node["yes" if node else "no"]), longest, short,
-            pick(self._lesion_status[status]), ISO[day],
-        ))
+        self.tables["lesion_measurements"].append(
+            (
+                self.new_id("LM"),
+                self._patient_id,
+                assessment_id,
+                lesion_id,
+                pick(self._lesion_role[role]),
+                pick(self._lesion_organ[organ]),
+                pick(self._is_node["yes" if node else "no"]),
+                longest,
+                short,
+                pick(self._lesion_status[status]),
+                ISO[day],
+            )
+        )
 
     def adverse_event(
         self, term: str, version: str, grade: int, onset: int, end: int, attribution: str
     ) -> None:
+        """A row of adverse_events; `end` 0 is an event without an end."""
         pick = self._d.pick
-        self.tables["adverse_events"].append((
-            self.new_id("AE"), self._patient_id, term, pick(self._ctcae[version]),
-            pick(self._grade[str(grade)]), ISO[onset], ISO[end] if end else "",
-            pick(self._attribution[attribution]), self._recorded(onset),
-        ))
+        self.tables["adverse_events"].append(
+            (
+                self.new_id("AE"),
+                self._patient_id,
+                term,
+                pick(self._ctcae[version]),
+                pick(self._grade[str(grade)]),
+                ISO[onset],
+                ISO[end] if end else "",
+                pick(self._attribution[attribution]),
+                self._recorded(onset),
+            )
+        )
 
     def performance(self, scale: str, score: int, day: int) -> None:
-        self.tables["performance_status"].append((
-            self.new_id("PS"), self._patient_id, self._d.pick(self._scale[scale]), str(score),
-            ISO[day], self._recorded(day),
-        ))
+        """A row of performance_status."""
+        self.tables["performance_status"].append(
+            (
+                self.new_id("PS"),
+                self._patient_id,
+                self._d.pick(self._scale[scale]),
+                str(score),
+                ISO[day],
+                self._recorded(day),
+            )
+        )
 
     def comorbidity(
         self, icd10: str, text: str, severity: str, onset_text: str, recorded: int
     ) -> None:
-        self.tables["comorbidities"].append((
-            self.new_id("CO"), self._patient_id, icd10, text,
-            self._d.pick(self._severity[severity]), onset_text, ISO[recorded],
-        ))
+        """A row of comorbidities."""
+        self.tables["comorbidities"].append(
+            (
+                self.new_id("CO"),
+                self._patient_id,
+                icd10,
+                text,
+                self._d.pick(self._severity[severity]),
+                onset_text,
+                ISO[recorded],
+            )
+        )
 
     def encounter(self, kind: str, start: int, end: int, department: str, reviewed: str) -> None:
+        """A row of encounters."""
         pick = self._d.pick
-        self.tables["encounters"].append((
-            self.new_id("EN"), self._patient_id, pick(self._encounter[kind]), ISO[start],
-            ISO[end], department, pick(self._reviewed[reviewed]),
-        ))
+        self.tables["encounters"].append(
+            (
+                self.new_id("EN"),
+                self._patient_id,
+                pick(self._encounter[kind]),
+                ISO[start],
+                ISO[end],
+                department,
+                pick(self._reviewed[reviewed]),
+            )
+        )
 
     def vital(
         self, status: str, contact: int, death_text: str, cause: str, source: str, recorded: int
     ) -> None:
+        """A row of vital_status."""
         pick = self._d.pick
-        self.tables["vital_status"].append((
-            self.new_id("VS"), self._patient_id, pick(self._status[status]), ISO[contact],
-            death_text, pick(self._cause[cause]), pick(self._source[source]),
-            self._recorded(min(recorded, EXTRACT_DATE)),
-        ))
+        self.tables["vital_status"].append(
+            (
+                self.new_id("VS"),
+                self._patient_id,
+                pick(self._status[status]),
+                ISO[contact],
+                death_text,
+                pick(self._cause[cause]),
+                pick(self._source[source]),
+                self._recorded(min(recorded, EXTRACT_DATE)),
+            )
+        )
 
     def consent(self, purpose: str, decision: str, day: int) -> None:
+        """A row of consent."""
         pick = self._d.pick
-        self.tables["consent"].append((
-            self.new_id("CN"), self._patient_id, pick(self._purpose[purpose]),
-            pick(self._decision[decision]), ISO[day],
-        ))
+        self.tables["consent"].append(
+            (
+                self.new_id("CN"),
+                self._patient_id,
+                pick(self._purpose[purpose]),
+                pick(self._decision[decision]),
+                ISO[day],
+            )
+        )

@@ -11,14 +11,21 @@ from synthetic.timeline import Line, Patient
 
 TERMS: Final[dict[str, dict[str, int]]] = {
     "myelosuppression": {
-        "Neutrophil count decreased": 4, "White blood cell decreased": 4,
-        "Platelet count decreased": 4, "Anemia": 4,
+        "Neutrophil count decreased": 4,
+        "White blood cell decreased": 4,
+        "Platelet count decreased": 4,
+        "Anemia": 4,
     },
     "gastrointestinal": {
-        "Nausea": 3, "Vomiting": 4, "Diarrhea": 4, "Constipation": 4, "Mucositis oral": 4,
+        "Nausea": 3,
+        "Vomiting": 4,
+        "Diarrhea": 4,
+        "Constipation": 4,
+        "Mucositis oral": 4,
     },
     "liver dysfunction": {
-        "Alanine aminotransferase increased": 4, "Aspartate aminotransferase increased": 4,
+        "Alanine aminotransferase increased": 4,
+        "Aspartate aminotransferase increased": 4,
         "Blood bilirubin increased": 4,
     },
     "neurotoxicity": {"Peripheral sensory neuropathy": 4},
@@ -29,13 +36,23 @@ TERMS: Final[dict[str, dict[str, int]]] = {
 }
 """Terms by category, each with the highest grade that CTCAE knows for it below death."""
 
-OTHER_TERMS: Final = {"Fatigue": 3, "Alopecia": 2, "Hypertension": 3, "Infusion related reaction": 3}
+OTHER_TERMS: Final = {
+    "Fatigue": 3,
+    "Alopecia": 2,
+    "Hypertension": 3,
+    "Infusion related reaction": 3,
+}
 
 _RELATED: Final = ("unlikely", "possible", "probable", "probable", "definite")
 
 _COMMON: Final = (
-    "myelosuppression", "myelosuppression", "gastrointestinal", "gastrointestinal",
-    "liver dysfunction", "neurotoxicity", "hand-foot syndrome",
+    "myelosuppression",
+    "myelosuppression",
+    "gastrointestinal",
+    "gastrointestinal",
+    "liver dysfunction",
+    "neurotoxicity",
+    "hand-foot syndrome",
 )
 
 
@@ -99,8 +116,13 @@ def _before_next(patient: Patient, position: int) -> int:
 
 
 def _write(
-    scribe: Scribe, patient: Patient, terms: dict[str, int], mild: bool, onset: int,
-    attribution: str, d: Draws,
+    scribe: Scribe,
+    patient: Patient,
+    terms: dict[str, int],
+    mild: bool,
+    onset: int,
+    attribution: str,
+    d: Draws,
 ) -> None:
     term = d.pick(list(terms))
     grade = (1 if d.chance(0.5) else 2) if mild else (4 if d.chance(0.15) else 3)

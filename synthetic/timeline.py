@@ -153,7 +153,11 @@ def plan_lines(
     last_alive = last_day - 1 if died else last_day
     lines = [
         Line(
-            1, first_dose, first, end if progresses else None, min(end, last_alive),
+            1,
+            first_dose,
+            first,
+            end if progresses else None,
+            min(end, last_alive),
             responses[0] or "",
         )
     ]
@@ -166,9 +170,7 @@ def plan_lines(
         regimen = regimens[number - 1]
         if regimen is None:
             following = regimens[number] if number < len(regimens) else None
-            regimen = _choose(
-                previous, end + start, following, anti_egfr_allowed, d
-            )
+            regimen = _choose(previous, end + start, following, anti_egfr_allowed, d)
         progression = end + stop if more else None
         lines.append(
             Line(number, end + start, regimen, progression, end + stop, responses[number - 1] or "")
@@ -180,9 +182,7 @@ def _choose(
     previous: Line, start: int, following: Regimen | None, anti_egfr_allowed: bool, d: Draws
 ) -> Regimen:
     """A regimen that begins a new line itself and lets the following one do so too."""
-    options = later_line_options(
-        previous.regimen, start, start - previous.start, anti_egfr_allowed
-    )
+    options = later_line_options(previous.regimen, start, start - previous.start, anti_egfr_allowed)
     if following is not None:
         options = [
             option for option in options if following.chemo_groups - option.groups

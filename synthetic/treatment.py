@@ -25,9 +25,7 @@ _IRINOTECAN_CYCLES: Final = (8, 14)
 def write_lines(scribe: Scribe, patient: Patient, d: Draws) -> None:
     """All drug rows of a patient: adjuvant treatment, lines, supportive drugs, dead orders."""
     if patient.adjuvant_regimen is not None:
-        give(
-            scribe, patient.adjuvant_regimen.drugs, patient.adjuvant, "adjuvant", patient, d
-        )
+        give(scribe, patient.adjuvant_regimen.drugs, patient.adjuvant, "adjuvant", patient, d)
     for line in patient.lines:
         intent = "palliative" if d.chance(0.9) else "unknown"
         give(scribe, line.regimen.drugs, line.cycles, intent, patient, d, line.regimen)
@@ -82,8 +80,18 @@ def _write_drug(
         supply = str(min(drug.supply, interval))
         for day in days:
             scribe.drug(
-                "dispensing", "completed", "", text, code, "oral", dose, drug.unit, day, "",
-                supply, intent,
+                "dispensing",
+                "completed",
+                "",
+                text,
+                code,
+                "oral",
+                dose,
+                drug.unit,
+                day,
+                "",
+                supply,
+                intent,
             )
         return
     ordered_text = text if d.chance(0.7) else d.pick(drug.texts)
@@ -92,12 +100,32 @@ def _write_drug(
         if position % per_order == 0:
             order_id = scribe.new_id("OR")
             scribe.drug(
-                "order", "completed", order_id, ordered_text, code, "intravenous", dose,
-                drug.unit, day, "", "", intent,
+                "order",
+                "completed",
+                order_id,
+                ordered_text,
+                code,
+                "intravenous",
+                dose,
+                drug.unit,
+                day,
+                "",
+                "",
+                intent,
             )
         scribe.drug(
-            "administration", "completed", order_id, text, code, "intravenous", dose, drug.unit,
-            day, ISO[min(day + drug.pump_days, busy_until)], "", intent,
+            "administration",
+            "completed",
+            order_id,
+            text,
+            code,
+            "intravenous",
+            dose,
+            drug.unit,
+            day,
+            ISO[min(day + drug.pump_days, busy_until)],
+            "",
+            intent,
         )
 
 
@@ -121,8 +149,18 @@ def _write_single(scribe: Scribe, text: str, drug: Drug, day: int, d: Draws) -> 
     route = "subcutaneous" if drug.name == "pegfilgrastim" else "intravenous"
     code = drug.atc if d.chance(_CODED) else ""
     scribe.drug(
-        "administration", "completed", order_id, text, code, route, d.pick(drug.doses), drug.unit,
-        day, ISO[day], "", "supportive",
+        "administration",
+        "completed",
+        order_id,
+        text,
+        code,
+        route,
+        d.pick(drug.doses),
+        drug.unit,
+        day,
+        ISO[day],
+        "",
+        "supportive",
     )
 
 
@@ -133,8 +171,18 @@ def _write_never_given(scribe: Scribe, patient: Patient, d: Draws) -> None:
         drug = DRUGS[d.pick(_NEVER_GIVEN)]
         day = d.between(line.start - 3, line.cycles[-1])
         scribe.drug(
-            "order", "cancelled", scribe.new_id("OR"), d.pick(drug.texts), drug.atc,
-            "intravenous", d.pick(drug.doses), drug.unit, day, "", "", "palliative",
+            "order",
+            "cancelled",
+            scribe.new_id("OR"),
+            d.pick(drug.texts),
+            drug.atc,
+            "intravenous",
+            d.pick(drug.doses),
+            drug.unit,
+            day,
+            "",
+            "",
+            "palliative",
         )
     if d.chance(0.1):
         last = patient.lines[-1]
@@ -142,9 +190,18 @@ def _write_never_given(scribe: Scribe, patient: Patient, d: Draws) -> None:
         day = last.cycles[-1] + 14
         if day_fits(day, patient):
             scribe.drug(
-                "order", "planned", scribe.new_id("OR"), d.pick(drug.texts), "",
-                "oral" if drug.supply else "intravenous", d.pick(drug.doses), drug.unit, day, "",
-                "", "palliative",
+                "order",
+                "planned",
+                scribe.new_id("OR"),
+                d.pick(drug.texts),
+                "",
+                "oral" if drug.supply else "intravenous",
+                d.pick(drug.doses),
+                drug.unit,
+                day,
+                "",
+                "",
+                "palliative",
             )
 
 
@@ -152,8 +209,18 @@ def write_herbal(scribe: Scribe, day: int, d: Draws) -> str:
     """A traditional medicine that no dictionary maps; returns its text."""
     text = d.pick(HERBAL_TEXTS)
     scribe.drug(
-        "administration", "completed", scribe.new_id("OR"), text, "", "intravenous", "250", "ml",
-        day, ISO[day], "", "supportive",
+        "administration",
+        "completed",
+        scribe.new_id("OR"),
+        text,
+        "",
+        "intravenous",
+        "250",
+        "ml",
+        day,
+        ISO[day],
+        "",
+        "supportive",
     )
     return text
 
@@ -162,8 +229,18 @@ def write_trial_drug(scribe: Scribe, cycles: list[int]) -> str:
     """A trial's drug without its name; returns its text."""
     for day in cycles:
         scribe.drug(
-            "administration", "completed", scribe.new_id("OR"), TRIAL_TEXT, "", "intravenous", "1",
-            "dose", day, ISO[day], "", "palliative",
+            "administration",
+            "completed",
+            scribe.new_id("OR"),
+            TRIAL_TEXT,
+            "",
+            "intravenous",
+            "1",
+            "dose",
+            day,
+            ISO[day],
+            "",
+            "palliative",
         )
     return TRIAL_TEXT
 
@@ -172,6 +249,16 @@ def write_arterial_infusion(scribe: Scribe, patient: Patient, day: int, d: Draws
     """The drug of a hepatic artery infusion: regional, so not a systemic treatment."""
     drug = DRUGS[d.pick(("oxaliplatin", "irinotecan", "raltitrexed"))]
     scribe.drug(
-        "administration", "completed", scribe.new_id("OR"), d.pick(drug.texts), drug.atc,
-        "intra_arterial", d.pick(drug.doses), drug.unit, day, ISO[day], "", "palliative",
+        "administration",
+        "completed",
+        scribe.new_id("OR"),
+        d.pick(drug.texts),
+        drug.atc,
+        "intra_arterial",
+        d.pick(drug.doses),
+        drug.unit,
+        day,
+        ISO[day],
+        "",
+        "palliative",
     )

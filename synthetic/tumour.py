@@ -42,6 +42,7 @@ class Lesion:
 
     @property
     def node(self) -> bool:
+        """Whether it is a lymph node, measured by its short axis."""
         return self.organ == "distant_lymph_node"
 
 
@@ -49,6 +50,7 @@ class Scans:
     """The scans of one patient, in the order of the days."""
 
     def __init__(self, scribe: Scribe, patient: Patient, d: Draws) -> None:
+        """No lesion yet."""
         self._scribe = scribe
         self._patient = patient
         self._d = d
@@ -145,7 +147,12 @@ class Scans:
         if new_organ:
             self._add(new_organ, "new")
         assessment = self._scribe.assessment(
-            day, self._modality, "follow_up", target, non_target, "yes" if new_organ else "no",
+            day,
+            self._modality,
+            "follow_up",
+            target,
+            non_target,
+            "yes" if new_organ else "no",
             overall,
         )
         self._measure(assessment, day)
@@ -224,8 +231,15 @@ class Scans:
                 else:
                     longest = str(size)
             self._scribe.lesion(
-                assessment, lesion.lesion_id, lesion.role, lesion.organ, lesion.node, longest,
-                short, status, day,
+                assessment,
+                lesion.lesion_id,
+                lesion.role,
+                lesion.organ,
+                lesion.node,
+                longest,
+                short,
+                status,
+                day,
             )
 
 

@@ -48,6 +48,7 @@ class DeliveryFiles:
     """Open CSV files of one delivery: UTF-8, comma, header, LF."""
 
     def __init__(self, folder: Path) -> None:
+        """Open one file a table in `folder`, with its header."""
         self.row_counts = dict.fromkeys(COLUMNS, 0)
         self._files: dict[str, TextIO] = {}
         self._writers = {}
@@ -65,6 +66,7 @@ class DeliveryFiles:
             rows.clear()
 
     def close(self) -> None:
+        """Close all files."""
         for file in self._files.values():
             file.close()
 
@@ -79,11 +81,11 @@ def replacing(folder: Path) -> Iterator[Path]:
         yield new
         if folder.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old-", dir=folder.parent))
-            os.replace(folder, old / folder.name)
-            os.replace(new, folder)
+            folder.replace(old / folder.name)
+            new.replace(folder)
             shutil.rmtree(old)
         else:
-            os.replace(new, folder)
+            new.replace(folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
@@ -92,4 +94,4 @@ def replace_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     temporary = path.with_name(f".{path.name}.new-{os.getpid()}")
     temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    temporary.replace(path)
