@@ -206,7 +206,7 @@ def cox(
         return derivatives(design.strata, beta, ties)
 
     null = likelihood(np.zeros(len(covariates)))
-    require_estimable(null.information, design.terms)
+    require_estimable(null.information, design)
     best = maximise(likelihood, null)
     covariance = best.covariance
     if ties != "exact" and wants_robust:
@@ -312,12 +312,12 @@ def _stratum(survival: SurvivalRows, x: FloatArray, rows: IntArray) -> Stratum:
     return Stratum(rows, np.asfortranarray(x[rows]), part)
 
 
-def require_estimable(information: FloatArray, terms: Sequence[str]) -> None:
-    """Refuse covariates that carry no information, or only what others carry."""
+def require_estimable(information: FloatArray, design: CoxDesign) -> None:
+    """Refuse covariates that carry no information at zero, or only what others carry."""
     spread = np.diag(information)
-    largest = spread.max()
-    for name, own in zip(terms, spread, strict=True):
-        if own <= COLLINEARITY_TOLERANCE * min(largest, 1.0):
+    possible = design.x.var(axis=0) * design.survival.event.sum()
+    for name, own, most in zip(design.terms, spread, possible, strict=True):
+        if own <= COLLINEARITY_TOLERANCE * most:
             raise InvalidSurvivalInput(
                 f"{name} does not vary among those at risk when an event happens, "
                 "so its hazard ratio cannot be estimated."
@@ -325,7 +325,7 @@ def require_estimable(information: FloatArray, terms: Sequence[str]) -> None:
     scaled = information / np.sqrt(np.outer(spread, spread))
     if np.linalg.eigvalsh(scaled)[0] < COLLINEARITY_TOLERANCE:
         raise InvalidSurvivalInput(
-            f"The covariates {', '.join(terms)} are linearly dependent; leave one out."
+            f"The covariates {', '.join(design.terms)} are linearly dependent; leave one out."
         )
 
 
@@ -421,13 +421,14 @@ def coefficient_table(
     margin = normal_multiplier(level) * std_error
     z = beta / std_error
     with np.errstate(over="ignore"):
+        hazard_ratio = np.exp(beta)
         lower, upper = np.exp(beta - margin), np.exp(beta + margin)
     return pd.DataFrame(
         {
             "term": list(terms),
             "coefficient": beta,
             "std_error": std_error,
-            "hazard_ratio": np.exp(beta),
+            "hazard_ratio": hazard_ratio,
             "lower": lower,
             "upper": upper,
             "z": z,

@@ -85,7 +85,7 @@ def firth_cox(
     design = cox_design(frame, duration=duration, event=event, covariates=covariates, entry=entry)
     stratum = design.strata[0]
     p = len(covariates)
-    require_estimable(derivatives(design.strata, np.zeros(p), "breslow").information, design.terms)
+    require_estimable(derivatives(design.strata, np.zeros(p), "breslow").information, design)
     longest = LONGEST_STEP / stratum.x.std(axis=0)
 
     def penalised(beta: FloatArray) -> _Penalised:

@@ -162,7 +162,9 @@ def score_and_variance(table: GroupTable, weight: FloatArray) -> tuple[FloatArra
     share = table.at_risk / n[:, None]
     score = weight @ (table.events - table.expected)
     factor = weight**2 * deaths * (n - deaths) / np.maximum(n - 1, 1)
-    variance = np.diag(factor @ share) - (share * factor[:, None]).T @ share
+    variance = -(share * factor[:, None]).T @ share
+    # Summed as share x (1 - share), a group that is alone or absent throughout has exactly none.
+    np.fill_diagonal(variance, factor @ (share * (1 - share)))
     return score, variance
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations, islice
+from itertools import chain, combinations, islice
 from math import comb
 from typing import Literal
 
@@ -169,26 +169,30 @@ def _count(sizes: list[int]) -> int:
 
 
 def _blocks(sizes: list[int], block: int) -> Iterator[IntArray]:
-    arrangements = _arrange(list(range(sum(sizes))), sizes)
-    while chunk := list(islice(arrangements, block)):
-        yield np.array(chunk, dtype=np.int64)
+    """Every assignment of labels 0..k-1 with the given sizes, in arrays of about `block` rows."""
+    waiting: list[IntArray] = []
+    for part in _arrange(np.zeros(sum(sizes), dtype=np.int64), np.arange(sum(sizes)), sizes, block):
+        waiting.append(part)
+        if sum(len(rows) for rows in waiting) >= block:
+            yield np.concatenate(waiting)
+            waiting.clear()
+    if waiting:
+        yield np.concatenate(waiting)
 
 
-def _arrange(free: list[int], sizes: list[int]) -> Iterator[list[int]]:
-    """Every assignment of labels 0..k-1 with the given sizes, each as a list over patients."""
-    n = len(free)
-
-    def place(open_: tuple[int, ...], label: int, labels: list[int]) -> Iterator[list[int]]:
-        if label == len(sizes) - 1:
-            for position in open_:
-                labels[position] = label
-            yield labels.copy()
-            return
-        for chosen in combinations(open_, sizes[label]):
-            for position in chosen:
-                labels[position] = label
-            taken = set(chosen)
-            rest = tuple(position for position in open_ if position not in taken)
-            yield from place(rest, label + 1, labels)
-
-    return place(tuple(free), 0, [0] * n)
+def _arrange(labels: IntArray, free: IntArray, sizes: list[int], block: int) -> Iterator[IntArray]:
+    """Place the last group on the `free` positions in every way, then the one before it, ..."""
+    last = len(sizes) - 1
+    if last == 0:
+        yield labels[None, :]
+        return
+    choices = combinations(range(len(free)), sizes[last])
+    while flat := list(chain.from_iterable(islice(choices, block))):
+        chosen = np.array(flat, dtype=np.int64).reshape(-1, sizes[last])
+        placed = np.tile(labels, (len(chosen), 1))
+        np.put_along_axis(placed, free[chosen], last, axis=1)
+        if last == 1:
+            yield placed
+            continue
+        for row, taken in zip(placed, chosen, strict=True):
+            yield from _arrange(row, np.delete(free, taken), sizes[:-1], block)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from cox_examples import COX, TIES, model
+from cox_examples import COX, TIES, model, specification
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from survival_examples import ITERATIVE, data, reference
@@ -44,6 +44,14 @@ def test_fit_is_that_of_r(key: str) -> None:
     assert fit.events_per_variable == wanted["nevent"] / len(wanted["terms"])
 
 
+@pytest.mark.parametrize("key", [key for key in COX if "naive_se" in COX[key]])
+def test_model_based_errors_beside_robust_ones_are_those_of_r(key: str) -> None:
+    frame, arguments = specification(key)
+    arguments = {k: v for k, v in arguments.items() if k not in ("robust", "cluster")}
+    fit = cox(frame, **arguments)
+    np.testing.assert_allclose(fit.table.std_error, COX[key]["naive_se"], rtol=ITERATIVE)
+
+
 def test_float_ties_are_ties() -> None:
     frame = pd.DataFrame({"t": [0.1 + 0.2, 0.3, 0.3, 1], "e": [1, 1, 1, 1], "x": [0, 1, 0, 1]})
     fit = cox(frame, duration="t", event="e", covariates=["x"])
@@ -64,6 +72,77 @@ def test_a_group_without_an_event_is_monotone() -> None:
 def test_a_covariate_that_orders_the_deaths_is_monotone() -> None:
     frame = pd.DataFrame({"t": np.arange(1, 9), "e": 1, "x": np.arange(8, 0, -1)})
     assert cox(frame, duration="t", event="e", covariates=["x"]).monotone
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 6), st.integers(0, 1), st.integers(0, 3)), min_size=3, max_size=9
+    ),
+    st.sampled_from(TIES),
+)
+def test_monotone_is_said_exactly_when_no_finite_maximum_exists(
+    rows: list[tuple[int, int, int]], ties: str
+) -> None:
+    frame = pd.DataFrame(rows, columns=["t", "e", "x"])
+    highest, lowest, contrast = True, True, False
+    for time in frame.t[frame.e == 1].unique():
+        at_risk = frame.x[frame.t >= time].sort_values()
+        dead = frame.x[(frame.t == time) & (frame.e == 1)]
+        # With exact ties the dead of one time are compared as a set.
+        sets = (
+            (at_risk.tail(len(dead)).sum(), at_risk.head(len(dead)).sum(), dead.sum())
+            if ties == "exact"
+            else (at_risk.max() * len(dead), at_risk.min() * len(dead), dead.sum())
+        )
+        most, least, own = sets
+        highest &= own == most
+        lowest &= own == least
+        contrast |= most != least
+    if not contrast:
+        return
+    fit = cox(frame, duration="t", event="e", covariates=["x"], ties=ties)
+    assert fit.monotone == (highest or lowest)
+    assert fit.converged != fit.monotone
+
+
+def test_ever_never_and_landmark_of_the_stanford_hearts() -> None:
+    rows = data("jasa1")
+    patients = rows.groupby("id").agg(
+        futime=("stop", "max"), fustat=("event", "max"), ever=("transplant", "max")
+    )
+    patients["wait"] = rows[rows.transplant == 1].set_index("id").start
+    alive = patients[patients.futime > 30].assign(
+        futime=lambda d: d.futime - 30, ever=lambda d: (d.wait <= 30) * 1
+    )
+    for frame, key in ((patients, "ever_never"), (alive, "landmark30")):
+        wanted = reference()["immortal_time"]["stanford"][key]
+        fit = cox(frame, duration="futime", event="fustat", covariates=["ever"])
+        row = fit.table.iloc[0]
+        assert fit.n == wanted["n"]
+        assert row.hazard_ratio == pytest.approx(wanted["hr"], rel=ITERATIVE)
+        assert row.lower == pytest.approx(wanted["lower"], rel=ITERATIVE)
+        assert row.upper == pytest.approx(wanted["upper"], rel=ITERATIVE)
+        assert row.p_value == pytest.approx(wanted["p"], rel=ITERATIVE)
+
+
+def test_a_covariate_in_tiny_units_is_no_constant() -> None:
+    lung = data("lung").assign(age=lambda d: d.age * 1e-9)
+    fit = cox(lung, **LUNG)
+    plain = cox(data("lung"), **LUNG)
+    assert fit.coefficients[0] * 1e-9 == pytest.approx(plain.coefficients[0], rel=1e-9)
+
+
+def test_a_covariate_that_varies_between_strata_only_is_refused() -> None:
+    veteran = data("veteran").assign(small=lambda d: (d.celltype == "smallcell") * 1.1)
+    with pytest.raises(InvalidSurvivalInput, match="small does not vary"):
+        cox(
+            veteran,
+            duration="time",
+            event="status",
+            covariates=["karno", "small"],
+            strata="celltype",
+        )
 
 
 def test_immortal_time_of_the_stanford_hearts() -> None:

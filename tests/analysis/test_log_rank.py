@@ -94,6 +94,13 @@ def test_nothing_to_compare_is_p_one_with_no_degrees_of_freedom() -> None:
     assert (test.statistic, test.degrees_of_freedom, test.p_value) == (0, 0, 1)
 
 
+def test_groups_that_are_never_under_observation_together_are_not_compared() -> None:
+    test = log_rank(
+        [2, 3, 4, 7, 8, 9], [1, 1, 1, 1, 0, 1], list("aaabbb"), entry=[0, 0, 0, 5, 5, 5]
+    )
+    assert (test.statistic, test.degrees_of_freedom, test.p_value) == (0, 0, 1)
+
+
 def test_late_entry_is_the_score_test_of_a_cox_model_without_ties() -> None:
     from analysis.estimators import cox
 

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from survival_examples import CLOSED_FORM, data, reference
+
+from analysis.estimators.concordance import concordance_index, pair_counts
+from analysis.estimators.risk_table import survival_rows
+
+
+@pytest.mark.parametrize(
+    ("key", "file", "columns"),
+    [
+        ("lung_age", "lung", ("time", "event", "age")),
+        ("veteran_karno", "veteran", ("time", "status", "karno")),
+        ("ovarian_age", "ovarian", ("futime", "fustat", "age")),
+    ],
+)
+def test_pairs_are_those_of_r(key: str, file: str, columns: tuple[str, str, str]) -> None:
+    time, event, x = (data(file)[column].to_numpy(dtype=float) for column in columns)
+    wanted = reference()["concordance"][key]
+    rows = survival_rows(time, event)
+    # R's concordance(Surv ~ x) takes a high x for a long life.
+    counts = pair_counts(rows, -x, np.ones(len(x)))
+    assert counts.concordant.sum() / 2 == wanted["counts"]["concordant"]
+    assert counts.discordant.sum() / 2 == wanted["counts"]["discordant"]
+    assert counts.tied.sum() / 2 == wanted["counts"]["tied.x"]
+    found = concordance_index([(np.arange(len(x)), rows)], -x)
+    assert found.value == pytest.approx(wanted["c"], rel=CLOSED_FORM)
+    assert found.std_error == pytest.approx(wanted["se"], rel=CLOSED_FORM)
+
+
+def test_without_a_comparable_pair_there_is_no_value() -> None:
+    rows = survival_rows([1, 2], [0, 1])
+    assert concordance_index([(np.arange(2), rows)], np.array([0.0, 1.0])).value is None
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 8),
+            st.integers(1, 8),
+            st.integers(0, 1),
+            st.integers(0, 3),
+            st.sampled_from([0.5, 1.0, 3.0]),
+        ),
+        min_size=1,
+        max_size=25,
+    )
+)
+def test_pairs_are_those_of_a_double_loop(
+    sample: list[tuple[int, int, int, int, float]],
+) -> None:
+    entry, length, event, predictor, weight = (np.array(c) for c in zip(*sample, strict=True))
+    time = entry + length
+    n = len(time)
+    concordant, discordant, tied = np.zeros(n), np.zeros(n), np.zeros(n)
+    for i in range(n):
+        for j in range(n):
+            outlives = time[j] > time[i] or (time[j] == time[i] and event[j] == 0)
+            if event[i] and outlives and entry[j] < time[i]:
+                target = (
+                    concordant
+                    if predictor[i] > predictor[j]
+                    else discordant
+                    if predictor[i] < predictor[j]
+                    else tied
+                )
+                target[i] += weight[j]
+                target[j] += weight[i]
+    counts = pair_counts(survival_rows(time, event, entry=entry), predictor.astype(float), weight)
+    np.testing.assert_allclose(counts.concordant, concordant)
+    np.testing.assert_allclose(counts.discordant, discordant)
+    np.testing.assert_allclose(counts.tied, tied, atol=1e-12)
