@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from survival_examples import CLOSED_FORM, data, reference
 
@@ -131,6 +131,7 @@ def test_incidence_is_unknown_beyond_follow_up() -> None:
     assert over.lower[0] == over.upper[0] == 0
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 20), st.integers(0, 2)), min_size=1, max_size=40).filter(
         lambda rows: any(cause for _, cause in rows)

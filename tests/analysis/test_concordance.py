@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from survival_examples import CLOSED_FORM, data, reference
 
@@ -37,6 +37,7 @@ def test_without_a_comparable_pair_there_is_no_value() -> None:
     assert concordance_index([(np.arange(2), rows)], np.array([0.0, 1.0])).value is None
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(

@@ -74,7 +74,7 @@ def test_a_covariate_that_orders_the_deaths_is_monotone() -> None:
     assert cox(frame, duration="t", event="e", covariates=["x"]).monotone
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(1, 6), st.integers(0, 1), st.integers(0, 3)), min_size=3, max_size=9

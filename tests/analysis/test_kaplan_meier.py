@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from survival_examples import CLOSED_FORM, curves, data, floats, reference
 
@@ -263,6 +263,7 @@ def test_mean_beyond_follow_up_is_refused() -> None:
 days = st.lists(st.integers(0, 60), min_size=1, max_size=40)
 
 
+@settings(deadline=None)
 @given(days)
 def test_without_censoring_the_curve_is_the_empirical_one(times: list[int]) -> None:
     km = kaplan_meier(times, np.ones(len(times)))
@@ -273,6 +274,7 @@ def test_without_censoring_the_curve_is_the_empirical_one(times: list[int]) -> N
     assert km.median().value == middle
 
 
+@settings(deadline=None)
 @given(days, st.data())
 def test_median_does_not_depend_on_the_unit_of_time(times: list[int], draw: st.DataObject) -> None:
     events = draw.draw(st.lists(st.integers(0, 1), min_size=len(times), max_size=len(times)))

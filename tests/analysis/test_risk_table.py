@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.estimators import InvalidSurvivalInput, risk_table
@@ -69,6 +69,7 @@ def test_booleans_and_nullable_columns_are_accepted() -> None:
     assert table.n_events.tolist() == [1, 0]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 10**7), min_size=1, max_size=50))
 def test_histogram_and_sort_agree(values: list[int]) -> None:
     whole = np.array(values, dtype=float)
@@ -78,6 +79,7 @@ def test_histogram_and_sort_agree(values: list[int]) -> None:
     np.testing.assert_array_equal(found, code)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 20), st.integers(1, 20), st.integers(0, 1)),
