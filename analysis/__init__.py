@@ -1,0 +1,1 @@
+"""From marts to tables, figures and the study report."""

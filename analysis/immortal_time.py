@@ -1,0 +1,174 @@
+"""A group that a patient can only enter by living long enough, analysed as what it is.
+
+"Ever treated" against "never", timed from the start of line 1, counts the months before the drug
+as the drug's. In the Stanford heart transplant data the same mistake turns a hazard ratio of 1.14
+into 0.27 (Crowley and Hu 1977; Suissa 2008). Beside such a comparison stand a Cox model in which
+exposure begins when the drug does, and landmark analyses.
+"""
+
+from __future__ import annotations
+
+import duckdb
+import pandas as pd
+
+from analysis.group_tests import compare_groups, enter_ratio, hazard_ratio
+from analysis.ledger import PREFERRED, Page
+from analysis.study import DAYS_PER_MONTH, FIRST_LINE, Analysis, Study, frame
+
+#: Rule of a variable that says whether an ingredient was given in any line.
+EVER_GIVEN = "ingredient_ever"
+
+
+def first_given(connection: duckdb.DuckDBPyConnection, study: Study, ingredient: str) -> pd.Series:
+    """Months from the start of line 1 to the first dose of an ingredient in any line.
+
+    Returns
+    -------
+    Series, index patient_key; patients who never had it are absent.
+    """
+    found = frame(
+        connection,
+        """
+        select
+            components.patient_key,
+            min(
+                lines.start_day - first_lines.start_day + components.days_from_line_start
+            ) as given_day
+        from treatment.line_components as components
+        inner join treatment.lines_of_therapy as lines
+            using (study_id, rule_set_id, patient_key, line_number)
+        inner join treatment.lines_of_therapy as first_lines
+            on
+                components.study_id = first_lines.study_id
+                and components.rule_set_id = first_lines.rule_set_id
+                and components.patient_key = first_lines.patient_key
+                and first_lines.line_number = ?
+        where
+            components.study_id = ?
+            and components.rule_set_id = ?
+            and components.ingredient = ?
+        group by components.patient_key
+        """,
+        FIRST_LINE,
+        study.study_id,
+        study.settings["line_rule_set_id"],
+        ingredient,
+    )
+    days: pd.Series = found.set_index("patient_key")["given_day"].astype(float)
+    return days / DAYS_PER_MONTH
+
+
+def exposure_analyses(
+    connection: duckdb.DuckDBPyConnection,
+    study: Study,
+    analysis: Analysis,
+    page: Page,
+    patients: pd.DataFrame,
+) -> None:
+    """Enter the time-dependent model and the landmark analyses of an ever/never comparison.
+
+    Does nothing for groups that are known at the time origin.
+    """
+    group = study.variable(analysis.group_variable)
+    if group.rule != EVER_GIVEN or patients.empty:
+        return
+    given = first_given(connection, study, str(group.argument)).reindex(patients.index)
+    endpoint, contrast = str(analysis.endpoint).lower(), str(analysis.contrast)
+    n_given = int(given.notna().sum())
+    page.about(n_given, ingredient=group.argument).add(
+        f"{endpoint} time-dependent",
+        contrast,
+        "time_to_exposure_median_months",
+        float(given.median()) if n_given else None,
+        "median time from the start of line 1 to the first dose, of those who had it",
+        convention=PREFERRED,
+    )
+    enter_ratio(
+        page.about(len(patients), int(patients["event"].sum()), ingredient=group.argument),
+        f"{endpoint} time-dependent",
+        contrast,
+        hazard_ratio(
+            split_at_exposure(patients, given), "exposed", entry="entry", cluster="patient_key"
+        ),
+        "exposure begins with the first dose; robust standard error",
+    )
+    for months in analysis.landmark_months:
+        _landmark(page, f"{endpoint} landmark {months:g} months", contrast, patients, given, months)
+
+
+def _landmark(
+    page: Page,
+    variable: str,
+    contrast: str,
+    patients: pd.DataFrame,
+    given: pd.Series,
+    months: float,
+) -> None:
+    """Enter the comparison of those still observed at a landmark, by their group then."""
+    later = patients[patients["time"] > months]
+    exposed = given.reindex(later.index) <= months
+    later = later.assign(time=later["time"] - months, exposed=exposed.astype(int))
+    page = page.about(len(later), int(later["event"].sum()), landmark_months=months)
+    for statistic, count, method in (
+        ("exposed_n", int(exposed.sum()), "given by the landmark"),
+        ("unexposed_n", int((~exposed).sum()), "not given by the landmark"),
+        ("excluded_n", len(patients) - len(later), "no longer observed at the landmark"),
+    ):
+        page.add(variable, contrast, statistic, count, method, convention=PREFERRED)
+    if not exposed.any() or exposed.all():
+        enter_ratio(page, variable, contrast, "one side has no patients at the landmark")
+        return
+    enter_ratio(
+        page,
+        variable,
+        contrast,
+        hazard_ratio(later, "exposed"),
+        "group at the landmark; time from the landmark",
+    )
+    comparison = compare_groups(later, exposed)
+    page.add(
+        variable,
+        contrast,
+        "logrank_p",
+        comparison.preferred.p_value if comparison.preferred else None,
+        comparison.preferred.method if comparison.preferred else None,
+        convention=PREFERRED,
+        note=comparison.reason,
+    )
+
+
+def split_at_exposure(patients: pd.DataFrame, given: pd.Series) -> pd.DataFrame:
+    """One row a patient and period: before the first dose (exposed 0) and after it (exposed 1).
+
+    Parameters
+    ----------
+    patients : DataFrame, index patient_key
+        time, event.
+    given : Series, same index
+        Months to the first dose; missing if never. A dose at or after the end changes nothing.
+
+    Returns
+    -------
+    DataFrame with patient_key, entry, time, event, exposed.
+    """
+    keys = pd.Series(patients.index, index=patients.index)
+    start = given.where(given < patients["time"])
+    before = pd.DataFrame(
+        {
+            "patient_key": keys,
+            "entry": 0.0,
+            "time": patients["time"].where(start.isna(), start),
+            "event": patients["event"].where(start.isna(), 0),
+            "exposed": 0,
+        }
+    )[start.isna() | (start > 0)]
+    after = pd.DataFrame(
+        {
+            "patient_key": keys,
+            "entry": start.clip(lower=0.0),
+            "time": patients["time"],
+            "event": patients["event"],
+            "exposed": 1,
+        }
+    )[start.notna()]
+    return pd.concat([before, after], ignore_index=True)

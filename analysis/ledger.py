@@ -1,0 +1,276 @@
+"""The ledger of a study: every number of the report is one row, with its method and parameters."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass, field, replace
+from typing import Literal, NamedTuple
+
+import pandas as pd
+
+from analysis.estimators import Estimate
+
+Convention = Literal["as published", "preferred"]
+
+AS_PUBLISHED: Convention = "as published"
+PREFERRED: Convention = "preferred"
+
+NOT_REACHED = "not reached"
+NOT_ESTIMABLE = "not estimable"
+NO_PATIENTS = "no patients"
+
+#: Smallest P that is printed as a number; below it journals print an inequality (ICMJE, AMA 11).
+SMALLEST_PRINTED_P = 0.001
+
+#: Decimals by pattern of the statistic's name; the first that fits counts.
+_DECIMALS = (
+    (re.compile(r"(^|_)(n|events)$|^n_at_risk_"), 0),
+    (re.compile(r"_years$"), 0),
+    (re.compile(r"(^|_)(p|p_holm|chi2|concordance)$"), 3),
+    (re.compile(r"hazard_ratio|hr_ci_"), 2),
+)
+_DEFAULT_DECIMALS = 1
+
+
+class Interval(NamedTuple):
+    """Names of a statistic and of its two limits."""
+
+    value: str
+    lower: str
+    upper: str
+
+
+MEDIAN = Interval("median_months", "median_ci_lower", "median_ci_upper")
+HAZARD_RATIO = Interval("hazard_ratio", "hr_ci_lower", "hr_ci_upper")
+FIRTH_HAZARD_RATIO = Interval("firth_hazard_ratio", "firth_hr_ci_lower", "firth_hr_ci_upper")
+MEAN_DIFFERENCE = Interval("rmst_difference_months", "rmst_ci_lower", "rmst_ci_upper")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One number: the row of results.estimates."""
+
+    estimate_id: str
+    study_id: str
+    exhibit: str
+    population: str
+    variable: str
+    level: str | None
+    statistic: str
+    convention: str
+    value: float | None
+    display: str
+    n: int | None
+    events: int | None
+    method: str | None
+    parameters: str
+    note: str | None
+
+
+@dataclass
+class Ledger:
+    """Collects the numbers of one study; a number may be entered once only."""
+
+    study_id: str
+    entries: dict[str, Entry] = field(default_factory=dict)
+    curves: list[pd.DataFrame] = field(default_factory=list)
+
+    def add(
+        self,
+        exhibit: str,
+        population: str,
+        variable: str,
+        level: str | None,
+        statistic: str,
+        value: float | None,
+        *,
+        convention: Convention = AS_PUBLISHED,
+        missing: str = NOT_REACHED,
+        n: int | None = None,
+        events: int | None = None,
+        method: str | None = None,
+        parameters: dict[str, object] | None = None,
+        note: str | None = None,
+    ) -> None:
+        """Enter a number.
+
+        Parameters
+        ----------
+        exhibit, population, variable, level, statistic
+            The vocabulary of the seed published_results, so that the two can be joined.
+        value
+            The number in full precision; None when it does not exist, `missing` then says why.
+        n, events
+            Patients and events behind the number.
+        method, parameters
+            How it was computed, in words and as JSON.
+
+        Raises
+        ------
+        ValueError
+            If the number was entered before.
+        """
+        estimate_id = ".".join(
+            slug(part)
+            for part in (
+                self.study_id,
+                exhibit,
+                population,
+                variable,
+                *([level] if level is not None else []),
+                statistic,
+                *([convention] if convention != AS_PUBLISHED else []),
+            )
+        )
+        if estimate_id in self.entries:
+            raise ValueError(f"The estimate {estimate_id} is entered twice.")
+        number = None if value is None else float(value)
+        self.entries[estimate_id] = Entry(
+            estimate_id=estimate_id,
+            study_id=self.study_id,
+            exhibit=exhibit,
+            population=population,
+            variable=variable,
+            level=level,
+            statistic=statistic,
+            convention=convention,
+            value=number,
+            display=missing if number is None else display(statistic, number),
+            n=n,
+            events=events,
+            method=method,
+            parameters=json.dumps(parameters or {}, sort_keys=True, ensure_ascii=False),
+            note=note,
+        )
+
+    def page(self, exhibit: str, population: str, **parameters: object) -> Page:
+        """Open the part of the ledger for one exhibit and population."""
+        return Page(self, exhibit, population, parameters)
+
+    def frame(self) -> pd.DataFrame:
+        """All entries, in the order of entry."""
+        return pd.DataFrame([asdict(entry) for entry in self.entries.values()])
+
+
+@dataclass(frozen=True)
+class Page:
+    """A ledger with the exhibit, the population and what lies behind its numbers filled in."""
+
+    ledger: Ledger
+    exhibit: str
+    population: str
+    parameters: dict[str, object]
+    n: int | None = None
+    events: int | None = None
+
+    def about(self, n: int | None, events: int | None = None, **parameters: object) -> Page:
+        """The same page for numbers from n patients and so many events."""
+        return replace(self, n=n, events=events, parameters={**self.parameters, **parameters})
+
+    def add(
+        self,
+        variable: str,
+        level: str | None,
+        statistic: str,
+        value: float | None,
+        method: str | None = None,
+        *,
+        convention: Convention = AS_PUBLISHED,
+        missing: str = NOT_ESTIMABLE,
+        note: str | None = None,
+    ) -> None:
+        """Enter a number; see Ledger.add."""
+        self.ledger.add(
+            self.exhibit,
+            self.population,
+            variable,
+            level,
+            statistic,
+            value,
+            convention=convention,
+            missing=missing,
+            n=self.n,
+            events=self.events,
+            method=method,
+            parameters=self.parameters,
+            note=note,
+        )
+
+    def add_interval(
+        self,
+        variable: str,
+        level: str | None,
+        statistics: Interval,
+        estimate: Estimate,
+        *,
+        convention: Convention = AS_PUBLISHED,
+        missing: str = NOT_ESTIMABLE,
+        limits_missing: str = NOT_ESTIMABLE,
+        note: str | None = None,
+    ) -> None:
+        """Enter a value with its limits."""
+        for statistic, value, without in (
+            (statistics.value, estimate.value, missing),
+            (statistics.lower, estimate.lower, limits_missing),
+            (statistics.upper, estimate.upper, limits_missing),
+        ):
+            self.add(
+                variable,
+                level,
+                statistic,
+                value,
+                estimate.method,
+                convention=convention,
+                missing=without,
+                note=note,
+            )
+
+
+def slug(text: str) -> str:
+    """Readable and distinct: comparison signs become words, everything else a hyphen."""
+    for sign, word in (
+        ("<=", " le "),
+        (">=", " ge "),
+        ("<", " lt "),
+        (">", " gt "),
+        ("+", " plus "),
+    ):
+        text = text.replace(sign, word)
+    return re.sub(r"[^\w]+", "-", text.lower()).strip("-")
+
+
+def display(statistic: str, value: float) -> str:
+    """Format a number at the precision of its statistic."""
+    decimals = next(
+        (places for pattern, places in _DECIMALS if pattern.search(statistic)), _DEFAULT_DECIMALS
+    )
+    if is_p_value(statistic):
+        return format_p(value)
+    if decimals == 0:
+        return f"{value:,.0f}"
+    return f"{round_half_up(value, decimals):.{decimals}f}"
+
+
+def is_p_value(statistic: str) -> bool:
+    """Whether a statistic is a P value, by its name."""
+    return statistic == "p" or statistic.endswith(("_p", "_p_holm"))
+
+
+def format_p(value: float) -> str:
+    """Three decimals, or an inequality at either end."""
+    if value < SMALLEST_PRINTED_P:
+        return f"<{SMALLEST_PRINTED_P:g}"
+    if value > 1 - SMALLEST_PRINTED_P / 2:
+        return ">0.999"
+    return f"{value:.3f}"
+
+
+def round_half_up(value: float, decimals: int) -> float:
+    """Round halves away from zero, as tables do; 2.25 to one decimal is 2.3.
+
+    The tolerance forgives the binary representation: 0.35 * 100 is 35 less a rounding error.
+    """
+    scale = 10.0**decimals
+    rounded = int(abs(value) * scale + 0.5 + 1e-9) / scale
+    return rounded if value >= 0 else -rounded

@@ -1,0 +1,195 @@
+"""The multivariable Cox model: as SPSS printed it, with Efron's ties, and with Firth's penalty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import duckdb
+import pandas as pd
+
+from analysis.estimators import (
+    CoxModel,
+    InvalidSurvivalInput,
+    cox,
+    firth_cox,
+    proportional_hazards_test,
+)
+from analysis.ledger import (
+    AS_PUBLISHED,
+    FIRTH_HAZARD_RATIO,
+    HAZARD_RATIO,
+    PREFERRED,
+    Convention,
+    Interval,
+    Ledger,
+    Page,
+)
+from analysis.study import Analysis, Study, Variable
+
+#: Below it estimates of a Cox model are unreliable (Peduzzi 1995; Vittinghoff and McCulloch 2007).
+EVENTS_PER_VARIABLE = 10
+
+Fit = Literal["breslow", "efron", "firth"]
+
+
+@dataclass(frozen=True)
+class Term:
+    """One coefficient: an indicator of a level against the reference."""
+
+    variable: str
+    contrast: str
+
+
+@dataclass(frozen=True)
+class Version:
+    """One way of fitting the model, and the statistics it is entered under."""
+
+    fit: Fit
+    convention: Convention
+    statistics: Interval
+    p_value: str
+    method: str
+
+
+VERSIONS = (
+    Version(
+        "breslow",
+        AS_PUBLISHED,
+        HAZARD_RATIO,
+        "p",
+        "Cox model, Breslow's ties, Wald interval and P (SPSS)",
+    ),
+    Version("efron", PREFERRED, HAZARD_RATIO, "p", "Cox model, Efron's ties, Wald interval and P"),
+    Version(
+        "firth",
+        PREFERRED,
+        FIRTH_HAZARD_RATIO,
+        "firth_p",
+        "Cox model, Firth's penalty, profile likelihood interval and P",
+    ),
+)
+
+
+def multivariable(
+    connection: duckdb.DuckDBPyConnection, study: Study, analysis: Analysis, ledger: Ledger
+) -> None:
+    """Enter the model of all variables with a reference level, on complete cases."""
+    endpoint = str(analysis.endpoint)
+    patients = study.survival(endpoint, analysis.population)
+    variables = [variable for variable in study.variables.values() if variable.cox_reference]
+    complete = patients.dropna(subset=[variable.name for variable in variables])
+    model = f"{endpoint.lower()} cox"
+    page = ledger.page(
+        analysis.exhibit,
+        analysis.population,
+        **study.timing(endpoint),
+        covariates=[variable.name for variable in variables],
+    ).about(len(complete), int(complete["event"].sum()))
+    for statistic, count, method in (
+        ("n", page.n, "patients with every covariate known"),
+        ("events_n", page.events, "events among them"),
+        ("incomplete_n", len(patients) - len(complete), "left out for a missing covariate"),
+    ):
+        page.add(model, None, statistic, count, method)
+    design = complete[["time", "event"]].copy()
+    terms: dict[str, Term] = {}
+    for variable in variables:
+        for contrast, inside in _indicators(variable, complete).items():
+            term = Term(f"{model}: {variable.name}", contrast)
+            if inside.any() and not inside.all():
+                terms[f"{variable.name} {contrast}"] = term
+                design[f"{variable.name} {contrast}"] = inside.astype(int)
+            else:
+                _enter_nothing(page, term, "no patient on one side of the comparison")
+    if terms:
+        _enter_models(page, model, design, terms)
+
+
+def _indicators(variable: Variable, patients: pd.DataFrame) -> dict[str, pd.Series]:
+    """One indicator a level other than the reference, by the name of the contrast."""
+    reference = variable.level(str(variable.cox_reference))
+    return {
+        f"{level.short} vs {reference.short}": patients[variable.name] == level.name
+        for level in variable.levels
+        if level != reference
+    }
+
+
+def _enter_models(page: Page, model: str, design: pd.DataFrame, terms: dict[str, Term]) -> None:
+    for version in VERSIONS:
+        try:
+            fitted = _fit(version.fit, design, list(terms))
+        except InvalidSurvivalInput as error:
+            for term in terms.values():
+                _enter_nothing(page, term, str(error), [version])
+            continue
+        if fitted.monotone:
+            for term in terms.values():
+                _enter_nothing(page, term, "a level has no event: infinite estimate", [version])
+            continue
+        _enter_coefficients(page, version, fitted, terms)
+        if version.fit == "efron":
+            _enter_diagnostics(page, model, fitted, terms)
+
+
+def _fit(fit: Fit, design: pd.DataFrame, terms: list[str]) -> CoxModel:
+    if fit == "firth":
+        return firth_cox(design, duration="time", event="event", covariates=terms)
+    return cox(design, duration="time", event="event", covariates=terms, ties=fit)
+
+
+def _enter_coefficients(
+    page: Page, version: Version, fitted: CoxModel, terms: dict[str, Term]
+) -> None:
+    for row in fitted.table.to_dict("records"):
+        term = terms[str(row["term"])]
+        for statistic, column in (
+            (version.statistics.value, "hazard_ratio"),
+            (version.statistics.lower, "lower"),
+            (version.statistics.upper, "upper"),
+            (version.p_value, "p_value"),
+        ):
+            page.add(
+                term.variable,
+                term.contrast,
+                statistic,
+                float(row[column]),
+                version.method,
+                convention=version.convention,
+            )
+
+
+def _enter_diagnostics(page: Page, model: str, fitted: CoxModel, terms: dict[str, Term]) -> None:
+    page = page.about(page.n, page.events, ties="efron")
+    ratio, concordance = fitted.likelihood_ratio, fitted.concordance
+    for statistic, value, method in (
+        ("events_per_variable", fitted.events_per_variable, "events divided by coefficients"),
+        ("concordance", concordance.value, concordance.method),
+        ("likelihood_ratio_chi2", ratio.statistic, ratio.method),
+        ("likelihood_ratio_p", ratio.p_value, ratio.method),
+    ):
+        page.add(model, None, statistic, value, method, convention=PREFERRED)
+    for row in proportional_hazards_test(fitted).to_dict("records"):
+        term = terms.get(str(row["term"]))
+        page.about(page.n, page.events, transform="km").add(
+            term.variable if term else model,
+            term.contrast if term else None,
+            "ph_p",
+            float(row["p_value"]),
+            "score test for a hazard ratio that drifts (Grambsch and Therneau 1994)",
+            convention=PREFERRED,
+        )
+
+
+def _enter_nothing(page: Page, term: Term, why: str, versions: list[Version] | None = None) -> None:
+    for version in versions or VERSIONS:
+        page.add(
+            term.variable,
+            term.contrast,
+            version.statistics.value,
+            None,
+            version.method,
+            convention=version.convention,
+            note=why,
+        )

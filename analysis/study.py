@@ -1,0 +1,347 @@
+"""A study as its analyses see it: definition rows from the seeds, patients from the marts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import pandas as pd
+
+#: The study's endpoints start with its first line of therapy.
+FIRST_LINE = 1
+
+#: Days in a month: 365.25 / 12, the divisor of survival.survival_intervals.
+DAYS_PER_MONTH = 30.4375
+
+
+class StudyError(LookupError):
+    """The warehouse does not hold what the study's definition asks for."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of a variable."""
+
+    name: str
+    order: int
+    source_value: str | None
+
+    @property
+    def short(self) -> str:
+        """Name in a contrast: the value it comes from, else its label."""
+        return self.source_value or self.name
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A covariate, group or count of the study (seed study_variables)."""
+
+    name: str
+    label: str
+    rule: str
+    argument: str | None
+    in_table1: bool
+    in_univariable: bool
+    cox_reference: str | None
+    levels: tuple[Level, ...]
+
+    @property
+    def level_names(self) -> list[str]:
+        """Levels in the order in which tables print them."""
+        return [level.name for level in self.levels]
+
+    def level(self, name: str) -> Level:
+        """Return the level of that name."""
+        return next(level for level in self.levels if level.name == name)
+
+
+@dataclass(frozen=True)
+class Population:
+    """Whom an analysis is about (seed study_populations)."""
+
+    name: str
+    label: str
+    after_criterion: str | None
+    variable: str | None
+    level: str | None
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One analysis of the study (seed study_analyses)."""
+
+    exhibit: str
+    kind: str
+    population: str
+    endpoint: str | None
+    group_variable: str | None
+    detail_variable: str | None
+    detail_level: str | None
+    contrast: str | None
+    contrast_level: str | None
+    pairwise: bool
+    landmark_months: tuple[float, ...]
+    title: str
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """Definition and patients of one study.
+
+    Attributes
+    ----------
+    settings
+        The study's row of the seed studies.
+    levels : DataFrame, index patient_key
+        One column a variable: the level as the study prints it, missing where unknown. Ordered
+        categories for variables with a fixed list of levels.
+    values : DataFrame, index patient_key
+        The same before grouping, as text.
+    intervals : DataFrame
+        endpoint, patient_key, event, source, censor_reason, time_days, time_months, entry_days of
+        the included patients' first lines under the study's rule sets.
+    """
+
+    study_id: str
+    title: str
+    settings: dict[str, Any]
+    variables: dict[str, Variable]
+    populations: dict[str, Population]
+    analyses: tuple[Analysis, ...]
+    levels: pd.DataFrame
+    values: pd.DataFrame
+    intervals: pd.DataFrame
+
+    def timing(self, endpoint: str) -> dict[str, object]:
+        """What a time means: the parameters of every survival estimate."""
+        return {
+            "endpoint": endpoint,
+            "time_origin": "start of line 1",
+            "days_per_month": DAYS_PER_MONTH,
+            "line_rule_set_id": self.settings["line_rule_set_id"],
+            "endpoint_rule_set_id": self.settings["endpoint_rule_set_id"],
+        }
+
+    def variable(self, name: str | None) -> Variable:
+        """Return a variable of the study by name."""
+        if name is None or name not in self.variables:
+            raise StudyError(f"Study {self.study_id} has no variable {name!r} in study_variables.")
+        return self.variables[name]
+
+    def population(self, name: str) -> Population:
+        """Return a population of the study by name."""
+        if name not in self.populations:
+            raise StudyError(
+                f"Study {self.study_id} has no population {name!r} in study_populations."
+            )
+        return self.populations[name]
+
+    def members(self, population: str) -> pd.DataFrame:
+        """Levels of the included patients who belong to a population."""
+        chosen = self.population(population)
+        if chosen.variable is None:
+            return self.levels
+        return self.levels[self.levels[chosen.variable] == chosen.level]
+
+    def population_of(self, variable: str, level: str, default: str) -> str:
+        """Name of the population that a level defines, or the default."""
+        for population in self.populations.values():
+            if population.variable == variable and population.level == level:
+                return population.name
+        return default
+
+    def survival(self, endpoint: str | None, population: str) -> pd.DataFrame:
+        """Times of a population's members who have an interval, with their levels beside.
+
+        Returns
+        -------
+        DataFrame, index patient_key
+            time (months), event (0 or 1), entry (months, missing if nothing decided), and one
+            column a variable.
+        """
+        if endpoint is None:
+            raise StudyError(f"A survival analysis of study {self.study_id} names no endpoint.")
+        rows = self.intervals[self.intervals["endpoint"] == endpoint].set_index("patient_key")
+        times = pd.DataFrame(
+            {
+                "time": rows["time_months"].astype(float),
+                "event": rows["event"].astype(int),
+                "entry": rows["entry_days"].astype(float) / DAYS_PER_MONTH,
+            },
+            index=rows.index,
+        )
+        return times.join(self.members(population), how="inner").sort_index()
+
+
+def load_study(connection: duckdb.DuckDBPyConnection, study_id: str) -> Study:
+    """Read a study's definition and its included patients.
+
+    Raises
+    ------
+    StudyError
+        If the study is not defined, or has no analyses.
+    """
+    studies = rows(connection, "select * from reference.studies where study_id = ?", study_id)
+    if not studies:
+        raise StudyError(f"Study {study_id!r} is not in the seed studies.")
+    settings = studies[0]
+    variables = _variables(connection, study_id)
+    analyses = _analyses(connection, study_id)
+    if not analyses:
+        raise StudyError(f"Study {study_id!r} has no rows in the seed study_analyses.")
+    included = [
+        row["patient_key"]
+        for row in rows(
+            connection,
+            "select patient_key from cohort.cohort where study_id = ? and included order by all",
+            study_id,
+        )
+    ]
+    long = frame(
+        connection,
+        """
+        select patient_key, variable, value, level
+        from cohort.patient_variables
+        where study_id = ?
+        """,
+        study_id,
+    )
+    index = pd.Index(included, name="patient_key", dtype=object)
+    levels, values = _wide(long, "level", index), _wide(long, "value", index)
+    for name, variable in variables.items():
+        column = levels[name] if name in levels else pd.Series(None, index=index, dtype=object)
+        if variable.levels:
+            categories = pd.CategoricalDtype(variable.level_names, ordered=True)
+            levels[name] = column.astype(object).astype(categories)
+        else:
+            levels[name] = column.astype(object)
+        if name not in values:
+            values[name] = pd.Series(None, index=index, dtype=object)
+    return Study(
+        study_id=study_id,
+        title=str(settings["title"]),
+        settings=settings,
+        variables=variables,
+        populations=_populations(connection, study_id),
+        analyses=analyses,
+        levels=levels,
+        values=values,
+        intervals=frame(
+            connection,
+            """
+            select
+                endpoint, patient_key, event, source, censor_reason,
+                time_days, time_months, entry_days
+            from survival.survival_intervals
+            inner join cohort.cohort using (study_id, patient_key)
+            where
+                study_id = ?
+                and included
+                and line_number = ?
+                and line_rule_set_id = ?
+                and endpoint_rule_set_id = ?
+            order by endpoint, patient_key
+            """,
+            study_id,
+            FIRST_LINE,
+            settings["line_rule_set_id"],
+            settings["endpoint_rule_set_id"],
+        ),
+    )
+
+
+def rows(
+    connection: duckdb.DuckDBPyConnection, query: str, *parameters: object
+) -> list[dict[str, Any]]:
+    """Rows of a query as dictionaries."""
+    cursor = connection.execute(query, list(parameters))
+    names = [column[0] for column in cursor.description or []]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def frame(connection: duckdb.DuckDBPyConnection, query: str, *parameters: object) -> pd.DataFrame:
+    """Rows of a query as a data frame."""
+    result: pd.DataFrame = connection.execute(query, list(parameters)).fetchdf()
+    return result
+
+
+def _wide(long: pd.DataFrame, column: str, index: pd.Index) -> pd.DataFrame:
+    wide = long.pivot(index="patient_key", columns="variable", values=column)
+    wide.columns.name = None
+    return wide.reindex(index).astype(object).where(lambda cells: cells.notna(), None)
+
+
+def _variables(connection: duckdb.DuckDBPyConnection, study_id: str) -> dict[str, Variable]:
+    levels: dict[str, list[Level]] = {}
+    for row in rows(
+        connection,
+        "select * from reference.study_variable_levels where study_id = ? "
+        "order by variable, level_order",
+        study_id,
+    ):
+        levels.setdefault(row["variable"], []).append(
+            Level(row["level"], int(row["level_order"]), row["source_value"])
+        )
+    return {
+        row["variable"]: Variable(
+            name=row["variable"],
+            label=row["label"],
+            rule=row["rule"],
+            argument=row["argument"],
+            in_table1=row["in_table1"] == "yes",
+            in_univariable=row["in_univariable"] == "yes",
+            cox_reference=row["cox_reference"] or None,
+            levels=tuple(levels.get(row["variable"], [])),
+        )
+        for row in rows(
+            connection,
+            "select * from reference.study_variables where study_id = ? order by display_order",
+            study_id,
+        )
+    }
+
+
+def _populations(connection: duckdb.DuckDBPyConnection, study_id: str) -> dict[str, Population]:
+    return {
+        row["population"]: Population(
+            name=row["population"],
+            label=row["label"],
+            after_criterion=row["after_criterion"] or None,
+            variable=row["variable"] or None,
+            level=row["level"] or None,
+        )
+        for row in rows(
+            connection, "select * from reference.study_populations where study_id = ?", study_id
+        )
+    }
+
+
+def _analyses(connection: duckdb.DuckDBPyConnection, study_id: str) -> tuple[Analysis, ...]:
+    return tuple(
+        Analysis(
+            exhibit=row["exhibit"],
+            kind=row["kind"],
+            population=row["population"],
+            endpoint=row["endpoint"] or None,
+            group_variable=row["group_variable"] or None,
+            detail_variable=row["detail_variable"] or None,
+            detail_level=row["detail_level"] or None,
+            contrast=row["contrast"] or None,
+            contrast_level=row["contrast_level"] or None,
+            pairwise=row["pairwise"] == "yes",
+            landmark_months=_numbers(row["landmark_months"]),
+            title=row["title"],
+        )
+        for row in rows(
+            connection,
+            "select * from reference.study_analyses where study_id = ? order by display_order",
+            study_id,
+        )
+    )
+
+
+def _numbers(joined: str | None) -> tuple[float, ...]:
+    parts: Sequence[str] = str(joined).split("+") if joined else []
+    return tuple(float(part) for part in parts)

@@ -1,0 +1,375 @@
+"""Curves, medians and comparisons of the survival figures, and the univariable table."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from analysis.estimators import KaplanMeier, adjust_p_values, kaplan_meier
+from analysis.group_tests import (
+    GroupComparison,
+    compare_groups,
+    curves_cross,
+    enter_ratio,
+    hazard_ratio,
+    mean_difference,
+)
+from analysis.immortal_time import exposure_analyses
+from analysis.ledger import (
+    AS_PUBLISHED,
+    MEAN_DIFFERENCE,
+    MEDIAN,
+    NO_PATIENTS,
+    NOT_ESTIMABLE,
+    NOT_REACHED,
+    PREFERRED,
+    Ledger,
+    Page,
+    slug,
+)
+from analysis.study import Analysis, Study
+
+#: Widths of the time axis' steps, months, and how many steps a figure may have.
+STEPS = (1, 2, 3, 6, 12, 24, 36, 60, 120)
+MOST_STEPS = 8
+
+ALL_GROUPS = "all groups"
+
+CURVE_METHOD = "Kaplan-Meier, log-log 95% limits"
+
+
+def survival(
+    connection: duckdb.DuckDBPyConnection, study: Study, analysis: Analysis, ledger: Ledger
+) -> None:
+    """Enter curves, medians, numbers at risk and tests of one panel of a survival figure."""
+    endpoint = str(analysis.endpoint)
+    patients = study.survival(endpoint, analysis.population)
+    page = ledger.page(analysis.exhibit, analysis.population, **study.timing(endpoint))
+    times = axis_times(study, analysis.exhibit)
+    if analysis.group_variable is None:
+        label = analysis.contrast or analysis.population
+        _enter_curve(page, endpoint, label, patients, 0, times)
+        _enter_delayed_entry(page, endpoint, label, patients)
+        return
+    group = study.variable(analysis.group_variable)
+    for order, level in enumerate(group.level_names):
+        inside = patients[patients[group.name] == level]
+        population = study.population_of(group.name, level, analysis.population)
+        if population != analysis.population:
+            ledger.page(analysis.exhibit, population).about(len(inside)).add(
+                "cohort", level, "n", len(inside), "count of patients"
+            )
+        _enter_curve(page, endpoint, level, inside, order, times)
+    _enter_tests(page, endpoint, analysis, group.level_names, patients, patients[group.name])
+    if analysis.contrast is not None and analysis.contrast_level is not None:
+        exposure_analyses(connection, study, analysis, page, patients)
+
+
+def axis_times(study: Study, exhibit: str) -> list[float]:
+    """Times, months, at which all panels of a figure give numbers at risk."""
+    panels = [
+        study.survival(panel.endpoint, panel.population)["time"]
+        for panel in study.analyses
+        if panel.exhibit == exhibit and panel.kind == "survival"
+    ]
+    longest = max((float(times.max()) for times in panels if len(times)), default=0.0)
+    step = next((step for step in STEPS if longest / step <= MOST_STEPS), STEPS[-1])
+    return [float(time) for time in np.arange(0, longest + step, step)]
+
+
+def _enter_curve(
+    page: Page,
+    endpoint: str,
+    label: str,
+    patients: pd.DataFrame,
+    order: int,
+    times: list[float],
+) -> None:
+    variable = endpoint.lower()
+    n, events = len(patients), int(patients["event"].sum())
+    page = page.about(n, events)
+    page.add(variable, label, "n", n, "count of patients with an interval")
+    page.add(variable, label, "events_n", events, "count of events")
+    enter_median(page, variable, label, patients)
+    if not n:
+        return
+    curve = kaplan_meier(patients["time"], patients["event"])
+    for time, at_risk in zip(times, curve.number_at_risk(times), strict=True):
+        page.about(n, events, months=time).add(
+            variable,
+            label,
+            f"n_at_risk_{time:g}_months",
+            float(at_risk),
+            "patients under observation just before",
+        )
+    inner = [time for time in times if 0 < time <= curve.time[-1]]
+    shares = curve.survival_at(inner) if inner else pd.DataFrame()
+    for row in shares.to_dict("records"):
+        months = f"{row['time']:g}_months"
+        for statistic, column in (
+            (f"survival_pct_{months}", "survival"),
+            (f"survival_pct_{months}_lower", "lower"),
+            (f"survival_pct_{months}_upper", "upper"),
+        ):
+            value = float(row[column])
+            page.about(n, events, months=float(row["time"])).add(
+                variable,
+                label,
+                statistic,
+                None if np.isnan(value) else 100 * value,
+                CURVE_METHOD,
+                convention=PREFERRED,
+            )
+    page.ledger.curves.append(_curve_rows(page, endpoint, label, order, curve))
+
+
+def enter_median(page: Page, variable: str, level: str, patients: pd.DataFrame) -> None:
+    """Enter the median with SPSS's interval as published and Brookmeyer-Crowley's as preferred."""
+    if patients.empty:
+        for convention in (AS_PUBLISHED, PREFERRED):
+            page.add(
+                variable, level, MEDIAN.value, None, convention=convention, missing=NO_PATIENTS
+            )
+        return
+    curve = kaplan_meier(patients["time"], patients["event"])
+    page.add_interval(
+        variable,
+        level,
+        MEDIAN,
+        curve.median(convention="spss"),
+        missing=NOT_REACHED,
+        limits_missing=NOT_ESTIMABLE,
+    )
+    page.add_interval(
+        variable,
+        level,
+        MEDIAN,
+        curve.median(),
+        convention=PREFERRED,
+        missing=NOT_REACHED,
+        limits_missing=NOT_REACHED,
+        note="limits by inverting the band (Brookmeyer and Crowley 1982)",
+    )
+
+
+def _curve_rows(
+    page: Page, endpoint: str, label: str, order: int, curve: KaplanMeier
+) -> pd.DataFrame:
+    counts = pd.DataFrame(
+        {
+            "time": curve.time,
+            "n_at_risk": curve.n_at_risk,
+            "n_events": curve.n_events,
+            "n_censored": curve.n_censored,
+        }
+    )
+    rows = curve.band().merge(counts, on="time", how="left")
+    rows = rows.fillna({"n_at_risk": curve.n, "n_events": 0.0, "n_censored": 0.0})
+    names = (page.ledger.study_id, page.exhibit, page.population, endpoint, label)
+    return rows.rename(columns={"time": "time_months"}).assign(
+        curve_id=".".join(slug(name) for name in names),
+        study_id=page.ledger.study_id,
+        exhibit=page.exhibit,
+        population=page.population,
+        endpoint=endpoint,
+        group=label,
+        group_order=order,
+        method=CURVE_METHOD,
+    )
+
+
+def _enter_tests(
+    page: Page,
+    endpoint: str,
+    analysis: Analysis,
+    levels: list[str],
+    patients: pd.DataFrame,
+    group: pd.Series,
+) -> None:
+    variable = endpoint.lower()
+    present = [level for level in levels if (group == level).any()]
+    if len(present) > 2:
+        enter_test(page, variable, ALL_GROUPS, compare_groups(patients, group))
+    if analysis.contrast is not None and analysis.contrast_level is not None:
+        known = patients[group.notna()]
+        exposed = group[group.notna()] == analysis.contrast_level
+        enter_test(page, variable, analysis.contrast, compare_groups(known, exposed))
+        enter_ratio(
+            page.about(len(known), int(known["event"].sum())),
+            variable,
+            analysis.contrast,
+            hazard_ratio(known.assign(exposed=exposed.astype(int)), "exposed"),
+        )
+        enter_mean_difference(page, variable, analysis.contrast, known, exposed)
+    if not analysis.pairwise:
+        return
+    family: list[tuple[str, str | None, GroupComparison]] = []
+    for first, second in combinations(present, 2):
+        pair = patients[group.isin([first, second])]
+        exposed = group[pair.index] == first
+        contrast = f"{first} vs {second}"
+        comparison = compare_groups(pair, exposed)
+        family.append((variable, contrast, comparison))
+        enter_test(page, variable, contrast, comparison)
+        enter_mean_difference(page, variable, contrast, pair, exposed)
+    enter_holm(page, family, f"all pairs, {endpoint}")
+
+
+def enter_test(page: Page, variable: str, level: str | None, comparison: GroupComparison) -> None:
+    """Enter the log-rank test as SPSS prints it, and the preferred P."""
+    chi_square, preferred = comparison.chi_square, comparison.preferred
+    page = page.about(
+        comparison.n,
+        comparison.events,
+        degrees_of_freedom=chi_square.degrees_of_freedom if chi_square else None,
+        small_group=comparison.small,
+    )
+    for statistic, value in (
+        ("logrank_chi2", chi_square.statistic if chi_square else None),
+        ("logrank_p", chi_square.p_value if chi_square else None),
+    ):
+        page.add(
+            variable,
+            level,
+            statistic,
+            value,
+            "log-rank test, chi-square approximation",
+            note=comparison.reason,
+        )
+    page.add(
+        variable,
+        level,
+        "logrank_p",
+        preferred.p_value if preferred else None,
+        preferred.method if preferred else None,
+        convention=PREFERRED,
+        note=comparison.reason,
+    )
+
+
+def enter_holm(
+    page: Page, family: list[tuple[str, str | None, GroupComparison]], name: str
+) -> None:
+    """Enter Holm's adjustment of the preferred P values of a family."""
+    tested = [
+        (variable, level, comparison, comparison.preferred.p_value)
+        for variable, level, comparison in family
+        if comparison.preferred is not None
+    ]
+    if len(tested) < 2:
+        return
+    adjusted = adjust_p_values([p_value for *_, p_value in tested])
+    for (variable, level, comparison, _), p_value in zip(tested, adjusted, strict=True):
+        page.about(comparison.n, comparison.events, family=name, tests=len(tested)).add(
+            variable,
+            level,
+            "logrank_p_holm",
+            float(p_value),
+            f"Holm (1979), family of {len(tested)} tests",
+            convention=PREFERRED,
+        )
+
+
+def enter_mean_difference(
+    page: Page,
+    variable: str,
+    level: str | None,
+    patients: pd.DataFrame,
+    exposed: pd.Series,
+) -> None:
+    """Enter the difference of restricted means where the two curves cross; else nothing."""
+    if not exposed.any() or exposed.all() or not curves_cross(patients, exposed):
+        return
+    found = mean_difference(patients, exposed)
+    if found is None:
+        return
+    difference, horizon = found
+    page = page.about(len(patients), int(patients["event"].sum()), horizon_months=round(horizon, 2))
+    page.add_interval(
+        variable,
+        level,
+        MEAN_DIFFERENCE,
+        difference,
+        convention=PREFERRED,
+        note="the curves cross, so no single hazard ratio describes them",
+    )
+    page.add(variable, level, "rmst_p", difference.p_value, difference.method, convention=PREFERRED)
+    page.add(
+        variable,
+        level,
+        "rmst_horizon_months",
+        horizon,
+        "longest time up to which both groups are observed",
+        convention=PREFERRED,
+    )
+
+
+def _enter_delayed_entry(page: Page, endpoint: str, label: str, patients: pd.DataFrame) -> None:
+    """Enter the median when a patient counts only from the day eligibility was known."""
+    if patients.empty:
+        return
+    late = patients.assign(entry=patients["entry"].fillna(0.0))
+    # An interval of no length has no room for late entry, and counts from the origin.
+    observed = late[(late["entry"] < late["time"]) | (late["entry"] <= 0)]
+    n, events = len(observed), int(observed["event"].sum())
+    page = page.about(n, events, entry="report of the last deciding biomarker")
+    variable = f"{endpoint.lower()} delayed entry"
+    for statistic, count, method in (
+        ("late_n", int((late["entry"] > 0).sum()), "eligibility known after the time origin"),
+        (
+            "excluded_n",
+            len(late) - n,
+            "eligibility known only after the interval had ended",
+        ),
+    ):
+        page.add(variable, label, statistic, count, method, convention=PREFERRED)
+    if n == 0:
+        return
+    curve = kaplan_meier(observed["time"], observed["event"], entry=observed["entry"])
+    page.add_interval(
+        variable,
+        label,
+        MEDIAN,
+        curve.median(),
+        convention=PREFERRED,
+        missing=NOT_REACHED,
+        limits_missing=NOT_REACHED,
+        note="left-truncated at the day the deciding biomarker was reported",
+    )
+
+
+def univariable(
+    connection: duckdb.DuckDBPyConnection, study: Study, analysis: Analysis, ledger: Ledger
+) -> None:
+    """Enter medians by level and the log-rank test of every variable of the univariable table."""
+    endpoint = str(analysis.endpoint)
+    patients = study.survival(endpoint, analysis.population)
+    page = ledger.page(analysis.exhibit, analysis.population, **study.timing(endpoint))
+    family: list[tuple[str, str | None, GroupComparison]] = []
+    for variable in study.variables.values():
+        if not variable.in_univariable:
+            continue
+        name = f"{endpoint.lower()} by {variable.name}"
+        for level in variable.level_names:
+            inside = patients[patients[variable.name] == level]
+            own = page.about(len(inside), int(inside["event"].sum()))
+            own.add(name, level, "n", own.n, "count of patients")
+            own.add(name, level, "events_n", own.events, "count of events")
+            enter_median(own, name, level, inside)
+        comparison = compare_groups(patients, patients[variable.name])
+        family.append((name, None, comparison))
+        enter_test(page, name, None, comparison)
+        known = patients[patients[variable.name].notna()]
+        present = [level for level in variable.level_names if (known[variable.name] == level).any()]
+        if len(present) == 2:
+            enter_mean_difference(
+                page.about(None, difference=f"{present[0]} minus {present[1]}"),
+                name,
+                None,
+                known,
+                known[variable.name] == present[0],
+            )
+    enter_holm(page, family, f"univariable tests of {endpoint}")
