@@ -1,0 +1,175 @@
+"""Writes docs/extract_contract.md: the extract contract as a page for those who deliver.
+
+The page is made from the contract alone (`rwe contract`), so that it cannot say anything else.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.contract import PROJECT, Column, Contract, Table, read_contract
+
+DOCUMENT = PROJECT / "docs" / "extract_contract.md"
+
+KINDS = {
+    "text": "text",
+    "code": "code",
+    "integer": "whole number",
+    "number": "number",
+    "date": "date",
+    "partial_date": "date, may be partial",
+}
+
+ROLES = {
+    "row_key": "row key",
+    "patient": "patient",
+    "event_time": "event date",
+    "available_time": "available date",
+}
+
+OPENING = """\
+# Extract contract, version {version}
+
+<!-- Generated from models/staging/extract/extract_contract.yml by `rwe contract`. Do not edit. -->
+
+What a hospital delivers: one folder, one CSV file a table, named as below. There are {n_tables}
+tables. Required are {required}.
+Any other file may be left out; whatever rests on it is then unknown, not absent.
+
+## How to deliver
+
+- **Files.** UTF-8 (with or without a byte-order mark), comma-separated, values in double quotes
+  where they hold a comma, a quote or a line break, a quote inside doubled. No other file in the
+  folder.
+- **Header.** The first line names the columns of the table, all of them, each once, in any order.
+- **Patient.** `patient_id` is the hospital's own number, the same in every file. It is replaced by
+  a keyed pseudonym while the file is read and appears nowhere afterwards.
+- **Row key.** Identifies the row within its table, across all patients.
+- **Dates.** Year, month, day: `2020-03-31`. Where the table says *may be partial*, `2020-03` and
+  `2020` are accepted as well; no day is invented. Nothing may be later than
+  `delivery.extract_date`.
+- **Event date and available date.** When the thing happened in the patient, and when the record
+  first knew it; the second is not before the first. An empty available date is read as the event
+  date.
+- **Codes.** Write the code, or any spelling beside it; capitals and blanks around it do not matter.
+  A spelling that is not listed is not guessed.
+- **Numbers.** A dot as decimal sign, no thousands sign, no unit and no `<` or `>`; in the unit and
+  the range that the table gives.
+- **Empty.** An empty value means unknown. It never means no, negative or wild type.
+- **References.** A column that refers to another table names a row of the same delivery.
+
+Lay the folder down and run `rwe build FOLDER`.
+
+## What happens to rows that cannot be read
+
+Every row is loaded as text and then read by this contract. A row with a fault in any column goes to
+`quality.quarantine`, with file, record number and reason, and never with its values; all other rows
+go on. Nothing is dropped: `quality.source_files` gives for each file the records delivered, read
+and in quarantine. The reasons:
+
+| reason | meaning |
+|---|---|
+| `{{column}}: missing` | the column is required and the value is empty |
+| `{{column}}: not a code of the contract` | neither a code nor one of its spellings |
+| `{{column}}: not a number in range` | not a number, or outside the range |
+| `{{column}}: not a whole number in range` | not a whole number, or outside the range |
+| `{{column}}: not a date (YYYY-MM-DD)` | not a date, or no day of the calendar |
+| `{{column}}: not a date (YYYY-MM-DD, YYYY-MM or YYYY)` | the same, where it may be partial |
+
+Rows that can be read are then checked against each other: row keys without repeats, patients in
+`patients.csv`, references that lead somewhere, dates in order. The results are in
+`quality.expectation_results`, with advice to the site; a blocking check that fails stops
+publication.
+
+## What stops the whole delivery
+
+Faults of folder and header are listed together, before any row is read; a file with a broken record
+stops the run when it is reached.
+
+| message | what to do |
+|---|---|
+| `the folder does not exist` | name the right folder |
+| `this is a file, not a folder` | name the folder that holds the files |
+| `the folder is empty` | name the right folder |
+| `not a file of the contract` | take the file out of the folder |
+| `missing; this file is required` | deliver it |
+| `the file is empty` | a table without rows still needs its header |
+| `missing from the header` | add the column; leave its values empty if they are not known |
+| `column(s) the contract does not know` | take the columns out, or agree on a new version |
+| `a column name occurs twice in the header` | name each column once |
+| `is not UTF-8` | save the file as UTF-8 |
+| `does not have as many fields as the header` | correct the record; a quote may not be closed |
+
+## Tables
+"""
+
+
+def render(contract: Contract) -> str:
+    """Return the page as Markdown."""
+    tables = contract.tables.values()
+    opening = OPENING.format(
+        version=contract.version,
+        n_tables=len(tables),
+        required=", ".join(f"`{table.file_name}`" for table in tables if table.required),
+    )
+    return "\n".join([opening, *(_table(table) for table in tables)])
+
+
+def write(path: Path = DOCUMENT) -> Path:
+    """Write the page of the current contract and return where."""
+    path.write_text(render(read_contract()), encoding="utf-8")
+    return path
+
+
+def _table(table: Table) -> str:
+    lines = [
+        f"### {table.file_name}",
+        "",
+        f"{table.description} {'Required.' if table.required else 'Not required.'}",
+        "",
+        "| column | kind | required | role | meaning |",
+        "|---|---|---|---|---|",
+        *(
+            f"| `{column.name}` | {_kind(column)} | {'yes' if column.required else ''} "
+            f"| {ROLES[column.role] if column.role else ''} | {_meaning(column)} |"
+            for column in table.columns
+        ),
+        "",
+    ]
+    coded = [column for column in table.columns if column.codes]
+    if coded:
+        lines += [
+            "| column | code | also accepted |",
+            "|---|---|---|",
+            *(
+                f"| `{column.name}` | {_literal(code)} | {', '.join(map(_literal, spellings))} |"
+                for column in coded
+                for code, spellings in (column.codes or {}).items()
+            ),
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def _kind(column: Column) -> str:
+    parts = [KINDS[column.kind]]
+    if column.minimum is not None and column.maximum is not None:
+        parts.append(f"{column.minimum} to {column.maximum}")
+    elif column.minimum is not None:
+        parts.append(f"{column.minimum} or more")
+    elif column.maximum is not None:
+        parts.append(f"{column.maximum} or less")
+    return ", ".join(parts) + (f" {column.unit}" if column.unit else "")
+
+
+def _meaning(column: Column) -> str:
+    target = f" Refers to `{column.refers_to}`." if column.refers_to else ""
+    return _cell(column.description) + target
+
+
+def _literal(value: str) -> str:
+    return f"`{_cell(str(value))}`"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
