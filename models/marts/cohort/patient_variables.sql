@@ -188,6 +188,18 @@ has_levels as (
     from levels
 ),
 
+ranges as (
+    select
+        study_id,
+        variable,
+        level,
+        level_order,
+        coalesce(minimum, -1e9) as minimum,
+        coalesce(maximum, 1e9) as maximum
+    from levels
+    where source_value is null
+),
+
 final as (
     select
         valued.study_id,
@@ -196,9 +208,9 @@ final as (
         valued.value,
         case
             when has_levels.variable is null then valued.value
-            else levels.level
+            else coalesce(levels.level, ranges.level)
         end as level,
-        levels.level_order
+        coalesce(levels.level_order, ranges.level_order) as level_order
     from valued
     left join has_levels
         on
@@ -208,14 +220,13 @@ final as (
         on
             valued.study_id = levels.study_id
             and valued.variable = levels.variable
-            and (
-                valued.value = levels.source_value
-                or (
-                    levels.source_value is null
-                    and try_cast(valued.value as double)
-                    between coalesce(levels.minimum, -1e9) and coalesce(levels.maximum, 1e9)
-                )
-            )
+            and valued.value = levels.source_value
+    left join ranges
+        on
+            valued.study_id = ranges.study_id
+            and valued.variable = ranges.variable
+            and try_cast(valued.value as double) >= ranges.minimum
+            and try_cast(valued.value as double) <= ranges.maximum
     where valued.value is not null
 )
 

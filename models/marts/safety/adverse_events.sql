@@ -20,7 +20,8 @@ with placed as (
             and events.patient_key = lines.patient_key
             and events.onset_date >= lines.start_date
             and events.onset_date <= lines.end_date + 30
-            and (lines.next_line_start_date is null or events.onset_date < lines.next_line_start_date)
+            and events.onset_date
+            < coalesce(lines.next_line_start_date, cast('9999-12-31' as date))
 ),
 
 final as (
