@@ -60,7 +60,7 @@ def publish_warehouse(layout: Layout, target: Path) -> dict[str, int]:
                 f"create table {schema}.{table} as select {', '.join(columns)} "
                 f"from build.{schema}.{table}"
             )
-            _comment(connection, schema, table, columns, documented.get((schema, table), {}))
+            _comment(connection, schema, table, documented.get((schema, table), {}))
             (count,) = connection.execute(f"select count(*) from {schema}.{table}").fetchone() or (
                 0,
             )
@@ -133,20 +133,24 @@ def _published_columns(connection: duckdb.DuckDBPyConnection, schema: str, table
 
 
 def _comment(
-    connection: duckdb.DuckDBPyConnection,
-    schema: str,
-    table: str,
-    columns: list[str],
-    node: dict[str, Any],
+    connection: duckdb.DuckDBPyConnection, schema: str, table: str, node: dict[str, Any]
 ) -> None:
+    """Describe a table and its columns as dbt does, or as the table was described when made."""
+
     def quoted(text: str) -> str:
         return "'" + " ".join(text.split()).replace("'", "''") + "'"
 
+    made = connection.execute(
+        "select column_name, comment from duckdb_columns() "
+        "where database_name = 'build' and schema_name = ? and table_name = ?",
+        [schema, table],
+    ).fetchall()
     if node.get("description"):
         connection.execute(f"comment on table {schema}.{table} is {quoted(node['description'])}")
-    for column in columns:
-        description = node.get("columns", {}).get(column.strip('"'), {}).get("description")
-        if description:
+    published = {name for name, *_ in connection.execute(f"describe {schema}.{table}").fetchall()}
+    for name, comment in made:
+        description = node.get("columns", {}).get(name, {}).get("description") or comment
+        if description and name in published:
             connection.execute(
-                f"comment on column {schema}.{table}.{column} is {quoted(description)}"
+                f'comment on column {schema}.{table}."{name}" is {quoted(description)}'
             )
