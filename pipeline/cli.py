@@ -106,7 +106,6 @@ def compare(
 ) -> None:
     """Set every number that the study printed beside what the warehouse computes."""
     from analysis.comparison import summary
-
     from pipeline.shell import open_locked
 
     with open_locked(Layout(published=published).current / "warehouse.duckdb") as connection:

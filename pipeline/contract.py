@@ -1,6 +1,6 @@
 """The extract contract: what a delivery must look like, read from the dbt sources file.
 
-The contract is `models/staging/extract/extract_contract.yml`; its opening comment explains the keys.
+The contract is `models/staging/extract/extract_contract.yml`; its opening comment explains it.
 """
 
 from __future__ import annotations

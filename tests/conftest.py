@@ -61,9 +61,7 @@ def make_run(folder: Path, *demo_options: object) -> Run:
     run = Run(folder / "extract", folder / "work", folder / "published")
     key_file = folder / "pseudonym.key"
     rwe("demo", run.extract, *demo_options, key_file=key_file)
-    rwe(
-        "build", run.extract, "--work", run.work, "--published", run.published, key_file=key_file
-    )
+    rwe("build", run.extract, "--work", run.work, "--published", run.published, key_file=key_file)
     return run
 
 
