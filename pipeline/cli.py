@@ -150,6 +150,19 @@ def sql(
 
 
 @app.command()
+def patient(
+    key: Annotated[str, typer.Argument(help="Pseudonym, or its beginning.")],
+    published: PublishedOption = Layout.published,
+) -> None:
+    """Print one patient's lines of therapy, with the reason for each."""
+    from pipeline.patient import show
+    from pipeline.shell import open_locked
+
+    with open_locked(Layout(published=published).current / "warehouse.duckdb") as connection:
+        show(connection, key, console)
+
+
+@app.command()
 def contract() -> None:
     """Write docs/extract_contract.md from the extract contract."""
     from pipeline.contract_docs import write
