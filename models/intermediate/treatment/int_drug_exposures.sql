@@ -126,32 +126,38 @@ mapped as (
             and upper(trim(exposures.drug_code)) = unambiguous_codes.drug_code
 ),
 
+exposed as (
+    select
+        patient_key,
+        ingredient,
+        unmapped_text,
+        is_systemic,
+        start_date,
+        max(coverage_end_date) as coverage_end_date,
+        min(nullif(intent, 'unknown')) as intent,
+        count(*) as n_records,
+        array_sort(array_agg(src_rid)) as src_rids
+    from mapped
+    group by patient_key, ingredient, unmapped_text, is_systemic, start_date
+),
+
 final as (
     select
-        mapped.patient_key,
-        mapped.ingredient,
-        mapped.unmapped_text,
+        exposed.patient_key,
+        exposed.ingredient,
+        exposed.unmapped_text,
         ingredients.drug_class,
         ingredients.role,
         ingredients.modality,
-        mapped.is_systemic,
-        mapped.start_date,
-        max(mapped.coverage_end_date) as coverage_end_date,
-        min(nullif(mapped.intent, 'unknown')) as intent,
-        count(*) as n_records,
-        {{ src_rids('mapped.src_rid') }} as src_rids
-    from mapped
+        exposed.is_systemic,
+        exposed.start_date,
+        exposed.coverage_end_date,
+        exposed.intent,
+        exposed.n_records,
+        exposed.src_rids
+    from exposed
     left join {{ ref('ingredients') }} as ingredients
-        on mapped.ingredient = ingredients.ingredient
-    group by
-        mapped.patient_key,
-        mapped.ingredient,
-        mapped.unmapped_text,
-        ingredients.drug_class,
-        ingredients.role,
-        ingredients.modality,
-        mapped.is_systemic,
-        mapped.start_date
+        on exposed.ingredient = ingredients.ingredient
 )
 
 select * from final

@@ -1,7 +1,18 @@
 -- What a reader of a line should know before trusting it. The flags, their meaning and what each takes
 -- off the confidence are in seed line_flags.
 
-with spans as (
+with histories as (
+    select
+        histories.history_id,
+        histories.study_id,
+        histories.patient_key,
+        rule_sets.*
+    from {{ ref('int_line_histories') }} as histories
+    inner join {{ ref('line_rule_sets') }} as rule_sets
+        on histories.rule_set_id = rule_sets.rule_set_id
+),
+
+spans as (
     select * from {{ ref('int_line_spans') }}
 ),
 
@@ -10,38 +21,50 @@ exposures as (
 ),
 
 components as (
-    select * from {{ ref('line_components') }}
+    select
+        history_id,
+        line_number,
+        ingredient,
+        line_drug,
+        drug_class,
+        modality,
+        min(start_date) as first_date,
+        max(start_date) as last_date
+    from exposures
+    where
+        is_counted
+        and placement <> 'NOT_CONFIRMED'
+    group by history_id, line_number, ingredient, line_drug, drug_class, modality
 ),
 
-rule_sets as (
-    select * from {{ ref('line_rule_sets') }}
+line_drugs as (
+    select distinct
+        history_id,
+        line_number,
+        line_drug
+    from components
 ),
 
 span_flags as (
     select
-        spans.study_id,
-        spans.rule_set_id,
-        spans.patient_key,
+        spans.history_id,
         spans.line_number,
-        spans.line_number = 1 and spans.start_day > rule_sets.late_start_days as late_start,
-        spans.longest_gap_days > rule_sets.long_gap_days as long_gap,
+        spans.line_number = 1 and spans.start_day > histories.late_start_days as late_start,
+        spans.longest_gap_days > histories.long_gap_days as long_gap,
         spans.n_treatment_days = 1 as one_day
     from spans
-    inner join rule_sets
-        on spans.rule_set_id = rule_sets.rule_set_id
+    inner join histories
+        on spans.history_id = histories.history_id
 ),
 
 exposure_flags as (
     select
-        study_id,
-        rule_set_id,
-        patient_key,
+        history_id,
         line_number,
-        count_if(is_counted and placement = 'INTERCHANGEABLE') > 0 as substitution,
-        count_if(
-            is_counted and placement in ('SUPPLEMENTS_MONOTHERAPY', 'ADDED_WITHIN_CLASS_LIMIT')
-        ) > 0 as augmented,
-        count_if(is_counted and placement = 'NOT_CONFIRMED') > 0 as not_confirmed,
+        count_if(placement = 'INTERCHANGEABLE') > 0 as substitution,
+        count_if(placement in ('SUPPLEMENTS_MONOTHERAPY', 'ADDED_WITHIN_CLASS_LIMIT')) > 0
+            as augmented,
+        count_if(placement = 'NOT_CONFIRMED') > 0 as not_confirmed,
         count_if(is_counted and role = 'investigational') > 0 as investigational,
         count_if(is_counted and intent in ('adjuvant', 'neoadjuvant')) > 0 as curative_intent,
         count_if(placement = 'DRUG_NOT_NAMED') > 0 as unknown_drug,
@@ -49,256 +72,233 @@ exposure_flags as (
         count_if(placement = 'AFTER_DEATH') > 0 as after_death
     from exposures
     where line_number is not null
-    group by study_id, rule_set_id, patient_key, line_number
+    group by history_id, line_number
+),
+
+first_line_ingredients as (
+    select
+        components.history_id,
+        components.line_number,
+        components.ingredient,
+        spans.start_date - histories.regimen_window_days as shortly_before
+    from components
+    inner join spans
+        on
+            components.history_id = spans.history_id
+            and components.line_number = spans.line_number
+    inner join histories
+        on components.history_id = histories.history_id
+    where components.line_number = 1
 ),
 
 continued_from_before as (
     select distinct
-        spans.study_id,
-        spans.rule_set_id,
-        spans.patient_key,
-        spans.line_number
-    from spans
-    inner join rule_sets
-        on spans.rule_set_id = rule_sets.rule_set_id
-    inner join components
-        on
-            spans.study_id = components.study_id
-            and spans.rule_set_id = components.rule_set_id
-            and spans.patient_key = components.patient_key
-            and spans.line_number = components.line_number
+        first_line_ingredients.history_id,
+        first_line_ingredients.line_number
+    from first_line_ingredients
     inner join exposures
         on
-            spans.study_id = exposures.study_id
-            and spans.rule_set_id = exposures.rule_set_id
-            and spans.patient_key = exposures.patient_key
-            and components.ingredient = exposures.ingredient
+            first_line_ingredients.history_id = exposures.history_id
+            and first_line_ingredients.ingredient = exposures.ingredient
+            and first_line_ingredients.shortly_before <= exposures.start_date
             and exposures.placement = 'BEFORE_FIRST_LINE'
-            and exposures.start_date >= spans.start_date - rule_sets.regimen_window_days
-    where spans.line_number = 1
 ),
 
 multi_targeted as (
     select
-        study_id,
-        rule_set_id,
-        patient_key,
+        history_id,
         line_number
     from components
     where
         line_number = 1
         and modality in ('targeted', 'immunotherapy')
-    group by study_id, rule_set_id, patient_key, line_number
+    group by history_id, line_number
     having count(distinct drug_class) > 1
+),
+
+line_progressions as (
+    select
+        spans.history_id,
+        spans.line_number,
+        progressions.progression_date
+    from spans
+    inner join histories
+        on spans.history_id = histories.history_id
+    inner join {{ ref('int_progressions') }} as progressions
+        on
+            histories.patient_key = progressions.patient_key
+            and spans.start_date < progressions.progression_date
+            and spans.end_date > progressions.progression_date
 ),
 
 treated_through_progression as (
     select distinct
-        spans.study_id,
-        spans.rule_set_id,
-        spans.patient_key,
-        spans.line_number
-    from spans
-    inner join {{ ref('int_progressions') }} as progressions
-        on
-            spans.patient_key = progressions.patient_key
-            and spans.start_date < progressions.progression_date
+        line_progressions.history_id,
+        line_progressions.line_number
+    from line_progressions
     inner join exposures
         on
-            spans.study_id = exposures.study_id
-            and spans.rule_set_id = exposures.rule_set_id
-            and spans.patient_key = exposures.patient_key
-            and spans.line_number = exposures.line_number
-            and progressions.progression_date < exposures.start_date
+            line_progressions.history_id = exposures.history_id
+            and line_progressions.line_number = exposures.line_number
+            and line_progressions.progression_date < exposures.start_date
             and exposures.is_counted
     group by
-        spans.study_id,
-        spans.rule_set_id,
-        spans.patient_key,
-        spans.line_number,
-        progressions.progression_date
+        line_progressions.history_id,
+        line_progressions.line_number,
+        line_progressions.progression_date
     having count(distinct exposures.start_date) >= 2
-),
-
--- Each drug of a line beside the same drug in the neighbouring lines.
-component_drugs as (
-    select distinct
-        study_id,
-        rule_set_id,
-        patient_key,
-        line_number,
-        ingredient,
-        line_drug
-    from exposures
-    where
-        is_counted
-        and placement <> 'NOT_CONFIRMED'
-),
-
-drug_lines as (
-    select distinct
-        study_id,
-        rule_set_id,
-        patient_key,
-        line_number,
-        line_drug
-    from component_drugs
 ),
 
 rechallenges as (
     select distinct
-        study_id,
-        rule_set_id,
-        patient_key,
+        history_id,
         line_number
-    from drug_lines
+    from line_drugs
     qualify line_number - lag(line_number) over (
-        partition by study_id, rule_set_id, patient_key, line_drug
+        partition by history_id, line_drug
         order by line_number
     ) > 1
 ),
 
+drugs_and_the_next_line as (
+    select
+        line_drugs.history_id,
+        line_drugs.line_number,
+        line_drugs.line_drug,
+        next_drugs.line_drug is not null as is_kept
+    from line_drugs
+    inner join spans as next_spans
+        on
+            line_drugs.history_id = next_spans.history_id
+            and line_drugs.line_number + 1 = next_spans.line_number
+    left join line_drugs as next_drugs
+        on
+            line_drugs.history_id = next_drugs.history_id
+            and line_drugs.line_drug = next_drugs.line_drug
+            and line_drugs.line_number + 1 = next_drugs.line_number
+),
+
+partly_kept_lines as (
+    select
+        history_id,
+        line_number
+    from drugs_and_the_next_line
+    group by history_id, line_number
+    having bool_or(is_kept) and not bool_and(is_kept)
+),
+
+-- Drugs left out of the next line while another was kept.
 stopped_drugs as (
     select
-        ending.study_id,
-        ending.rule_set_id,
-        ending.patient_key,
-        ending.line_number,
-        ending.ingredient,
-        ending.line_drug,
+        components.history_id,
+        components.line_number,
+        components.ingredient,
         components.last_date
-    from component_drugs as ending
+    from drugs_and_the_next_line
+    inner join partly_kept_lines
+        on
+            drugs_and_the_next_line.history_id = partly_kept_lines.history_id
+            and drugs_and_the_next_line.line_number = partly_kept_lines.line_number
     inner join components
         on
-            ending.study_id = components.study_id
-            and ending.rule_set_id = components.rule_set_id
-            and ending.patient_key = components.patient_key
-            and ending.line_number = components.line_number
-            and ending.ingredient = components.ingredient
-    inner join component_drugs as staying
-        on
-            ending.study_id = staying.study_id
-            and ending.rule_set_id = staying.rule_set_id
-            and ending.patient_key = staying.patient_key
-            and ending.line_number = staying.line_number
-            and ending.line_drug <> staying.line_drug
-    inner join drug_lines as kept
-        on
-            staying.study_id = kept.study_id
-            and staying.rule_set_id = kept.rule_set_id
-            and staying.patient_key = kept.patient_key
-            and staying.line_drug = kept.line_drug
-            and staying.line_number + 1 = kept.line_number
-    left join drug_lines as went_on
-        on
-            ending.study_id = went_on.study_id
-            and ending.rule_set_id = went_on.rule_set_id
-            and ending.patient_key = went_on.patient_key
-            and ending.line_drug = went_on.line_drug
-            and ending.line_number + 1 = went_on.line_number
-    where went_on.line_drug is null
-    group by all
+            drugs_and_the_next_line.history_id = components.history_id
+            and drugs_and_the_next_line.line_number = components.line_number
+            and drugs_and_the_next_line.line_drug = components.line_drug
+    where not drugs_and_the_next_line.is_kept
 ),
 
 toxicity_stops as (
     select distinct
-        stopped_drugs.study_id,
-        stopped_drugs.rule_set_id,
-        stopped_drugs.patient_key,
+        stopped_drugs.history_id,
         stopped_drugs.line_number
     from stopped_drugs
-    inner join rule_sets
-        on stopped_drugs.rule_set_id = rule_sets.rule_set_id
+    inner join histories
+        on stopped_drugs.history_id = histories.history_id
     inner join {{ ref('stg_common__adverse_events') }} as adverse_events
         on
-            stopped_drugs.patient_key = adverse_events.patient_key
+            histories.patient_key = adverse_events.patient_key
             and adverse_events.onset_date
-            between stopped_drugs.last_date - rule_sets.regimen_window_days
-            and stopped_drugs.last_date + rule_sets.regimen_window_days
+            between stopped_drugs.last_date - histories.regimen_window_days
+            and stopped_drugs.last_date + histories.regimen_window_days
             and adverse_events.grade in ('3', '4')
             and adverse_events.attribution in ('possible', 'probable', 'definite')
 ),
 
+-- Lines begun by a drug that the line before did not have.
+starters as (
+    select
+        components.history_id,
+        components.line_number,
+        components.ingredient,
+        components.last_date = components.first_date as one_day
+    from components
+    inner join spans
+        on
+            components.history_id = spans.history_id
+            and components.line_number = spans.line_number
+            and components.first_date = spans.start_date
+    left join components as earlier
+        on
+            components.history_id = earlier.history_id
+            and components.line_number = earlier.line_number + 1
+            and components.ingredient = earlier.ingredient
+    where
+        components.line_number > 1
+        and spans.start_reason not in ('GAP', 'PD_RESTART', 'DRUG_DROPPED')
+        and earlier.ingredient is null
+),
+
+isolated_starters as (
+    select distinct
+        history_id,
+        line_number
+    from starters
+    where one_day
+),
+
 possible_substitutions as (
     select distinct
-        spans.study_id,
-        spans.rule_set_id,
-        spans.patient_key,
-        spans.line_number
-    from spans
-    inner join rule_sets
-        on spans.rule_set_id = rule_sets.rule_set_id
+        starters.history_id,
+        starters.line_number
+    from starters
+    inner join histories
+        on starters.history_id = histories.history_id
     inner join stopped_drugs
         on
-            spans.study_id = stopped_drugs.study_id
-            and spans.rule_set_id = stopped_drugs.rule_set_id
-            and spans.patient_key = stopped_drugs.patient_key
-            and spans.line_number = stopped_drugs.line_number + 1
-    inner join components
-        on
-            spans.study_id = components.study_id
-            and spans.rule_set_id = components.rule_set_id
-            and spans.patient_key = components.patient_key
-            and spans.line_number = components.line_number
-            and spans.start_date = components.first_date
+            starters.history_id = stopped_drugs.history_id
+            and starters.line_number = stopped_drugs.line_number + 1
     inner join {{ ref('line_interchange_groups') }} as old_drug
         on
-            rule_sets.interchange_rule_set_id = old_drug.rule_set_id
+            histories.interchange_rule_set_id = old_drug.rule_set_id
             and stopped_drugs.ingredient = old_drug.ingredient
             and old_drug.effect = 'review'
     inner join {{ ref('line_interchange_groups') }} as new_drug
         on
             old_drug.rule_set_id = new_drug.rule_set_id
             and old_drug.interchange_group = new_drug.interchange_group
-            and components.ingredient = new_drug.ingredient
-    left join component_drugs as given_before
-        on
-            spans.study_id = given_before.study_id
-            and spans.rule_set_id = given_before.rule_set_id
-            and spans.patient_key = given_before.patient_key
-            and stopped_drugs.line_number = given_before.line_number
-            and components.ingredient = given_before.ingredient
-    where
-        spans.start_reason = 'NEW_CHEMO'
-        and given_before.ingredient is null
+            and starters.ingredient = new_drug.ingredient
 ),
 
--- A line begun by a new drug that was then given on no other day.
-isolated_starters as (
+reintroductions as (
     select distinct
-        components.study_id,
-        components.rule_set_id,
-        components.patient_key,
-        components.line_number
-    from components
-    inner join spans
+        histories.history_id,
+        phases.line_number
+    from {{ ref('line_phases') }} as phases
+    inner join histories
         on
-            components.study_id = spans.study_id
-            and components.rule_set_id = spans.rule_set_id
-            and components.patient_key = spans.patient_key
-            and components.line_number = spans.line_number
-            and components.first_date = spans.start_date
-    left join components as earlier
-        on
-            components.study_id = earlier.study_id
-            and components.rule_set_id = earlier.rule_set_id
-            and components.patient_key = earlier.patient_key
-            and components.ingredient = earlier.ingredient
-            and components.line_number = earlier.line_number + 1
-    where
-        components.n_exposures = 1
-        and components.line_number > 1
-        and spans.start_reason not in ('GAP', 'PD_RESTART', 'DRUG_DROPPED')
-        and earlier.ingredient is null
+            phases.study_id = histories.study_id
+            and phases.rule_set_id = histories.rule_set_id
+            and phases.patient_key = histories.patient_key
+    where phases.phase = 'reintroduction'
 ),
 
-final as (
+flagged as (
     {%- for flag, relation, condition in [
         ('LATE_START_GT_90', 'span_flags', 'late_start'),
         ('LONG_GAP_WITHIN_LINE', 'span_flags', 'long_gap'),
         ('ISOLATED_EXPOSURE', 'span_flags', 'one_day'),
         ('ISOLATED_EXPOSURE', 'exposure_flags', 'not_confirmed'),
-        ('ISOLATED_EXPOSURE', 'isolated_starters', 'true'),
+        ('ISOLATED_EXPOSURE', 'isolated_starters', none),
         ('SUBSTITUTION', 'exposure_flags', 'substitution'),
         ('AUGMENTED', 'exposure_flags', 'augmented'),
         ('INVESTIGATIONAL', 'exposure_flags', 'investigational'),
@@ -306,31 +306,28 @@ final as (
         ('UNKNOWN_DRUG', 'exposure_flags', 'unknown_drug'),
         ('REGIONAL_THERAPY', 'exposure_flags', 'regional'),
         ('DATA_ERROR', 'exposure_flags', 'after_death'),
-        ('CONTINUED_FROM_PRE_INDEX', 'continued_from_before', 'true'),
-        ('MULTI_TARGETED_L1', 'multi_targeted', 'true'),
-        ('PD_NO_CHANGE', 'treated_through_progression', 'true'),
-        ('RECHALLENGE', 'rechallenges', 'true'),
-        ('TOXICITY_STOP', 'toxicity_stops', 'true'),
-        ('POSSIBLE_TOXICITY_SUBSTITUTION', 'possible_substitutions', 'true'),
+        ('CONTINUED_FROM_PRE_INDEX', 'continued_from_before', none),
+        ('MULTI_TARGETED_L1', 'multi_targeted', none),
+        ('PD_NO_CHANGE', 'treated_through_progression', none),
+        ('RECHALLENGE', 'rechallenges', none),
+        ('TOXICITY_STOP', 'toxicity_stops', none),
+        ('POSSIBLE_TOXICITY_SUBSTITUTION', 'possible_substitutions', none),
+        ('REINTRODUCTION', 'reintroductions', none),
     ] %}
-    select
-        study_id,
-        rule_set_id,
-        patient_key,
-        line_number,
-        '{{ flag }}' as flag
-    from {{ relation }}
-    where {{ condition }}
+    select history_id, line_number, '{{ flag }}' as flag from {{ relation }}
+    {%- if condition %} where {{ condition }}{% endif %}
+    {%- if not loop.last %}
     union
+    {%- endif %}
     {%- endfor %}
+),
+
+final as (
     select
-        study_id,
-        rule_set_id,
-        patient_key,
+        history_id,
         line_number,
-        'REINTRODUCTION' as flag
-    from {{ ref('line_phases') }}
-    where phase = 'reintroduction'
+        flag
+    from flagged
 )
 
 select * from final

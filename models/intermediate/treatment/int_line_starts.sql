@@ -1,68 +1,100 @@
 -- Where lines begin and why. A line ends where the next begins: at the first treatment day on which a
 -- rule of Hess 2021 (Future Oncol 17:1865, Tables 1 and 3) or one of its extensions advances it
 -- (seeds line_rule_sets, line_rule_additions, line_interchange_groups; docs/lines_of_therapy.md).
+-- Systemic anticancer drugs count; modifiers, supportive drugs and drugs that the record does not name
+-- never do.
 --
 -- Only few treatment days can begin a line: the first, those with a drug absent for longer than the
 -- regimen window, and those after a break. For each of them the first later day that would advance a
 -- line begun there is found at once for all patients and rule sets; the lines are then the chain of
 -- such days from the first.
 
-with rule_sets as (
-    select * from {{ ref('line_rule_sets') }}
+with histories as (
+    select
+        histories.history_id,
+        histories.patient_key,
+        histories.counts_from,
+        histories.counts_until,
+        rule_sets.*
+    from {{ ref('int_line_histories') }} as histories
+    inner join {{ ref('line_rule_sets') }} as rule_sets
+        on histories.rule_set_id = rule_sets.rule_set_id
 ),
 
-exposures as (
+-- Drugs that may stand for one another are one drug to the rules: an exchange never advances a line.
+drug_days as (
     select
-        line_exposures.*,
-        rule_sets.regimen_window_days,
-        rule_sets.monotherapy_class,
-        rule_sets.min_days_new_drug,
-        max(line_exposures.start_date) over (
-            partition by
-                line_exposures.study_id,
-                line_exposures.rule_set_id,
-                line_exposures.patient_key,
-                line_exposures.line_drug
-            order by line_exposures.start_date
-            range between unbounded preceding and interval 1 day preceding
+        histories.history_id,
+        coalesce(interchange.interchange_group, exposures.ingredient) as line_drug,
+        exposures.start_date,
+        min(exposures.drug_class) as drug_class,
+        min(exposures.modality) as modality,
+        max(least(exposures.coverage_end_date, histories.counts_until)) as coverage_end_date
+    from {{ ref('int_drug_exposures') }} as exposures
+    inner join histories
+        on
+            exposures.patient_key = histories.patient_key
+            and exposures.start_date >= histories.counts_from
+            and exposures.start_date <= histories.counts_until
+            and (exposures.is_systemic or histories.regional_counts)
+    left join {{ ref('line_interchange_groups') }} as interchange
+        on
+            histories.interchange_rule_set_id = interchange.rule_set_id
+            and exposures.ingredient = interchange.ingredient
+            and interchange.effect = 'same_line'
+    where exposures.role in ('antineoplastic', 'investigational')
+    group by
+        histories.history_id,
+        coalesce(interchange.interchange_group, exposures.ingredient),
+        exposures.start_date
+),
+
+drug_sequences as (
+    select
+        *,
+        lag(start_date) over (
+            partition by history_id, line_drug
+            order by start_date
         ) as last_given_date,
-        dense_rank() over (
-            partition by
-                line_exposures.study_id,
-                line_exposures.rule_set_id,
-                line_exposures.patient_key,
-                line_exposures.line_drug
-            order by line_exposures.start_date desc
+        lead(start_date) over (
+            partition by history_id, line_drug
+            order by start_date
+        ) as next_given_date,
+        count(*) over (
+            partition by history_id, line_drug
+            order by start_date
+            rows between current row and unbounded following
         ) as days_given_from_here
-    from {{ ref('int_line_exposures') }} as line_exposures
-    inner join rule_sets
-        on line_exposures.rule_set_id = rule_sets.rule_set_id
-    where line_exposures.in_lines
+    from drug_days
 ),
 
 treatment_days as (
     select
-        study_id,
-        rule_set_id,
-        patient_key,
-        start_date,
-        max(coverage_end_date) as coverage_end_date,
-        max(last_given_date) as member_last_given_date,
-        min(case when drug_class is distinct from monotherapy_class then start_date end)
-            as other_class_date
-    from exposures
-    group by study_id, rule_set_id, patient_key, start_date
+        drug_sequences.history_id,
+        drug_sequences.start_date,
+        max(drug_sequences.coverage_end_date) as coverage_end_date,
+        max(drug_sequences.last_given_date) as member_last_given_date,
+        min(
+            case
+                when drug_sequences.drug_class is distinct from histories.monotherapy_class
+                    then drug_sequences.start_date
+            end
+        ) as other_class_date
+    from drug_sequences
+    inner join histories
+        on drug_sequences.history_id = histories.history_id
+    group by drug_sequences.history_id, drug_sequences.start_date
 ),
 
-sequence_of_days as (
+day_sequences as (
     select
         *,
         lag(coverage_end_date) over (
-            partition by study_id, rule_set_id, patient_key
+            partition by history_id
             order by start_date
         ) as previous_coverage_end_date,
         min(other_class_date) over (
-            partition by study_id, rule_set_id, patient_key
+            partition by history_id
             order by start_date
             rows between current row and unbounded following
         ) as next_other_class_date
@@ -71,317 +103,261 @@ sequence_of_days as (
 
 first_days as (
     select
-        study_id,
-        rule_set_id,
-        patient_key,
+        history_id,
         min(start_date) as start_date
     from treatment_days
-    group by study_id, rule_set_id, patient_key
+    group by history_id
 ),
 
 -- A drug is new to every line begun after it was last given; one given within the regimen window
 -- cannot be new, because a line begun since then is still within its window.
 new_drugs as (
     select
-        study_id,
-        rule_set_id,
-        patient_key,
-        start_date,
-        last_given_date,
-        regimen_window_days,
-        modality,
-        drug_class
-    from exposures
+        drug_sequences.history_id,
+        drug_sequences.start_date,
+        drug_sequences.last_given_date,
+        drug_sequences.modality,
+        additions.max_day as addition_max_day,
+        case
+            when drug_sequences.modality = 'cytotoxic' then histories.monotherapy_add_days
+        end as supplement_max_day,
+        histories.regimen_window_days,
+        histories.progression_change_advances
+    from drug_sequences
+    inner join histories
+        on drug_sequences.history_id = histories.history_id
+    left join {{ ref('line_rule_additions') }} as additions
+        on
+            histories.additions_rule_set_id = additions.rule_set_id
+            and drug_sequences.drug_class = additions.drug_class
     where
         (
-            last_given_date is null
-            or {{ days_between('last_given_date', 'start_date') }} > regimen_window_days
+            drug_sequences.last_given_date is null
+            or {{ days_between('drug_sequences.last_given_date', 'drug_sequences.start_date') }}
+            > histories.regimen_window_days
         )
-        and days_given_from_here >= min_days_new_drug
+        and drug_sequences.days_given_from_here >= histories.min_days_new_drug
+),
+
+breaks as (
+    select
+        day_sequences.history_id,
+        day_sequences.start_date,
+        histories.gap_days,
+        histories.progression_restart_days
+    from day_sequences
+    inner join histories
+        on day_sequences.history_id = histories.history_id
+    where
+        {{ days_between('day_sequences.previous_coverage_end_date', 'day_sequences.start_date') }}
+        > least(histories.gap_days, histories.progression_restart_days)
+),
+
+-- Only where the rule set says that leaving out a drug advances the line.
+drops as (
+    select
+        drug_sequences.history_id,
+        drug_sequences.start_date as last_given_date,
+        min(treatment_days.start_date) as start_date
+    from drug_sequences
+    inner join histories
+        on
+            drug_sequences.history_id = histories.history_id
+            and histories.drop_advances
+    inner join treatment_days
+        on
+            drug_sequences.history_id = treatment_days.history_id
+            and drug_sequences.coverage_end_date < treatment_days.start_date
+    where
+        drug_sequences.next_given_date is null
+        or {{ days_between('drug_sequences.coverage_end_date', 'drug_sequences.next_given_date') }}
+        > histories.phase_gap_days
+    group by
+        drug_sequences.history_id,
+        drug_sequences.line_drug,
+        drug_sequences.start_date
+),
+
+possible_starts as (
+    select history_id, start_date from first_days
+    union
+    select history_id, start_date from new_drugs
+    union
+    select history_id, start_date from breaks
+    union
+    select history_id, start_date from drops
+),
+
+last_progressions as (
+    select
+        possible_starts.history_id,
+        possible_starts.start_date,
+        max(progressions.progression_date) as progression_date
+    from possible_starts
+    inner join histories
+        on possible_starts.history_id = histories.history_id
+    inner join {{ ref('int_progressions') }} as progressions
+        on
+            histories.patient_key = progressions.patient_key
+            and possible_starts.start_date >= progressions.progression_date
+    group by possible_starts.history_id, possible_starts.start_date
+),
+
+possible_lines as (
+    select
+        possible_starts.history_id,
+        possible_starts.start_date,
+        day_sequences.next_other_class_date
+    from possible_starts
+    inner join day_sequences
+        on
+            possible_starts.history_id = day_sequences.history_id
+            and possible_starts.start_date = day_sequences.start_date
 ),
 
 -- A line goes on past a day when one of its drugs is given again within the regimen window from that
 -- day, or was supplied for longer than the window.
 continuations as (
     select
-        new_days.study_id,
-        new_days.rule_set_id,
-        new_days.patient_key,
-        new_days.start_date,
+        possible_additions.history_id,
+        possible_additions.start_date,
         max(
             case
-                when exposures.start_date < new_days.start_date then exposures.start_date
-                else exposures.last_given_date
+                when drug_sequences.start_date < possible_additions.start_date
+                    then drug_sequences.start_date
+                else drug_sequences.last_given_date
             end
         ) as continued_since
     from (
-        select distinct study_id, rule_set_id, patient_key, start_date, regimen_window_days
+        select distinct
+            history_id,
+            start_date,
+            start_date + regimen_window_days as window_end
         from new_drugs
-    ) as new_days
-    inner join exposures
+        where addition_max_day is not null or supplement_max_day is not null
+    ) as possible_additions
+    inner join drug_sequences
         on
-            new_days.study_id = exposures.study_id
-            and new_days.rule_set_id = exposures.rule_set_id
-            and new_days.patient_key = exposures.patient_key
-            and exposures.start_date <= new_days.start_date + new_days.regimen_window_days
+            possible_additions.history_id = drug_sequences.history_id
+            and possible_additions.window_end >= drug_sequences.start_date
             and (
                 (
-                    exposures.start_date < new_days.start_date
-                    and exposures.coverage_end_date
-                    >= new_days.start_date + new_days.regimen_window_days
+                    possible_additions.start_date > drug_sequences.start_date
+                    and possible_additions.window_end <= drug_sequences.coverage_end_date
                 )
                 or (
-                    exposures.start_date >= new_days.start_date
-                    and exposures.last_given_date < new_days.start_date
+                    possible_additions.start_date <= drug_sequences.start_date
+                    and possible_additions.start_date > drug_sequences.last_given_date
                 )
             )
-    group by
-        new_days.study_id, new_days.rule_set_id, new_days.patient_key, new_days.start_date
-),
-
-breaks as (
-    select
-        sequence_of_days.study_id,
-        sequence_of_days.rule_set_id,
-        sequence_of_days.patient_key,
-        sequence_of_days.start_date
-    from sequence_of_days
-    inner join rule_sets
-        on sequence_of_days.rule_set_id = rule_sets.rule_set_id
-    where
-        {{ days_between('sequence_of_days.previous_coverage_end_date', 'sequence_of_days.start_date') }}
-        > least(rule_sets.gap_days, rule_sets.progression_restart_days)
-),
-
-drops as (
-    select
-        exposures.study_id,
-        exposures.rule_set_id,
-        exposures.patient_key,
-        exposures.start_date as last_given_date,
-        min(treatment_days.start_date) as start_date
-    from exposures
-    inner join rule_sets
-        on
-            exposures.rule_set_id = rule_sets.rule_set_id
-            and rule_sets.drop_advances
-    inner join treatment_days
-        on
-            exposures.study_id = treatment_days.study_id
-            and exposures.rule_set_id = treatment_days.rule_set_id
-            and exposures.patient_key = treatment_days.patient_key
-            and exposures.coverage_end_date < treatment_days.start_date
-    left join exposures as later_exposures
-        on
-            exposures.study_id = later_exposures.study_id
-            and exposures.rule_set_id = later_exposures.rule_set_id
-            and exposures.patient_key = later_exposures.patient_key
-            and exposures.line_drug = later_exposures.line_drug
-            and exposures.start_date < later_exposures.start_date
-            and exposures.coverage_end_date + rule_sets.phase_gap_days
-            >= later_exposures.start_date
-    where later_exposures.start_date is null
-    group by
-        exposures.study_id,
-        exposures.rule_set_id,
-        exposures.patient_key,
-        exposures.line_drug,
-        exposures.start_date
-),
-
-possible_starts as (
-    select study_id, rule_set_id, patient_key, start_date from first_days
-    union
-    select study_id, rule_set_id, patient_key, start_date from new_drugs
-    union
-    select study_id, rule_set_id, patient_key, start_date from breaks
-    union
-    select study_id, rule_set_id, patient_key, start_date from drops
-),
-
-last_progressions as (
-    select
-        possible_starts.study_id,
-        possible_starts.rule_set_id,
-        possible_starts.patient_key,
-        possible_starts.start_date,
-        max(progressions.progression_date) as progression_date
-    from possible_starts
-    inner join {{ ref('int_progressions') }} as progressions
-        on
-            possible_starts.patient_key = progressions.patient_key
-            and possible_starts.start_date >= progressions.progression_date
-    group by
-        possible_starts.study_id,
-        possible_starts.rule_set_id,
-        possible_starts.patient_key,
-        possible_starts.start_date
-),
-
-possible_lines as (
-    select
-        possible_starts.*,
-        sequence_of_days.next_other_class_date
-    from possible_starts
-    inner join sequence_of_days
-        on
-            possible_starts.study_id = sequence_of_days.study_id
-            and possible_starts.rule_set_id = sequence_of_days.rule_set_id
-            and possible_starts.patient_key = sequence_of_days.patient_key
-            and possible_starts.start_date = sequence_of_days.start_date
-),
-
-drug_days as (
-    select
-        new_drugs.study_id,
-        new_drugs.rule_set_id,
-        new_drugs.patient_key,
-        new_drugs.start_date,
-        new_drugs.last_given_date,
-        new_drugs.regimen_window_days,
-        new_drugs.modality,
-        additions.max_day as addition_max_day,
-        case
-            when new_drugs.modality = 'cytotoxic' then rule_sets.monotherapy_add_days
-        end as supplement_max_day,
-        continuations.continued_since,
-        case
-            when rule_sets.progression_change_advances then last_progressions.progression_date
-        end as progression_date
-    from new_drugs
-    inner join rule_sets
-        on new_drugs.rule_set_id = rule_sets.rule_set_id
-    left join {{ ref('line_rule_additions') }} as additions
-        on
-            rule_sets.additions_rule_set_id = additions.rule_set_id
-            and new_drugs.drug_class = additions.drug_class
-    left join continuations
-        on
-            new_drugs.study_id = continuations.study_id
-            and new_drugs.rule_set_id = continuations.rule_set_id
-            and new_drugs.patient_key = continuations.patient_key
-            and new_drugs.start_date = continuations.start_date
-    left join last_progressions
-        on
-            new_drugs.study_id = last_progressions.study_id
-            and new_drugs.rule_set_id = last_progressions.rule_set_id
-            and new_drugs.patient_key = last_progressions.patient_key
-            and new_drugs.start_date = last_progressions.start_date
+    group by possible_additions.history_id, possible_additions.start_date
 ),
 
 drug_advances as (
     select
-        possible_lines.study_id,
-        possible_lines.rule_set_id,
-        possible_lines.patient_key,
+        possible_lines.history_id,
         possible_lines.start_date as line_start_date,
-        drug_days.start_date,
+        new_drugs.start_date,
         case
-            when drug_days.progression_date > possible_lines.start_date then 'PD_WITH_CHANGE'
             when
-                drug_days.continued_since >= possible_lines.start_date
+                new_drugs.progression_change_advances
+                and last_progressions.progression_date > possible_lines.start_date
+                then 'PD_WITH_CHANGE'
+            when
+                continuations.continued_since >= possible_lines.start_date
                 and (
-                    possible_lines.start_date + drug_days.addition_max_day >= drug_days.start_date
+                    possible_lines.start_date + new_drugs.addition_max_day >= new_drugs.start_date
                     or (
-                        possible_lines.start_date + drug_days.supplement_max_day
-                        >= drug_days.start_date
+                        possible_lines.start_date + new_drugs.supplement_max_day
+                        >= new_drugs.start_date
                         and coalesce(
-                            possible_lines.next_other_class_date >= drug_days.start_date, true
+                            possible_lines.next_other_class_date >= new_drugs.start_date, true
                         )
                     )
                 )
                 then null
-            when drug_days.modality = 'cytotoxic' then 'NEW_CHEMO'
-            when drug_days.modality not in ('targeted', 'immunotherapy') then 'NEW_DRUG'
-            when drug_days.continued_since >= possible_lines.start_date then 'LATE_BIOLOGIC_ADD'
+            when new_drugs.modality = 'cytotoxic' then 'NEW_CHEMO'
+            when new_drugs.modality not in ('targeted', 'immunotherapy') then 'NEW_DRUG'
+            when continuations.continued_since >= possible_lines.start_date
+                then 'LATE_BIOLOGIC_ADD'
             else 'SWITCH_TO_BIOLOGIC'
         end as reason
     from possible_lines
-    inner join drug_days
+    inner join new_drugs
         on
-            possible_lines.study_id = drug_days.study_id
-            and possible_lines.rule_set_id = drug_days.rule_set_id
-            and possible_lines.patient_key = drug_days.patient_key
-            and possible_lines.start_date + drug_days.regimen_window_days < drug_days.start_date
+            possible_lines.history_id = new_drugs.history_id
+            and possible_lines.start_date + new_drugs.regimen_window_days < new_drugs.start_date
             and possible_lines.start_date
-            > coalesce(drug_days.last_given_date, possible_lines.start_date - 1)
+            > coalesce(new_drugs.last_given_date, possible_lines.start_date - 1)
+    left join continuations
+        on
+            new_drugs.history_id = continuations.history_id
+            and new_drugs.start_date = continuations.start_date
+    left join last_progressions
+        on
+            new_drugs.history_id = last_progressions.history_id
+            and new_drugs.start_date = last_progressions.start_date
 ),
 
 line_breaks as (
     select
-        possible_lines.study_id,
-        possible_lines.rule_set_id,
-        possible_lines.patient_key,
+        possible_lines.history_id,
         possible_lines.start_date as line_start_date,
         breaks.start_date,
+        breaks.gap_days,
+        breaks.progression_restart_days,
         {{ days_between('max(treatment_days.coverage_end_date)', 'breaks.start_date') }} as days_off
     from possible_lines
     inner join breaks
         on
-            possible_lines.study_id = breaks.study_id
-            and possible_lines.rule_set_id = breaks.rule_set_id
-            and possible_lines.patient_key = breaks.patient_key
+            possible_lines.history_id = breaks.history_id
             and possible_lines.start_date < breaks.start_date
     inner join treatment_days
         on
-            breaks.study_id = treatment_days.study_id
-            and breaks.rule_set_id = treatment_days.rule_set_id
-            and breaks.patient_key = treatment_days.patient_key
+            breaks.history_id = treatment_days.history_id
             and breaks.start_date > treatment_days.start_date
             and possible_lines.start_date <= treatment_days.start_date
     group by
-        possible_lines.study_id,
-        possible_lines.rule_set_id,
-        possible_lines.patient_key,
+        possible_lines.history_id,
         possible_lines.start_date,
-        breaks.start_date
+        breaks.start_date,
+        breaks.gap_days,
+        breaks.progression_restart_days
 ),
 
 break_advances as (
     select
-        line_breaks.study_id,
-        line_breaks.rule_set_id,
-        line_breaks.patient_key,
+        line_breaks.history_id,
         line_breaks.line_start_date,
         line_breaks.start_date,
         case
-            when line_breaks.days_off > rule_sets.gap_days then 'GAP'
+            when line_breaks.days_off > line_breaks.gap_days then 'GAP'
             when
-                line_breaks.days_off > rule_sets.progression_restart_days
+                line_breaks.days_off > line_breaks.progression_restart_days
                 and last_progressions.progression_date > line_breaks.line_start_date
                 then 'PD_RESTART'
         end as reason
     from line_breaks
-    inner join rule_sets
-        on line_breaks.rule_set_id = rule_sets.rule_set_id
     left join last_progressions
         on
-            line_breaks.study_id = last_progressions.study_id
-            and line_breaks.rule_set_id = last_progressions.rule_set_id
-            and line_breaks.patient_key = last_progressions.patient_key
+            line_breaks.history_id = last_progressions.history_id
             and line_breaks.start_date = last_progressions.start_date
 ),
 
 drop_advances as (
     select
-        possible_lines.study_id,
-        possible_lines.rule_set_id,
-        possible_lines.patient_key,
+        possible_lines.history_id,
         possible_lines.start_date as line_start_date,
         drops.start_date,
         'DRUG_DROPPED' as reason
     from possible_lines
     inner join drops
         on
-            possible_lines.study_id = drops.study_id
-            and possible_lines.rule_set_id = drops.rule_set_id
-            and possible_lines.patient_key = drops.patient_key
+            possible_lines.history_id = drops.history_id
             and possible_lines.start_date <= drops.last_given_date
     inner join treatment_days
         on
-            drops.study_id = treatment_days.study_id
-            and drops.rule_set_id = treatment_days.rule_set_id
-            and drops.patient_key = treatment_days.patient_key
+            drops.history_id = treatment_days.history_id
             and drops.start_date = treatment_days.start_date
             and possible_lines.start_date <= treatment_days.member_last_given_date
 ),
@@ -396,9 +372,7 @@ advances as (
 
 next_lines as (
     select
-        advances.study_id,
-        advances.rule_set_id,
-        advances.patient_key,
+        advances.history_id,
         advances.line_start_date,
         advances.start_date as next_start_date,
         advances.reason as next_reason
@@ -406,11 +380,7 @@ next_lines as (
     inner join {{ ref('line_start_reasons') }} as reasons
         on advances.reason = reasons.reason
     qualify row_number() over (
-        partition by
-            advances.study_id,
-            advances.rule_set_id,
-            advances.patient_key,
-            advances.line_start_date
+        partition by advances.history_id, advances.line_start_date
         order by advances.start_date, reasons.precedence
     ) = 1
 ),
@@ -418,27 +388,21 @@ next_lines as (
 lines as (
     with recursive chain as (
         select
-            study_id,
-            rule_set_id,
-            patient_key,
+            history_id,
             1 as line_number,
             start_date,
             'FIRST_SACT' as start_reason
         from first_days
         union all
         select
-            chain.study_id,
-            chain.rule_set_id,
-            chain.patient_key,
+            chain.history_id,
             chain.line_number + 1 as line_number,
             next_lines.next_start_date as start_date,
             next_lines.next_reason as start_reason
         from chain
         inner join next_lines
             on
-                chain.study_id = next_lines.study_id
-                and chain.rule_set_id = next_lines.rule_set_id
-                and chain.patient_key = next_lines.patient_key
+                chain.history_id = next_lines.history_id
                 and chain.start_date = next_lines.line_start_date
     )
 
@@ -447,9 +411,12 @@ lines as (
 
 final as (
     select
-        *,
+        history_id,
+        line_number,
+        start_reason,
+        start_date,
         lead(start_date) over (
-            partition by study_id, rule_set_id, patient_key
+            partition by history_id
             order by line_number
         ) as next_line_start_date
     from lines

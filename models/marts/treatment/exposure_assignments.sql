@@ -1,21 +1,27 @@
--- Under the study's own rule set: where each anticancer exposure went and why. Exposures under the
--- other rule sets are not published; their lines are.
+-- Under the study's own rule set: where each anticancer exposure went and why.
 
-select
-    exposures.study_id,
-    exposures.rule_set_id,
-    exposures.patient_key,
-    case when exposures.is_counted then exposures.line_number end as line_number,
-    exposures.ingredient,
-    exposures.drug_class,
-    exposures.is_systemic,
-    exposures.placement,
-    exposures.start_date,
-    exposures.coverage_end_date,
-    case when exposures.is_counted then exposures.days_from_line_start end as days_from_line_start,
-    exposures.src_rids
-from {{ ref('int_exposure_lines') }} as exposures
-inner join {{ ref('studies') }} as studies
-    on
-        exposures.study_id = studies.study_id
-        and exposures.rule_set_id = studies.line_rule_set_id
+with final as (
+    select
+        histories.study_id,
+        histories.rule_set_id,
+        histories.patient_key,
+        case when exposures.is_counted then exposures.line_number end as line_number,
+        exposures.ingredient,
+        exposures.drug_class,
+        exposures.is_systemic,
+        exposures.placement,
+        exposures.start_date,
+        exposures.coverage_end_date,
+        case when exposures.is_counted then exposures.days_from_line_start end
+            as days_from_line_start,
+        exposures.src_rids
+    from {{ ref('int_exposure_lines') }} as exposures
+    inner join {{ ref('int_line_histories') }} as histories
+        on exposures.history_id = histories.history_id
+    inner join {{ ref('studies') }} as studies
+        on
+            histories.study_id = studies.study_id
+            and histories.rule_set_id = studies.line_rule_set_id
+)
+
+select * from final

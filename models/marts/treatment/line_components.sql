@@ -1,21 +1,9 @@
--- The drugs of a line. A new drug still unconfirmed by the exposures that its rule set asks for is not
+-- The drugs of a line. A new drug that was not given on as many days as its rule set asks for is not
 -- one of them.
 
-with confirmed as (
+with components as (
     select
-        *,
-        min(case when placement = 'NOT_CONFIRMED' then start_date end) over (
-            partition by study_id, rule_set_id, patient_key, line_number, ingredient
-        ) as unconfirmed_date
-    from {{ ref('int_exposure_lines') }}
-    where is_counted
-),
-
-final as (
-    select
-        study_id,
-        rule_set_id,
-        patient_key,
+        history_id,
         line_number,
         ingredient,
         drug_class,
@@ -26,9 +14,30 @@ final as (
         cast(count(distinct start_date) as int) as n_exposures,
         min(days_from_line_start) as days_from_line_start,
         {{ merged_src_rids('src_rids') }} as src_rids
-    from confirmed
-    where unconfirmed_date is null
-    group by study_id, rule_set_id, patient_key, line_number, ingredient, drug_class, modality
+    from {{ ref('int_exposure_lines') }}
+    where is_counted
+    group by history_id, line_number, ingredient, drug_class, modality
+),
+
+final as (
+    select
+        histories.study_id,
+        histories.rule_set_id,
+        histories.patient_key,
+        components.line_number,
+        components.ingredient,
+        components.drug_class,
+        components.modality,
+        components.joined_by,
+        components.first_date,
+        components.last_date,
+        components.n_exposures,
+        components.days_from_line_start,
+        components.src_rids
+    from components
+    inner join {{ ref('int_line_histories') }} as histories
+        on components.history_id = histories.history_id
+    where components.joined_by <> 'NOT_CONFIRMED'
 )
 
 select * from final

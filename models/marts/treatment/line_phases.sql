@@ -4,27 +4,56 @@
 -- least two days meanwhile; a pause of all drugs changes nothing, and neither does an exchange. Dropping
 -- drugs does not advance a line (Merck Line-of-Therapy-Algorithm, combo_dropped_line_advance = FALSE).
 
-with drug_days as (
-    select
-        study_id,
-        rule_set_id,
-        patient_key,
-        line_number,
-        line_drug,
-        start_date,
-        max(coverage_end_date) as coverage_end_date
+with exposures as (
+    select *
     from {{ ref('int_exposure_lines') }}
-    where
-        is_counted
-        and placement <> 'NOT_CONFIRMED'
-    group by study_id, rule_set_id, patient_key, line_number, line_drug, start_date
+    where is_counted
+),
+
+histories as (
+    select
+        histories.history_id,
+        histories.study_id,
+        histories.rule_set_id,
+        histories.patient_key,
+        rule_sets.phase_gap_days,
+        rule_sets.regimen_window_days
+    from {{ ref('int_line_histories') }} as histories
+    inner join {{ ref('line_rule_sets') }} as rule_sets
+        on histories.rule_set_id = rule_sets.rule_set_id
+),
+
+combination_lines as (
+    select
+        history_id,
+        line_number
+    from exposures
+    group by history_id, line_number
+    having count(distinct line_drug) > 1
+),
+
+drug_days as (
+    select
+        exposures.history_id,
+        exposures.line_number,
+        exposures.line_drug,
+        exposures.start_date,
+        max(exposures.coverage_end_date) as coverage_end_date
+    from exposures
+    inner join combination_lines
+        on
+            exposures.history_id = combination_lines.history_id
+            and exposures.line_number = combination_lines.line_number
+    where exposures.placement <> 'NOT_CONFIRMED'
+    group by
+        exposures.history_id, exposures.line_number, exposures.line_drug, exposures.start_date
 ),
 
 numbered_days as (
     select
         *,
         dense_rank() over (
-            partition by study_id, rule_set_id, patient_key, line_number
+            partition by history_id, line_number
             order by start_date
         ) as day_number
     from drug_days
@@ -34,11 +63,11 @@ absences as (
     select
         *,
         day_number - lag(day_number) over (
-            partition by study_id, rule_set_id, patient_key, line_number, line_drug
+            partition by history_id, line_number, line_drug
             order by start_date
         ) - 1 as days_missed,
         max(coverage_end_date) over (
-            partition by study_id, rule_set_id, patient_key, line_number, line_drug
+            partition by history_id, line_number, line_drug
             order by start_date
             rows between unbounded preceding and 1 preceding
         ) as covered_before
@@ -48,133 +77,129 @@ absences as (
 episode_days as (
     select
         absences.*,
-        rule_sets.phase_gap_days,
-        rule_sets.regimen_window_days,
         count_if(
             absences.covered_before is null
             or (
                 absences.days_missed >= 2
                 and {{ days_between('absences.covered_before', 'absences.start_date') }}
-                > rule_sets.phase_gap_days
+                > histories.phase_gap_days
             )
         ) over (
-            partition by
-                absences.study_id,
-                absences.rule_set_id,
-                absences.patient_key,
-                absences.line_number,
-                absences.line_drug
+            partition by absences.history_id, absences.line_number, absences.line_drug
             order by absences.start_date
             rows between unbounded preceding and current row
         ) as episode
     from absences
-    inner join {{ ref('line_rule_sets') }} as rule_sets
-        on absences.rule_set_id = rule_sets.rule_set_id
+    inner join histories
+        on absences.history_id = histories.history_id
 ),
 
 episodes as (
     select
-        study_id,
-        rule_set_id,
-        patient_key,
+        history_id,
         line_number,
         line_drug,
         episode,
-        max(episode) over (
-            partition by study_id, rule_set_id, patient_key, line_number, line_drug
-        ) as last_episode,
-        max(phase_gap_days) as phase_gap_days,
-        max(regimen_window_days) as regimen_window_days,
+        max(episode) over (partition by history_id, line_number, line_drug) as last_episode,
         min(start_date) as first_date,
         max(coverage_end_date) as last_date
     from episode_days
-    group by study_id, rule_set_id, patient_key, line_number, line_drug, episode
+    group by history_id, line_number, line_drug, episode
+),
+
+line_ends as (
+    select
+        history_id,
+        line_number,
+        min(start_date) as start_date,
+        max(coverage_end_date) as coverage_end_date
+    from drug_days
+    group by history_id, line_number
+),
+
+-- The last absence counts like the others: long enough, and with two days of other drugs.
+ended_episodes as (
+    select
+        episodes.*,
+        histories.regimen_window_days,
+        episodes.episode = episodes.last_episode as is_last
+    from episodes
+    inner join histories
+        on episodes.history_id = histories.history_id
+    inner join line_ends
+        on
+            episodes.history_id = line_ends.history_id
+            and episodes.line_number = line_ends.line_number
+    where
+        episodes.episode < episodes.last_episode
+        or {{ days_between('episodes.last_date', 'line_ends.coverage_end_date') }}
+        > histories.phase_gap_days
 ),
 
 drops as (
     select
-        episodes.study_id,
-        episodes.rule_set_id,
-        episodes.patient_key,
-        episodes.line_number,
-        min(episode_days.start_date) as start_date,
-        max(episodes.regimen_window_days) as regimen_window_days
-    from episodes
-    inner join episode_days
+        ended_episodes.history_id,
+        ended_episodes.line_number,
+        min(drug_days.start_date) as start_date,
+        min(drug_days.start_date) + max(ended_episodes.regimen_window_days) as window_end
+    from ended_episodes
+    inner join drug_days
         on
-            episodes.study_id = episode_days.study_id
-            and episodes.rule_set_id = episode_days.rule_set_id
-            and episodes.patient_key = episode_days.patient_key
-            and episodes.line_number = episode_days.line_number
-            and episodes.last_date < episode_days.start_date
+            ended_episodes.history_id = drug_days.history_id
+            and ended_episodes.line_number = drug_days.line_number
+            and ended_episodes.last_date < drug_days.start_date
     group by
-        episodes.study_id,
-        episodes.rule_set_id,
-        episodes.patient_key,
-        episodes.line_number,
-        episodes.line_drug,
-        episodes.episode,
-        episodes.last_episode,
-        episodes.last_date
-    having
-        episodes.episode < episodes.last_episode
-        or (
-            count(distinct episode_days.start_date) >= 2
-            and {{ days_between('episodes.last_date', 'max(episode_days.coverage_end_date)') }}
-            > max(episodes.phase_gap_days)
-        )
+        ended_episodes.history_id,
+        ended_episodes.line_number,
+        ended_episodes.line_drug,
+        ended_episodes.episode,
+        ended_episodes.is_last
+    having not ended_episodes.is_last or count(distinct drug_days.start_date) >= 2
 ),
 
 additions as (
     select
-        episodes.*
+        episodes.history_id,
+        episodes.line_number,
+        episodes.episode,
+        episodes.first_date
     from episodes
-    inner join {{ ref('int_line_spans') }} as spans
+    inner join line_ends
         on
-            episodes.study_id = spans.study_id
-            and episodes.rule_set_id = spans.rule_set_id
-            and episodes.patient_key = spans.patient_key
-            and episodes.line_number = spans.line_number
-            and episodes.first_date > spans.start_date
+            episodes.history_id = line_ends.history_id
+            and episodes.line_number = line_ends.line_number
+            and episodes.first_date > line_ends.start_date
 ),
 
 deescalations as (
     select distinct
-        drops.study_id,
-        drops.rule_set_id,
-        drops.patient_key,
+        drops.history_id,
         drops.line_number,
         'maintenance' as phase,
         drops.start_date
     from drops
     left join additions
         on
-            drops.study_id = additions.study_id
-            and drops.rule_set_id = additions.rule_set_id
-            and drops.patient_key = additions.patient_key
+            drops.history_id = additions.history_id
             and drops.line_number = additions.line_number
-            and additions.first_date
-            between drops.start_date and drops.start_date + drops.regimen_window_days
+            and drops.start_date <= additions.first_date
+            and drops.window_end >= additions.first_date
     where additions.first_date is null
 ),
 
 reintroductions as (
     select distinct
-        additions.study_id,
-        additions.rule_set_id,
-        additions.patient_key,
+        additions.history_id,
         additions.line_number,
         'reintroduction' as phase,
         additions.first_date as start_date
     from additions
     left join drops
         on
-            additions.study_id = drops.study_id
-            and additions.rule_set_id = drops.rule_set_id
-            and additions.patient_key = drops.patient_key
+            additions.history_id = drops.history_id
             and additions.line_number = drops.line_number
-            and additions.first_date
-            between drops.start_date and drops.start_date + drops.regimen_window_days
+            and additions.first_date >= drops.start_date
+            and additions.first_date <= drops.window_end
     where
         additions.episode > 1
         and drops.start_date is null
@@ -182,13 +207,11 @@ reintroductions as (
 
 changes as (
     select
-        study_id,
-        rule_set_id,
-        patient_key,
+        history_id,
         line_number,
         'induction' as phase,
         start_date
-    from {{ ref('int_line_spans') }}
+    from {{ ref('int_line_starts') }}
     union all
     select * from deescalations
     union all
@@ -199,29 +222,24 @@ phase_starts as (
     select *
     from changes
     qualify phase is distinct from lag(phase) over (
-        partition by study_id, rule_set_id, patient_key, line_number
+        partition by history_id, line_number
         order by start_date
     )
 ),
 
 phases as (
     select
-        phase_starts.*,
+        phase_starts.history_id,
+        phase_starts.line_number,
+        phase_starts.phase,
         row_number() over (
-            partition by
-                phase_starts.study_id,
-                phase_starts.rule_set_id,
-                phase_starts.patient_key,
-                phase_starts.line_number
+            partition by phase_starts.history_id, phase_starts.line_number
             order by phase_starts.start_date
         ) as phase_number,
+        phase_starts.start_date,
         coalesce(
             lead(phase_starts.start_date) over (
-                partition by
-                    phase_starts.study_id,
-                    phase_starts.rule_set_id,
-                    phase_starts.patient_key,
-                    phase_starts.line_number
+                partition by phase_starts.history_id, phase_starts.line_number
                 order by phase_starts.start_date
             ) - 1,
             spans.end_date
@@ -231,48 +249,51 @@ phases as (
     from phase_starts
     inner join {{ ref('int_line_spans') }} as spans
         on
-            phase_starts.study_id = spans.study_id
-            and phase_starts.rule_set_id = spans.rule_set_id
-            and phase_starts.patient_key = spans.patient_key
+            phase_starts.history_id = spans.history_id
             and phase_starts.line_number = spans.line_number
+),
+
+drugs as (
+    select
+        phases.history_id,
+        phases.line_number,
+        phases.phase_number,
+        {{ string_agg_sorted('exposures.ingredient', '+') }} as drugs,
+        {{ merged_src_rids('exposures.src_rids') }} as src_rids
+    from phases
+    inner join exposures
+        on
+            phases.history_id = exposures.history_id
+            and phases.line_number = exposures.line_number
+            and phases.start_date <= exposures.start_date
+            and phases.end_date >= exposures.start_date
+    group by phases.history_id, phases.line_number, phases.phase_number
 ),
 
 final as (
     select
-        phases.study_id,
-        phases.rule_set_id,
-        phases.patient_key,
+        histories.study_id,
+        histories.rule_set_id,
+        histories.patient_key,
         phases.line_number,
         cast(phases.phase_number as int) as phase_number,
         phases.phase,
-        {{ string_agg_sorted('exposures.ingredient', '+') }} as drugs,
+        drugs.drugs,
         phases.start_date,
         phases.end_date,
         phases.line_start_day
         + {{ days_between('phases.line_start_date', 'phases.start_date') }} as start_day,
         phases.line_start_day
         + {{ days_between('phases.line_start_date', 'phases.end_date') }} as end_day,
-        {{ merged_src_rids('exposures.src_rids') }} as src_rids
+        drugs.src_rids
     from phases
-    inner join {{ ref('int_exposure_lines') }} as exposures
+    inner join drugs
         on
-            phases.study_id = exposures.study_id
-            and phases.rule_set_id = exposures.rule_set_id
-            and phases.patient_key = exposures.patient_key
-            and phases.line_number = exposures.line_number
-            and exposures.start_date between phases.start_date and phases.end_date
-            and exposures.is_counted
-    group by
-        phases.study_id,
-        phases.rule_set_id,
-        phases.patient_key,
-        phases.line_number,
-        phases.phase_number,
-        phases.phase,
-        phases.start_date,
-        phases.end_date,
-        phases.line_start_date,
-        phases.line_start_day
+            phases.history_id = drugs.history_id
+            and phases.line_number = drugs.line_number
+            and phases.phase_number = drugs.phase_number
+    inner join histories
+        on phases.history_id = histories.history_id
 )
 
 select * from final

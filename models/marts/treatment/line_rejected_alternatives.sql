@@ -2,7 +2,23 @@
 -- a drug in a line, each resumption after a long pause, each first treatment day after a progression.
 
 with placed as (
-    select *
+    select
+        history_id,
+        line_number,
+        ingredient as drugs,
+        placement as kept_by,
+        case placement
+            when 'WITHIN_REGIMEN_WINDOW' then 'begun within the regimen window'
+            when 'INTERCHANGEABLE' then 'interchangeable with a drug of the line'
+            when 'SUPPLEMENTS_MONOTHERAPY' then 'supplements a line of one class in time'
+            when 'ADDED_WITHIN_CLASS_LIMIT'
+                then 'added to a continuing line within the limit of its class'
+            when 'NOT_CONFIRMED' then 'given on too few days to count as new'
+            when 'REGIONAL_ROUTE' then 'given regionally'
+            when 'DRUG_NOT_NAMED' then 'the record does not name the drug'
+        end as explanation,
+        start_date as exposure_date,
+        src_rids
     from {{ ref('int_exposure_lines') }}
     where
         line_number is not null
@@ -17,124 +33,130 @@ with placed as (
         )
 ),
 
-counted_days as (
+treatment_days as (
     select
-        study_id,
-        rule_set_id,
-        patient_key,
+        history_id,
         line_number,
         start_date,
-        max(days_from_line_start) as days_from_line_start,
-        max(coverage_end_date) as coverage_end_date,
-        {{ string_agg_sorted('ingredient', '+') }} as drugs,
-        {{ merged_src_rids('src_rids') }} as src_rids
+        max(coverage_end_date) as coverage_end_date
     from {{ ref('int_exposure_lines') }}
     where is_counted
-    group by study_id, rule_set_id, patient_key, line_number, start_date
+    group by history_id, line_number, start_date
 ),
 
-spaced_days as (
+day_sequences as (
     select
         *,
         lag(start_date) over (
-            partition by study_id, rule_set_id, patient_key, line_number
+            partition by history_id, line_number
             order by start_date
         ) as previous_date,
         max(coverage_end_date) over (
-            partition by study_id, rule_set_id, patient_key, line_number
+            partition by history_id, line_number
             order by start_date
             rows between unbounded preceding and 1 preceding
         ) as covered_before
-    from counted_days
+    from treatment_days
 ),
 
 pauses as (
     select
-        spaced_days.*,
-        {{ days_between('spaced_days.covered_before', 'spaced_days.start_date') }} as days_off
-    from spaced_days
+        day_sequences.history_id,
+        day_sequences.line_number,
+        day_sequences.start_date,
+        'PAUSE_WITHIN_LIMIT' as kept_by,
+        'resumed after '
+        || cast(
+            {{ days_between('day_sequences.covered_before', 'day_sequences.start_date') }} as string
+        )
+        || ' days without coverage' as explanation
+    from day_sequences
+    inner join {{ ref('int_line_histories') }} as histories
+        on day_sequences.history_id = histories.history_id
     inner join {{ ref('line_rule_sets') }} as rule_sets
-        on spaced_days.rule_set_id = rule_sets.rule_set_id
+        on histories.rule_set_id = rule_sets.rule_set_id
     where
-        {{ days_between('spaced_days.covered_before', 'spaced_days.start_date') }}
+        {{ days_between('day_sequences.covered_before', 'day_sequences.start_date') }}
         > rule_sets.long_gap_days
 ),
 
 after_progressions as (
     select
-        spaced_days.study_id,
-        spaced_days.rule_set_id,
-        spaced_days.patient_key,
-        spaced_days.line_number,
-        spaced_days.start_date,
-        spaced_days.days_from_line_start,
-        spaced_days.drugs,
-        max(progressions.progression_date) as progression_date,
-        max(spaced_days.src_rids) as src_rids
-    from spaced_days
+        day_sequences.history_id,
+        day_sequences.line_number,
+        day_sequences.start_date,
+        'PROGRESSION_WITHOUT_CHANGE' as kept_by,
+        'treatment unchanged '
+        || cast(
+            {{ days_between('max(progressions.progression_date)', 'day_sequences.start_date') }}
+            as string
+        )
+        || ' days after a progression' as explanation
+    from day_sequences
+    inner join {{ ref('int_line_histories') }} as histories
+        on day_sequences.history_id = histories.history_id
     inner join {{ ref('int_progressions') }} as progressions
         on
-            spaced_days.patient_key = progressions.patient_key
-            and spaced_days.previous_date < progressions.progression_date
-            and spaced_days.start_date >= progressions.progression_date
+            histories.patient_key = progressions.patient_key
+            and day_sequences.previous_date < progressions.progression_date
+            and day_sequences.start_date >= progressions.progression_date
+    group by day_sequences.history_id, day_sequences.line_number, day_sequences.start_date
+),
+
+days_kept as (
+    select * from pauses
+    union all
+    select * from after_progressions
+),
+
+days_with_drugs as (
+    select
+        days_kept.history_id,
+        days_kept.line_number,
+        {{ string_agg_sorted('exposures.ingredient', '+') }} as drugs,
+        days_kept.kept_by,
+        days_kept.explanation,
+        days_kept.start_date as exposure_date,
+        {{ merged_src_rids('exposures.src_rids') }} as src_rids
+    from days_kept
+    inner join {{ ref('int_exposure_lines') }} as exposures
+        on
+            days_kept.history_id = exposures.history_id
+            and days_kept.start_date = exposures.start_date
+            and exposures.is_counted
     group by
-        spaced_days.study_id,
-        spaced_days.rule_set_id,
-        spaced_days.patient_key,
-        spaced_days.line_number,
-        spaced_days.start_date,
-        spaced_days.days_from_line_start,
-        spaced_days.drugs
+        days_kept.history_id,
+        days_kept.line_number,
+        days_kept.kept_by,
+        days_kept.explanation,
+        days_kept.start_date
+),
+
+kept as (
+    select * from placed
+    union all
+    select * from days_with_drugs
 ),
 
 final as (
     select
-        study_id,
-        rule_set_id,
-        patient_key,
-        line_number,
-        ingredient as drugs,
-        placement as kept_by,
-        case placement
-            when 'WITHIN_REGIMEN_WINDOW' then 'begun within the regimen window'
-            when 'INTERCHANGEABLE' then 'interchangeable with a drug of the line'
-            when 'SUPPLEMENTS_MONOTHERAPY' then 'supplements a line of one class in time'
-            when 'ADDED_WITHIN_CLASS_LIMIT' then 'added to a continuing line within the limit of its class'
-            when 'NOT_CONFIRMED' then 'given on too few days to count as new'
-            when 'REGIONAL_ROUTE' then 'given regionally'
-            when 'DRUG_NOT_NAMED' then 'the record does not name the drug'
-        end as explanation,
-        start_date as exposure_date,
-        days_from_line_start,
-        src_rids
-    from placed
-    union all
-    select
-        study_id,
-        rule_set_id,
-        patient_key,
-        line_number,
-        drugs,
-        'PAUSE_WITHIN_LIMIT' as kept_by,
-        'resumed after ' || cast(days_off as string) || ' days without coverage' as explanation,
-        start_date as exposure_date,
-        days_from_line_start,
-        src_rids
-    from pauses
-    union all
-    select
-        study_id,
-        rule_set_id,
-        patient_key,
-        line_number,
-        drugs,
-        'PROGRESSION_WITHOUT_CHANGE' as kept_by,
-        'treatment unchanged ' || cast({{ days_between('progression_date', 'start_date') }} as string)
-        || ' days after a progression' as explanation,
-        start_date as exposure_date,
-        days_from_line_start,
-        src_rids
-    from after_progressions
+        histories.study_id,
+        histories.rule_set_id,
+        histories.patient_key,
+        kept.line_number,
+        kept.drugs,
+        kept.kept_by,
+        kept.explanation,
+        kept.exposure_date,
+        {{ days_between('line_starts.start_date', 'kept.exposure_date') }} as days_from_line_start,
+        kept.src_rids
+    from kept
+    inner join {{ ref('int_line_histories') }} as histories
+        on kept.history_id = histories.history_id
+    inner join {{ ref('int_line_starts') }} as line_starts
+        on
+            kept.history_id = line_starts.history_id
+            and kept.line_number = line_starts.line_number
 )
 
 select * from final

@@ -3,110 +3,101 @@
 -- such as leucovorin are never components. Confidence starts at 100 and loses what each flag deducts
 -- (seed line_flags); 80 and more is high, 50 and more moderate. The points and grades are ours.
 
-with spans as (
-    select * from {{ ref('int_line_spans') }}
+with exposures as (
+    select *
+    from {{ ref('int_exposure_lines') }}
+    where
+        is_counted
+        and placement <> 'NOT_CONFIRMED'
 ),
 
 components as (
     select
-        line_components.*,
-        coalesce(interchange.interchange_group, line_components.ingredient) as line_drug
-    from {{ ref('line_components') }} as line_components
-    inner join {{ ref('line_rule_sets') }} as rule_sets
-        on line_components.rule_set_id = rule_sets.rule_set_id
-    left join {{ ref('line_interchange_groups') }} as interchange
-        on
-            rule_sets.interchange_rule_set_id = interchange.rule_set_id
-            and line_components.ingredient = interchange.ingredient
-            and interchange.effect = 'same_line'
+        history_id,
+        line_number,
+        ingredient,
+        line_drug,
+        drug_class,
+        min(start_date) as first_date,
+        bool_or(placement = 'INTERCHANGEABLE') as is_exchanged
+    from exposures
+    group by history_id, line_number, ingredient, line_drug, drug_class
 ),
 
 component_sets as (
     select
-        study_id,
-        rule_set_id,
-        patient_key,
+        history_id,
         line_number,
         {{ string_agg_sorted('ingredient', '+') }} as regimen_components,
-        {{ string_agg_sorted('drug_class', '+') }} as drug_classes,
-        count_if(joined_by = 'INTERCHANGEABLE') as n_exchanges
+        {{ string_agg_sorted('drug_class', '+') }} as drug_classes
     from components
-    group by study_id, rule_set_id, patient_key, line_number
+    group by history_id, line_number
+),
+
+exchanges as (
+    select *
+    from components
+    where is_exchanged
 ),
 
 -- A line with exchanges has one name for its start and one for the day of each exchange.
 naming_days as (
     select
-        study_id,
-        rule_set_id,
-        patient_key,
-        line_number,
-        start_date as naming_date
-    from spans
+        exchanges.history_id,
+        exchanges.line_number,
+        line_starts.start_date as naming_date
+    from exchanges
+    inner join {{ ref('int_line_starts') }} as line_starts
+        on
+            exchanges.history_id = line_starts.history_id
+            and exchanges.line_number = line_starts.line_number
     union
     select
-        study_id,
-        rule_set_id,
-        patient_key,
+        history_id,
         line_number,
         first_date as naming_date
-    from components
-    where joined_by = 'INTERCHANGEABLE'
+    from exchanges
 ),
 
--- Of the drugs that stand for one another, the one exchanged last counts on a naming day.
+-- Of drugs that stand for one another, only the one exchanged last belongs to a naming day.
 named_components as (
     select
-        naming_days.*,
+        naming_days.history_id,
+        naming_days.line_number,
+        naming_days.naming_date,
         components.ingredient
     from naming_days
-    inner join component_sets
-        on
-            naming_days.study_id = component_sets.study_id
-            and naming_days.rule_set_id = component_sets.rule_set_id
-            and naming_days.patient_key = component_sets.patient_key
-            and naming_days.line_number = component_sets.line_number
-            and component_sets.n_exchanges > 0
     inner join components
         on
-            naming_days.study_id = components.study_id
-            and naming_days.rule_set_id = components.rule_set_id
-            and naming_days.patient_key = components.patient_key
+            naming_days.history_id = components.history_id
             and naming_days.line_number = components.line_number
             and (
-                components.joined_by <> 'INTERCHANGEABLE'
+                not components.is_exchanged
                 or naming_days.naming_date >= components.first_date
             )
-    left join components as successors
+    left join exchanges
         on
-            components.study_id = successors.study_id
-            and components.rule_set_id = successors.rule_set_id
-            and components.patient_key = successors.patient_key
-            and components.line_number = successors.line_number
-            and components.line_drug = successors.line_drug
-            and components.first_date < successors.first_date
-            and successors.joined_by = 'INTERCHANGEABLE'
-            and naming_days.naming_date >= successors.first_date
-    where successors.ingredient is null
+            components.history_id = exchanges.history_id
+            and components.line_number = exchanges.line_number
+            and components.line_drug = exchanges.line_drug
+            and components.first_date < exchanges.first_date
+            and naming_days.naming_date >= exchanges.first_date
+    where exchanges.ingredient is null
 ),
 
 named_days as (
     select
-        study_id,
-        rule_set_id,
-        patient_key,
+        history_id,
         line_number,
         naming_date,
         {{ string_agg_sorted('ingredient', '+') }} as components
     from named_components
-    group by study_id, rule_set_id, patient_key, line_number, naming_date
+    group by history_id, line_number, naming_date
 ),
 
 exchange_names as (
     select
-        named_days.study_id,
-        named_days.rule_set_id,
-        named_days.patient_key,
+        named_days.history_id,
         named_days.line_number,
         {{ string_agg_ordered(
             "coalesce(regimens.regimen, replace(named_days.components, '+', ' + '))",
@@ -116,21 +107,15 @@ exchange_names as (
     from named_days
     left join {{ ref('regimens') }} as regimens
         on named_days.components = regimens.components
-    group by
-        named_days.study_id,
-        named_days.rule_set_id,
-        named_days.patient_key,
-        named_days.line_number
+    group by named_days.history_id, named_days.line_number
 ),
 
 flags as (
     select
-        line_flags.study_id,
-        line_flags.rule_set_id,
-        line_flags.patient_key,
+        line_flags.history_id,
         line_flags.line_number,
         {{ string_agg_sorted('line_flags.flag', ';') }} as flags,
-        greatest(100 - sum(meanings.deduction), 0) as confidence_points,
+        100 - sum(meanings.deduction) as confidence_points,
         {{ string_agg_sorted(
             "case when meanings.deduction > 0"
             ~ " then line_flags.flag || ' -' || cast(meanings.deduction as string) end",
@@ -139,28 +124,14 @@ flags as (
     from {{ ref('int_line_flags') }} as line_flags
     inner join {{ ref('line_flags') }} as meanings
         on line_flags.flag = meanings.flag
-    group by
-        line_flags.study_id,
-        line_flags.rule_set_id,
-        line_flags.patient_key,
-        line_flags.line_number
-),
-
-earlier_courses as (
-    select
-        study_id,
-        rule_set_id,
-        patient_key,
-        max(earlier_courses) as earlier_courses
-    from {{ ref('int_line_exposures') }}
-    group by study_id, rule_set_id, patient_key
+    group by line_flags.history_id, line_flags.line_number
 ),
 
 final as (
     select
-        spans.study_id,
-        spans.rule_set_id,
-        spans.patient_key,
+        histories.study_id,
+        histories.rule_set_id,
+        histories.patient_key,
         spans.line_number,
         coalesce(
             exchange_names.regimen,
@@ -179,7 +150,7 @@ final as (
             else 'low'
         end as confidence,
         flags.confidence_deductions,
-        cast(earlier_courses.earlier_courses as int) as earlier_courses,
+        histories.earlier_courses,
         spans.n_cycles,
         spans.start_date,
         spans.end_date,
@@ -188,30 +159,21 @@ final as (
         spans.start_day,
         spans.end_day,
         spans.src_rids
-    from spans
+    from {{ ref('int_line_spans') }} as spans
+    inner join {{ ref('int_line_histories') }} as histories
+        on spans.history_id = histories.history_id
     inner join component_sets
         on
-            spans.study_id = component_sets.study_id
-            and spans.rule_set_id = component_sets.rule_set_id
-            and spans.patient_key = component_sets.patient_key
+            spans.history_id = component_sets.history_id
             and spans.line_number = component_sets.line_number
     left join exchange_names
         on
-            spans.study_id = exchange_names.study_id
-            and spans.rule_set_id = exchange_names.rule_set_id
-            and spans.patient_key = exchange_names.patient_key
+            spans.history_id = exchange_names.history_id
             and spans.line_number = exchange_names.line_number
     left join flags
         on
-            spans.study_id = flags.study_id
-            and spans.rule_set_id = flags.rule_set_id
-            and spans.patient_key = flags.patient_key
+            spans.history_id = flags.history_id
             and spans.line_number = flags.line_number
-    left join earlier_courses
-        on
-            spans.study_id = earlier_courses.study_id
-            and spans.rule_set_id = earlier_courses.rule_set_id
-            and spans.patient_key = earlier_courses.patient_key
     left join {{ ref('regimens') }} as regimens
         on component_sets.regimen_components = regimens.components
 )
