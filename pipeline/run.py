@@ -48,7 +48,7 @@ def run(delivery: Path, layout: Layout, *, step: Step, progress: Progress) -> Ou
 
     Nothing is published unless every step succeeds. Raises CommandError with the reason otherwise.
     """
-    from analysis import estimates, report
+    from analysis import estimates, report, second_programming
     from expectations import run as checks
 
     started = datetime.now(UTC)
@@ -76,8 +76,15 @@ def run(delivery: Path, layout: Layout, *, step: Step, progress: Progress) -> Ou
         studies = [
             s for (s,) in connection.execute("select study_id from reference.studies").fetchall()
         ]
+        disagreements = []
         for study_id in studies:
             estimates.compute(connection, study_id)
+            disagreements += [
+                f"{study_id} {found.exhibit}: {found.what} differ from lifelines "
+                f"by {found.largest_difference:.1e}"
+                for found in second_programming.compute(connection, study_id)
+                if not found.agrees
+            ]
         for study_id in studies:
             report.render(
                 connection,
@@ -115,7 +122,8 @@ def run(delivery: Path, layout: Layout, *, step: Step, progress: Progress) -> Ou
             f"{r.check_id} {r.table_name}: {r.name} ({r.n_violating} of {r.n_checked})"
             for r in results
             if r.status in ("fail", "error")
-        ],
+        ]
+        + disagreements,
     )
 
 

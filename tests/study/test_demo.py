@@ -157,3 +157,19 @@ def test_another_delivery_gives_another_study(another_delivery: Run) -> None:
     assert {n for *_, n in medians} == {included}
     assert 3 < values["pfs"] < 15
     assert values["os"] is None or values["os"] > values["pfs"]
+
+
+def test_lifelines_computes_the_same(demo: Run) -> None:
+    with demo.open() as connection:
+        found = connection.execute(
+            "select exhibit, what, n_compared, agrees from results.second_programming"
+        ).fetchall()
+    assert {exhibit for exhibit, *_ in found} == {
+        "fig1",
+        "fig2",
+        "fig3",
+        "fig4",
+        "table6",
+        "table7",
+    }
+    assert all(n_compared > 0 and agrees for *_, n_compared, agrees in found)
