@@ -33,7 +33,7 @@ class Kind:
         expects_table: bool = False,
     ) -> Check:
         """Make the check of one table: `table` as schema.table, its name filled into the texts."""
-        words = {"table": table.rpartition("__")[2], "column": ", ".join(columns)}
+        words = {"table": re.split(r"__|\.", table)[-1], "column": ", ".join(columns)}
         return _check(
             self.entry,
             table,

@@ -51,21 +51,17 @@ def _of_the_file(table: Table, kinds: dict[str, Kind]) -> Iterator[Check]:
     yield kinds["quarantined"].check(
         read, ("reject_reason",), condition(read, "reject_reason is not null")
     )
+    delivered = f"raw.{table.name}"
     counts = (
-        f"select (select count(*) from raw.{table.name}) as n_delivered, "
+        f"select (select count(*) from {delivered}) as n_delivered, "
         f"(select count(*) from {staged(table.name)}) as n_staged, "
         "(select count(*) from quality.quarantine as quarantine "
         f"where quarantine.table_name = '{table.name}') as n_quarantined"
     )
     yield kinds["accounted"].check(
-        "quality.quarantine",
-        (table.name,),
-        condition(
-            "quality.quarantine",
-            "n_delivered <> n_staged + n_quarantined",
-            "n_delivered > 0",
-            counts,
-        ),
+        delivered,
+        (),
+        condition(delivered, "n_delivered <> n_staged + n_quarantined", "n_delivered > 0", counts),
     )
 
 

@@ -1,0 +1,178 @@
+"""The five statuses as the runner gives them, what it stores, and what it never lets out."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import socket
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
+
+import duckdb
+import pytest
+from clean_case import Spoil
+
+from expectations import engine
+from expectations.checks import BuiltIn, Check, Condition
+from expectations.run import RESULTS_TABLE, all_checks, blocking_failures, run, write
+from expectations.structure import IN_SET
+
+CHECKS = all_checks()
+CANARY = "Canary-7391"
+
+PATIENTS = "staging.stg_common__patients"
+
+
+def example(rule: BuiltIn | Condition, table: str = PATIENTS) -> Check:
+    return replace(
+        CHECKS[0], check_id="TST-001", table=table, columns=(), rule=rule, expects_table=False
+    )
+
+
+def test_on_tables_without_rows_nothing_passes(empty_warehouse: Path) -> None:
+    results = run(empty_warehouse)
+    assert {r.status for r in results} == {"fail", "not_applicable"}
+    assert {r.check_id for r in results if r.status == "fail"} == {"FIL-009"}
+    assert {r.n_checked for r in results if r.status == "not_applicable"} == {0}
+
+
+def test_on_a_warehouse_without_tables_nothing_passes(tmp_path: Path) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    duckdb.connect(str(path)).close()
+    results = run(path)
+    assert {r.status for r in results} == {"fail", "not_applicable"}
+    assert {r.check_id for r in blocking_failures(results)} == {"FIL-009"}
+    missing = next(r for r in results if r.check_id == "MRT-010")
+    assert missing.detail == "not in the warehouse: cohort.cohort, reference.studies"
+    assert missing.n_checked is None
+
+
+def test_a_file_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="build it first"):
+        run(tmp_path / "warehouse.duckdb")
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        (Condition("no_such_column = 1"), 'Binder Error: Referenced column "no_such_column"'),
+        (Condition("sex = 'male'", applies_to="nonsense is null"), "Binder Error"),
+        (Condition("selec sex frm"), "Parser Error"),
+        (Condition("true", rows="select nothing from nowhere"), "Catalog Error"),
+        (Condition("no_such_function(sex)"), "Catalog Error"),
+        (
+            BuiltIn(IN_SET, {"column": "gone", "value_set": ["x"]}),
+            '"gone" in the table does not exist',
+        ),
+    ],
+)
+def test_a_broken_check_is_an_error_of_its_own(
+    clean_warehouse: Path, rule: BuiltIn | Condition, said: str
+) -> None:
+    sound = example(Condition("sex is null"))
+    before, broken, after = run(clean_warehouse, checks=[sound, example(rule), sound])
+    assert (broken.status, broken.blocks) == ("error", True)
+    assert said in str(broken.detail)
+    assert (before.status, after.status) == ("pass", "pass")
+
+
+def test_an_error_that_quotes_a_value_is_withheld(spoil: Spoil) -> None:
+    warehouse = spoil(f"update {PATIENTS} set patient_key = '{CANARY}'")
+    (result,) = run(warehouse, checks=[example(Condition("cast(patient_key as int) > 0"))])
+    assert result.status == "error"
+    assert result.detail == "Conversion Error; its text is withheld, it may quote a value"
+
+
+def test_braces_in_a_condition_are_braces(clean_warehouse: Path) -> None:
+    (result,) = run(
+        clean_warehouse, checks=[example(Condition("regexp_matches(sex, '^[a-z]{2,6}$')"))]
+    )
+    assert (result.status, result.n_violating) == ("fail", 1)
+
+
+def test_layers_that_were_not_asked_for_are_not_run(clean_warehouse: Path) -> None:
+    results = run(clean_warehouse, layers=["marts"], checks=CHECKS[:40] + CHECKS[-3:])
+    assert {r.status for r in results} == {"not_run", "pass"}
+    assert not blocking_failures(results)
+    for check, result in zip(CHECKS[:40] + CHECKS[-3:], results, strict=True):
+        assert (result.status == "not_run") == (check.layer == "staging")
+
+
+def test_when_the_database_stops_answering_the_rest_is_not_run_and_blocks(
+    clean_warehouse: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine.Warehouse, "is_alive", lambda self: False)
+    broken = example(Condition("no_such_column = 1"))
+    unreached = example(Condition("true"), "staging.stg_common__consent")
+    warning = replace(unreached, severity="warning")
+    results = run(clean_warehouse, checks=[broken, unreached, warning])
+    assert [r.status for r in results] == ["error", "not_run", "not_run"]
+    assert [r.blocks for r in results] == [True, True, False]
+
+
+def test_results_replace_those_of_the_same_run_only(clean_warehouse: Path, tmp_path: Path) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    shutil.copyfile(clean_warehouse, path)
+    results = run(path, checks=CHECKS[:3])
+    write(path, results, "run 1")
+    with duckdb.connect(str(path)) as connection:
+        write(connection, results[:2], "run 1")
+        write(connection, [], "run 2")
+        write(connection, results[:1], "run 3")
+        stored = connection.execute(
+            f"select run_id, count(*), any_value(check_id) from {RESULTS_TABLE} "
+            "group by run_id order by run_id"
+        ).fetchall()
+        assert stored == [("run 1", 2, CHECKS[0].check_id), ("run 3", 1, CHECKS[0].check_id)]
+        uncommented = connection.execute(
+            "select column_name from duckdb_columns() "
+            "where table_name = 'expectation_results' and comment is null"
+        ).fetchall()
+        assert uncommented == []
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> NoReturn:
+        raise AssertionError("a connection was opened")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+def spoil_every_text(connection: duckdb.DuckDBPyConnection) -> None:
+    texts = connection.execute(
+        "select table_schema || '.' || table_name, column_name from information_schema.columns "
+        "where data_type = 'VARCHAR' and table_schema <> 'reference'"
+    ).fetchall()
+    for table, column in texts:
+        connection.execute(f"update {table} set {column} = '{CANARY}'")
+
+
+@pytest.mark.usefixtures("no_network")
+def test_no_value_of_a_patient_leaves_the_database(
+    spoil: Spoil,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    warehouse = spoil()
+    with duckdb.connect(str(warehouse)) as connection:
+        spoil_every_text(connection)
+    home = tmp_path / "home"
+    home.mkdir()
+    for variable in ("HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(variable, str(home))
+    monkeypatch.chdir(home)
+    broken = example(Condition("cast(patient_key as int) > 0"))
+    with caplog.at_level(logging.DEBUG):
+        results = run(warehouse, checks=[*CHECKS, broken])
+    assert {"fail", "error"} <= {r.status for r in results}
+    write(warehouse, results, "run")
+    with duckdb.connect(str(warehouse)) as connection:
+        stored = connection.execute(f"select * from {RESULTS_TABLE}").fetchall()
+    said = capfd.readouterr()
+    for text in (str(results), str(stored), caplog.text, said.out, said.err):
+        assert CANARY not in text
+    assert list(home.rglob("*")) == []

@@ -1,0 +1,182 @@
+"""Each promise of the extract contract is checked, and each of these checks can be tripped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import clean_case
+import pytest
+from clean_case import Spoil
+
+from expectations.catalogue import read_kinds
+from expectations.checks import Check, CheckResult
+from expectations.run import run
+from expectations.structure import staged, structural_checks
+from pipeline.contract import Table, read_contract
+
+CONTRACT = read_contract()
+CHECKS = structural_checks(CONTRACT)
+ID = {name: kind.entry["id"] for name, kind in read_kinds().items()}
+
+
+def of_kind(kind: str, table: str | None = None, column: str | None = None) -> list[Check]:
+    return [
+        check
+        for check in CHECKS
+        if check.check_id == ID[kind]
+        and (table is None or check.table == staged(table))
+        and (column is None or column in check.columns)
+    ]
+
+
+def outcome(warehouse: Path, kind: str, table: str, column: str | None = None) -> CheckResult:
+    (check,) = of_kind(kind, table, column)
+    (result,) = run(warehouse, checks=[check])
+    return result
+
+
+def test_the_clean_case_passes_every_check(clean_warehouse: Path) -> None:
+    results = run(clean_warehouse, checks=CHECKS)
+    assert [r for r in results if r.status != "pass"] == []
+    assert all(r.n_violating == 0 and r.n_checked for r in results)
+
+
+def test_there_is_a_check_for_every_promise() -> None:
+    columns = [c for table in CONTRACT.tables.values() for c in table.columns]
+    found = Counter(check.check_id for check in CHECKS)
+    assert found[ID["required"]] == sum(c.required for c in columns)
+    assert found[ID["codes"]] == sum(c.codes is not None for c in columns)
+    assert found[ID["range"]] == sum((c.minimum, c.maximum) != (None, None) for c in columns)
+    assert found[ID["reference"]] == sum(c.refers_to is not None for c in columns)
+    assert found[ID["partial_date"]] == sum(c.kind == "partial_date" for c in columns)
+    assert found[ID["row_key"]] == sum(c.role == "row_key" for c in columns)
+    assert found[ID["delivered"]] == sum(t.required for t in CONTRACT.tables.values())
+    assert found[ID["accounted"]] == found[ID["quarantined"]] == len(CONTRACT.tables)
+
+
+def spoiled_statements(table: Table) -> list[str]:
+    """Return statements that break every promise of a table: an empty row and a wrong one."""
+    name = staged(table.name)
+    wrong = ["src_rid = null"]
+    for column in table.columns:
+        if column.role == "patient":
+            wrong.append("patient_key = 'nobody'")
+        elif column.kind == "partial_date":
+            wrong += [
+                f"{column.name}_earliest = date '2999-05-02'",
+                f"{column.name}_latest = date '2999-05-31'",
+                f"{column.name}_precision = 'month'",
+            ]
+        elif column.role == "available_time":
+            wrong.append(f"{column.name} = date '2998-01-01'")
+        elif column.kind == "date":
+            wrong.append(f"{column.name} = date '2999-01-01'")
+        elif column.codes:
+            wrong.append(f"{column.name} = 'no code'")
+        elif column.minimum is not None or column.maximum is not None:
+            wrong.append(f"{column.name} = -1000")
+        elif column.refers_to:
+            wrong.append(f"{column.name} = 'nowhere'")
+    row = f"select * from {name} limit 1"
+    return [
+        f"insert into {name} (src_rid) values (null)",
+        f"create or replace temp table wrong as {row}",
+        f"update wrong set {', '.join(wrong)}",
+        f"insert into {name} from wrong",
+        f"insert into {name} from wrong",
+        f"insert into staging.stg_extract__{table.name} values (null, 'x: missing')",
+    ]
+
+
+def test_every_check_can_be_tripped(spoil: Spoil) -> None:
+    """A check that nothing can trip checks nothing."""
+    statements = [
+        s for t in CONTRACT.tables.values() if t.name != "delivery" for s in spoiled_statements(t)
+    ]
+    delivery = [
+        "insert into staging.stg_common__delivery (extract_date) values (date '2021-02-01')",
+        "insert into staging.stg_common__delivery by name "
+        "select delivery_id, 'no code' as synthetic from staging.stg_common__delivery",
+        "insert into staging.stg_common__delivery (delivery_id) values (null)",
+        "insert into staging.stg_extract__delivery values (null, 'x: missing')",
+    ]
+    warehouse = spoil(*statements, *delivery)
+    results = run(warehouse, checks=[c for c in CHECKS if c.check_id != ID["delivered"]])
+    assert [(r.check_id, r.table_name, r.column_name) for r in results if r.status != "fail"] == []
+
+
+@pytest.mark.parametrize("table", [t.name for t in CONTRACT.tables.values() if t.required])
+def test_a_required_table_without_rows_blocks(spoil: Spoil, table: str) -> None:
+    result = outcome(spoil(f"delete from {staged(table)}"), "delivered", table)
+    assert (result.status, result.blocks, result.n_violating) == ("fail", True, 1)
+
+
+def test_a_required_table_that_is_not_there_blocks(spoil: Spoil) -> None:
+    result = outcome(spoil("drop table staging.stg_common__patients"), "delivered", "patients")
+    assert (result.status, result.blocks) == ("fail", True)
+
+
+def test_counts_are_those_of_the_rows(spoil: Spoil) -> None:
+    patients = staged("patients")
+    row = f"insert into {patients} by name select * replace ({{}} as {{}}) from {patients}"
+    warehouse = spoil(row.format("null", "sex"), row.format("'m'", "sex"))
+    codes = outcome(warehouse, "codes", "patients", "sex")
+    assert (codes.n_violating, codes.n_checked) == (2, 3)
+    required = outcome(warehouse, "required", "patients", "sex")
+    assert (required.n_violating, required.n_checked) == (1, 4)
+    unique = outcome(warehouse, "patient_key", "patients")
+    assert (unique.n_violating, unique.n_checked) == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("earliest", "latest", "precision", "status"),
+    [
+        ("2020-02-03", "2020-02-03", "day", "pass"),
+        ("2020-02-01", "2020-02-29", "month", "pass"),
+        ("2020-01-01", "2020-12-31", "year", "pass"),
+        ("2020-02-03", "2020-02-04", "day", "fail"),
+        ("2020-02-15", "2020-02-15", "month", "fail"),
+        ("2020-07-01", "2020-07-01", "year", "fail"),
+        ("2020-02-03", "2020-02-03", None, "fail"),
+        (None, None, "month", "fail"),
+        (None, None, None, "not_applicable"),
+    ],
+)
+def test_a_partial_date_means_every_day_of_it(
+    spoil: Spoil, earliest: str | None, latest: str | None, precision: str | None, status: str
+) -> None:
+    values = {"earliest": earliest, "latest": latest, "precision": precision}
+    assignments = ", ".join(
+        f"birth_date_{part} = " + (f"'{value}'" if value else "null")
+        for part, value in values.items()
+    )
+    warehouse = spoil(f"update staging.stg_common__patients set {assignments}")
+    assert outcome(warehouse, "partial_date", "patients").status == status
+
+
+def test_without_an_extract_date_no_date_can_be_said_to_be_before_it(spoil: Spoil) -> None:
+    warehouse = spoil("delete from staging.stg_common__delivery")
+    result = outcome(warehouse, "not_after_extract", "consent", "consent_date")
+    assert result.status == "not_applicable"
+
+
+def test_a_lost_row_is_missed(spoil: Spoil) -> None:
+    (check,) = [c for c in of_kind("accounted") if c.table == "raw.consent"]
+    lost = spoil("delete from staging.stg_common__consent")
+    (result,) = run(lost, checks=[check])
+    assert (result.status, result.blocks) == ("fail", True)
+    found = spoil(
+        "delete from staging.stg_common__consent",
+        "insert into quality.quarantine (table_name) values ('consent')",
+    )
+    (result,) = run(found, checks=[check])
+    assert result.status == "pass"
+
+
+def test_columns_of_the_case_are_those_of_the_contract() -> None:
+    """Staging may not be checked against columns that only the tests have."""
+    columns = clean_case.tables()
+    for check in CHECKS:
+        for column in check.columns:
+            assert column in columns[check.table], f"{check.check_id} {check.table}.{column}"
