@@ -1,5 +1,5 @@
 """The demo extract: raw hospital files of invented patients. See README.md."""
 
-from synthetic.generate import Planted, generate
+from synthetic.generator import Planted, generate
 
 __all__ = ["Planted", "generate"]

@@ -4,7 +4,7 @@ The model. Covariates are independent with the prevalences of the study's Table 
 metachronous patients have had their primary resected. First-line groups are shared out by RAS/BRAF
 status in the proportions of Table 3. Overall survival is Weibull with proportional hazards: the
 hazard ratios of Table 7, and one for first-line trastuzumab. Time to progression is Weibull with
-a hazard ratio per first-line group and lies before death. Entry is uniform over the study period
+a hazard ratio per first-line group and lies before death. Entry is denser late in the study period,
 and everybody alive is censored at the data cut-off. Lines of therapy and the line of trastuzumab
 follow from the time left after progression.
 """
@@ -281,11 +281,14 @@ _HR_METACHRONOUS: Final = 0.475
 _HR_UNRESECTED: Final = 4.835
 _HR_FIRST_LINE_TRASTUZUMAB: Final = 0.4
 _OS_SHAPE: Final = 1.15
-_OS_SCALE_DAYS: Final = 1000.0
+_OS_SCALE_DAYS: Final = 1400.0
+
+_ENTRY_POWER: Final = 1.4
+"""Above 1: more patients enter late, as HER2 testing became usual."""
 
 # Progression: printed medians of Figure 4 are 6.3, 8.4 and 6.7 months and not reached.
 _PFS_SHAPE: Final = 1.1
-_PFS_SCALE_DAYS: Final = 330.0
+_PFS_SCALE_DAYS: Final = 440.0
 _PFS_HR: Final = {
     "chemotherapy alone": 1.1,
     "plus bevacizumab": 0.8,
@@ -329,7 +332,10 @@ def draw_cohort(size: int, generator: np.random.Generator) -> list[CohortRow]:
         _weibull(generator.random(size), progression_hazard, _PFS_SHAPE, _PFS_SCALE_DAYS),
         _FIRST_SCAN_DAYS,
     )
-    follow_up = generator.integers(2 * _FIRST_SCAN_DAYS, LONGEST_FOLLOW_UP + 1, size)
+    shortest = 2 * _FIRST_SCAN_DAYS
+    follow_up = shortest + (
+        (LONGEST_FOLLOW_UP - shortest) * generator.random(size) ** _ENTRY_POWER
+    ).astype(int)
     died = death_after <= follow_up
     os_days = np.where(died, death_after, follow_up)
     before_death = np.maximum(

@@ -87,6 +87,7 @@ class Tally:
     """What was planted in a block besides rows."""
 
     unmapped: dict[str, int] = field(default_factory=dict)
+    trial: dict[str, int] = field(default_factory=dict)
     partial: dict[str, int] = field(default_factory=dict)
 
     @staticmethod
@@ -261,7 +262,7 @@ def _write_ras(
 
 
 def _write_unmapped(scribe: Scribe, patient: Patient, tally: Tally, d: Draws) -> None:
-    """Texts that no dictionary maps: traditional medicine, and a trial's drug."""
+    """Texts that name no known drug: traditional medicine, and a trial's unnamed drug."""
     if not patient.lines:
         return
     if d.chance(0.025):
@@ -272,7 +273,7 @@ def _write_unmapped(scribe: Scribe, patient: Patient, tally: Tally, d: Draws) ->
     if not patient.detailed and d.chance(0.004) and patient.busy_until - last.end > 60:
         cycles = [last.end + 10, last.end + 31]
         for _ in cycles:
-            tally.count(tally.unmapped, TRIAL_TEXT)
+            tally.count(tally.trial, TRIAL_TEXT)
         treatment.write_trial_drug(scribe, cycles)
 
 

@@ -211,7 +211,9 @@ class Scribe:
         self._record_type = of("drug_administrations", "record_type")
         self._record_status = of("drug_administrations", "record_status")
         self._route = of("drug_administrations", "route")
-        self._intent = of("drug_administrations", "intent")
+        intents = of("drug_administrations", "intent")
+        later = tuple(word for word in intents["palliative"] if word != "first-line")
+        self._intent = intents | {"palliative, later": later}
         self._procedure = of("procedures", "procedure_type")
         self._procedure_organ = of("procedures", "organ")
         self._modality = of("tumour_assessments", "modality")
@@ -383,7 +385,7 @@ class Scribe:
         supply: str,
         intent: str,
     ) -> None:
-        """A row of drug_administrations."""
+        """A row of drug_administrations; intent "palliative, later" is never spelt first-line."""
         pick = self._d.pick
         self.tables["drug_administrations"].append(
             (

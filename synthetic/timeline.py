@@ -25,6 +25,9 @@ LONGEST_GAP: Final = 27
 _LONGEST_TO_EARLY_PROGRESSION: Final = 75
 """Most days of a line whose best response is progression."""
 
+_RESPONSE_RATES: Final = (0.45, 0.2, 0.08)
+"""Chance of a partial response in the first, second and later lines where nothing settles it."""
+
 FIRST_RESPONSE_DAYS: Final = 28
 """Least days from a line's start to stable disease."""
 
@@ -104,7 +107,8 @@ def later_line_days(
     if spare < 0:
         raise ValueError("the days after progression cannot hold the lines asked for")
     weights = [0.4 + d.u() for _ in wanted]
-    tail = 0.3 + 0.6 * d.u() if died else 0.0
+    last_progresses = died or wanted[-1] == "PD" or d.chance(0.4)
+    tail = 0.3 + 0.6 * d.u() if last_progresses else 0.0
     scale = spare / (sum(weights) + tail)
     days = []
     at = 0
@@ -122,7 +126,7 @@ def later_line_days(
         if response == "PD":
             length = min(length, max(least, _LONGEST_TO_EARLY_PROGRESSION))
         start = at + GAP_DAYS + wait
-        progresses = not last or died or response == "PD" or d.chance(0.4)
+        progresses = not last or last_progresses
         if last and shows_response and length < LINE_DAYS_WITH_RESPONSE:
             progresses = False
         at = start + length
@@ -214,7 +218,11 @@ def plan_visits(line: Line, every: tuple[int, int], every_late: tuple[int, int],
     line.visits = visits
     quiet = len(visits) - (line.progression is not None)
     if not line.best:
-        line.best = ("PR" if d.chance(0.35) else "SD") if quiet else "PD"
+        responds = d.chance(_RESPONSE_RATES[min(line.number, len(_RESPONSE_RATES)) - 1])
+        if not quiet:
+            line.best = "PD"
+        else:
+            line.best = "PR" if responds and line.regimen.chemo_groups else "SD"
 
 
 def plan_cycles(line: Line, longest: int, most: int, d: Draws) -> None:

@@ -27,7 +27,9 @@ def write_lines(scribe: Scribe, patient: Patient, d: Draws) -> None:
     if patient.adjuvant_regimen is not None:
         give(scribe, patient.adjuvant_regimen.drugs, patient.adjuvant, "adjuvant", patient, d)
     for line in patient.lines:
-        intent = "palliative" if d.chance(0.9) else "unknown"
+        intent = "palliative" if line.number == 1 else "palliative, later"
+        if d.chance(0.1):
+            intent = "unknown"
         give(scribe, line.regimen.drugs, line.cycles, intent, patient, d, line.regimen)
         _write_supportive(scribe, line.cycles, patient, d)
     if patient.lines:

@@ -56,7 +56,8 @@ class Planted:
     criteria; `her2_positive` breaks its count down. `included_patients` maps the
     cohort's patient numbers to patient ids; `near_misses` lists the ids of those who fail one
     criterion only. `lines` gives for each included patient the start, the drugs, the treatment
-    days, the progression and the best response of each line. `unmapped_drug_texts` counts rows whose text names no known drug.
+    days, the progression and the best response of each line. `unmapped_drug_texts` counts rows
+    whose text names no known drug, `trial_drug_texts` those of a trial's unnamed drug.
     """
 
     seed: int
@@ -68,6 +69,7 @@ class Planted:
     her2_positive: dict[str, int]
     rows: dict[str, int]
     unmapped_drug_texts: dict[str, int]
+    trial_drug_texts: dict[str, int]
     supportive_drugs: dict[str, list[str]]
     partial_dates: dict[str, int]
     included_patients: dict[str, str]
@@ -218,6 +220,7 @@ class _Author:
             },
             rows=dict(row_counts),
             unmapped_drug_texts=dict(sorted(self._tally.unmapped.items())),
+            trial_drug_texts=dict(sorted(self._tally.trial.items())),
             supportive_drugs={name: list(drug.texts) for name, drug in SUPPORTIVE.items()},
             partial_dates=dict(sorted(self._tally.partial.items())),
             included_patients={
