@@ -86,6 +86,15 @@ class Analysis:
     title: str
 
 
+@dataclass(frozen=True)
+class Caution:
+    """What the reader of an exhibit should bear in mind (seed study_cautions)."""
+
+    exhibit: str
+    variable: str | None
+    text: str
+
+
 @dataclass(frozen=True, eq=False)
 class Study:
     """Definition and patients of one study.
@@ -110,6 +119,7 @@ class Study:
     variables: dict[str, Variable]
     populations: dict[str, Population]
     analyses: tuple[Analysis, ...]
+    cautions: tuple[Caution, ...]
     levels: pd.DataFrame
     values: pd.DataFrame
     intervals: pd.DataFrame
@@ -226,6 +236,12 @@ def load_study(connection: duckdb.DuckDBPyConnection, study_id: str) -> Study:
         variables=variables,
         populations=_populations(connection, study_id),
         analyses=analyses,
+        cautions=tuple(
+            Caution(row["exhibit"], row["variable"] or None, row["caution"])
+            for row in rows(
+                connection, "select * from reference.study_cautions where study_id = ?", study_id
+            )
+        ),
         levels=levels,
         values=values,
         intervals=frame(

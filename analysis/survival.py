@@ -37,6 +37,10 @@ STEPS = (1, 2, 3, 6, 12, 24, 36, 60, 120)
 MOST_STEPS = 8
 
 ALL_GROUPS = "all groups"
+ALL_PAIRS = "all pairs"
+
+#: Two-sided, as the study set it (its Methods) and as is usual.
+SIGNIFICANCE_LEVEL = 0.05
 
 CURVE_METHOD = "Kaplan-Meier, log-log 95% limits"
 
@@ -216,6 +220,7 @@ def _enter_tests(
         enter_test(page, variable, contrast, comparison)
         enter_mean_difference(page, variable, contrast, pair, exposed)
     enter_holm(page, family, f"all pairs, {endpoint}")
+    _enter_counts(page, variable, family)
 
 
 def enter_test(page: Page, variable: str, level: str | None, comparison: GroupComparison) -> None:
@@ -271,6 +276,34 @@ def enter_holm(
             f"Holm (1979), family of {len(tested)} tests",
             convention=PREFERRED,
         )
+
+
+def _enter_counts(
+    page: Page, variable: str, family: list[tuple[str, str | None, GroupComparison]]
+) -> None:
+    """Enter how many tests of a family there are, and how many are significant."""
+    tested = [comparison for *_, comparison in family if comparison.preferred is not None]
+    if not tested:
+        return
+    page = page.about(None, significance_level=SIGNIFICANCE_LEVEL)
+    plain = [c.chi_square.p_value for c in tested if c.chi_square is not None]
+    adjusted = adjust_p_values([c.preferred.p_value for c in tested if c.preferred is not None])
+    page.add(variable, ALL_PAIRS, "tests_n", len(tested), "count of tests", convention=PREFERRED)
+    page.add(
+        variable,
+        ALL_PAIRS,
+        "significant_n",
+        sum(p < SIGNIFICANCE_LEVEL for p in plain),
+        "chi-square log-rank tests with P below the level, not adjusted",
+    )
+    page.add(
+        variable,
+        ALL_PAIRS,
+        "significant_n",
+        int((adjusted < SIGNIFICANCE_LEVEL).sum()),
+        "preferred log-rank tests with Holm's P below the level",
+        convention=PREFERRED,
+    )
 
 
 def enter_mean_difference(
