@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 
 from pipeline.errors import CommandError
@@ -32,12 +33,14 @@ def dbt_build(delivery: Path, layout: Layout, progress: Progress) -> None:
         nonlocal finished
         if event.info.name in FINISHED_NODE_EVENTS:
             finished += 1
-            progress(finished, event.data.total, event.data.node_info.node_name)
+            # dbt calls the number of nodes `num_models` in its events about tests.
+            total = getattr(event.data, "total", 0) or getattr(event.data, "num_models", 0)
+            progress(finished, total, event.data.node_info.node_name)
 
     os.environ["RWE_DATABASE"] = str(layout.warehouse)
     result = dbtRunner(callbacks=[follow]).invoke(
         [
-            "--quiet",
+            "--log-level=none",
             "--log-level-file=warn",
             "build",
             f"--vars={{delivery: '{delivery}'}}",
@@ -47,8 +50,17 @@ def dbt_build(delivery: Path, layout: Layout, progress: Progress) -> None:
             f"--log-path={layout.work / 'logs'}",
         ]
     )
+    _release_warehouse()
     if not result.success:
         raise CommandError(_reason(result))
+
+
+def _release_warehouse() -> None:
+    """Close the connection that dbt keeps for its next command in the same process."""
+    environment = DuckDBConnectionManager._ENV
+    if environment is not None:
+        environment.close()
+        DuckDBConnectionManager.close_all_connections()
 
 
 def _reason(result: Any) -> str:
