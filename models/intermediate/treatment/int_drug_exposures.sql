@@ -26,17 +26,22 @@ exposures as (
     from completed
     left join carried_out
         on
-            completed.record_type = 'order'
-            and completed.patient_key = carried_out.patient_key
+            completed.patient_key = carried_out.patient_key
             and coalesce(completed.order_id, completed.record_id) = carried_out.order_id
-    where carried_out.order_id is null
+    where
+        completed.record_type <> 'order'
+        or carried_out.order_id is null
 ),
 
 texts as (
-    select distinct
+    select distinct drug_text from exposures
+),
+
+searchable_texts as (
+    select
         drug_text,
         {{ searchable_text('drug_text') }} as searchable
-    from exposures
+    from texts
 ),
 
 words as (
@@ -44,7 +49,7 @@ words as (
         drug_text,
         searchable,
         {{ latin_words('searchable') }} as latin_words
-    from texts
+    from searchable_texts
 ),
 
 synonyms as (
@@ -97,33 +102,40 @@ unambiguous_codes as (
     having count(distinct ingredient) = 1
 ),
 
-mapped as (
+known_by_text as (
     select
-        exposures.patient_key,
-        coalesce(longest.ingredient, unambiguous_codes.ingredient) as ingredient,
-        case
-            when coalesce(longest.ingredient, unambiguous_codes.ingredient) is null
-                then exposures.drug_text
-        end as unmapped_text,
-        coalesce(exposures.route not in ('intra_arterial', 'intraperitoneal'), true) as is_systemic,
-        exposures.start_date,
-        greatest(
-            exposures.start_date,
-            coalesce(
-                exposures.start_date + exposures.days_supply - 1,
-                exposures.end_date,
-                exposures.start_date
-            )
-        ) as coverage_end_date,
-        exposures.intent,
-        exposures.src_rid
+        exposures.*,
+        longest.ingredient,
+        case when longest.ingredient is null then upper(trim(exposures.drug_code)) end
+            as fallback_code
     from exposures
     left join longest
         on exposures.drug_text = longest.drug_text
+),
+
+mapped as (
+    select
+        known_by_text.patient_key,
+        coalesce(known_by_text.ingredient, unambiguous_codes.ingredient) as ingredient,
+        case
+            when coalesce(known_by_text.ingredient, unambiguous_codes.ingredient) is null
+                then known_by_text.drug_text
+        end as unmapped_text,
+        coalesce(known_by_text.route not in ('intra_arterial', 'intraperitoneal'), true) as is_systemic,
+        known_by_text.start_date,
+        greatest(
+            known_by_text.start_date,
+            coalesce(
+                known_by_text.start_date + known_by_text.days_supply - 1,
+                known_by_text.end_date,
+                known_by_text.start_date
+            )
+        ) as coverage_end_date,
+        known_by_text.intent,
+        known_by_text.src_rid
+    from known_by_text
     left join unambiguous_codes
-        on
-            longest.drug_text is null
-            and upper(trim(exposures.drug_code)) = unambiguous_codes.drug_code
+        on known_by_text.fallback_code = unambiguous_codes.drug_code
 ),
 
 exposed as (

@@ -57,52 +57,64 @@ dated as (
             and exposures.start_date < line_periods.ends_before
 ),
 
-first_given as (
+line_ingredients as (
     select
-        *,
-        min(start_date) over (
-            partition by history_id, line_number, not_counted_because, line_drug, ingredient
-        ) as ingredient_first_date,
-        min(start_date) over (
-            partition by history_id, line_number, not_counted_because, line_drug
-            order by start_date
-            rows between unbounded preceding and current row
-        ) as line_drug_first_date,
-        count(*) over (
-            partition by history_id, line_number, not_counted_because, line_drug
-            order by start_date
-            rows between current row and unbounded following
-        ) as days_given_from_here
+        history_id,
+        line_number,
+        line_drug,
+        ingredient,
+        min(start_date) as first_date,
+        count(distinct start_date) as n_days
     from dated
+    where not_counted_because is null
+    group by history_id, line_number, line_drug, ingredient
 ),
 
-final as (
+first_given as (
     select
         history_id,
         line_number,
         ingredient,
-        line_drug,
-        drug_class,
-        role,
-        modality,
-        is_systemic,
-        intent,
-        not_counted_because is null as is_counted,
+        first_date,
+        min(first_date) over (partition by history_id, line_number, line_drug)
+            as line_drug_first_date,
+        sum(n_days) over (partition by history_id, line_number, line_drug) as line_drug_days
+    from line_ingredients
+),
+
+final as (
+    select
+        dated.history_id,
+        dated.line_number,
+        dated.ingredient,
+        dated.line_drug,
+        dated.drug_class,
+        dated.role,
+        dated.modality,
+        dated.is_systemic,
+        dated.intent,
+        dated.not_counted_because is null as is_counted,
         case
-            when not_counted_because is not null then not_counted_because
-            when start_date = line_start_date then 'STARTS_LINE'
-            when start_date > ingredient_first_date then 'GIVEN_BEFORE_IN_LINE'
-            when start_date <= line_start_date + regimen_window_days then 'WITHIN_REGIMEN_WINDOW'
-            when start_date > line_drug_first_date then 'INTERCHANGEABLE'
-            when days_given_from_here < min_days_new_drug then 'NOT_CONFIRMED'
-            when modality = 'cytotoxic' then 'SUPPLEMENTS_MONOTHERAPY'
+            when dated.not_counted_because is not null then dated.not_counted_because
+            when dated.start_date = dated.line_start_date then 'STARTS_LINE'
+            when dated.start_date > first_given.first_date then 'GIVEN_BEFORE_IN_LINE'
+            when dated.start_date <= dated.line_start_date + dated.regimen_window_days
+                then 'WITHIN_REGIMEN_WINDOW'
+            when dated.start_date > first_given.line_drug_first_date then 'INTERCHANGEABLE'
+            when first_given.line_drug_days < dated.min_days_new_drug then 'NOT_CONFIRMED'
+            when dated.modality = 'cytotoxic' then 'SUPPLEMENTS_MONOTHERAPY'
             else 'ADDED_WITHIN_CLASS_LIMIT'
         end as placement,
-        start_date,
-        coverage_end_date,
-        {{ days_between('line_start_date', 'start_date') }} as days_from_line_start,
-        src_rids
-    from first_given
+        dated.start_date,
+        dated.coverage_end_date,
+        {{ days_between('dated.line_start_date', 'dated.start_date') }} as days_from_line_start,
+        dated.src_rids
+    from dated
+    left join first_given
+        on
+            dated.history_id = first_given.history_id
+            and dated.line_number = first_given.line_number
+            and dated.ingredient = first_given.ingredient
 )
 
 select * from final

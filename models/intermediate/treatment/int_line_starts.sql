@@ -60,11 +60,12 @@ drug_sequences as (
             partition by history_id, line_drug
             order by start_date
         ) as next_given_date,
-        count(*) over (
+        count(*) over (partition by history_id, line_drug)
+        - row_number() over (
             partition by history_id, line_drug
             order by start_date
-            rows between current row and unbounded following
-        ) as days_given_from_here
+        )
+        + 1 as days_given_from_here
     from drug_days
 ),
 
@@ -370,19 +371,22 @@ advances as (
     select * from drop_advances
 ),
 
+-- Of the days that would advance a line the first; of several reasons on that day the one that
+-- precedes the others in seed line_start_reasons.
 next_lines as (
     select
         advances.history_id,
         advances.line_start_date,
-        advances.start_date as next_start_date,
-        advances.reason as next_reason
+        min(advances.start_date) as next_start_date,
+        min_by(
+            advances.reason,
+            {{ days_between('advances.line_start_date', 'advances.start_date') }} * 100
+            + reasons.precedence
+        ) as next_reason
     from advances
     inner join {{ ref('line_start_reasons') }} as reasons
         on advances.reason = reasons.reason
-    qualify row_number() over (
-        partition by advances.history_id, advances.line_start_date
-        order by advances.start_date, reasons.precedence
-    ) = 1
+    group by advances.history_id, advances.line_start_date
 ),
 
 lines as (

@@ -23,13 +23,22 @@ histories as (
         on histories.rule_set_id = rule_sets.rule_set_id
 ),
 
-combination_lines as (
-    select
-        history_id,
-        line_number
+-- Only a line with a drug that missed two of its treatment days can have more than one phase.
+lines_with_absences as (
+    select distinct
+        exposures.history_id,
+        exposures.line_number
     from exposures
-    group by history_id, line_number
-    having count(distinct line_drug) > 1
+    inner join {{ ref('int_line_spans') }} as spans
+        on
+            exposures.history_id = spans.history_id
+            and exposures.line_number = spans.line_number
+    group by
+        exposures.history_id,
+        exposures.line_number,
+        exposures.line_drug,
+        spans.n_treatment_days
+    having count(distinct exposures.start_date) <= spans.n_treatment_days - 2
 ),
 
 drug_days as (
@@ -40,10 +49,10 @@ drug_days as (
         exposures.start_date,
         max(exposures.coverage_end_date) as coverage_end_date
     from exposures
-    inner join combination_lines
+    inner join lines_with_absences
         on
-            exposures.history_id = combination_lines.history_id
-            and exposures.line_number = combination_lines.line_number
+            exposures.history_id = lines_with_absences.history_id
+            and exposures.line_number = lines_with_absences.line_number
     where exposures.placement <> 'NOT_CONFIRMED'
     group by
         exposures.history_id, exposures.line_number, exposures.line_drug, exposures.start_date
@@ -253,12 +262,12 @@ phases as (
             and phase_starts.line_number = spans.line_number
 ),
 
-drugs as (
+phase_exposures as (
     select
         phases.history_id,
         phases.line_number,
         phases.phase_number,
-        {{ string_agg_sorted('exposures.ingredient', '+') }} as drugs,
+        exposures.ingredient,
         {{ merged_src_rids('exposures.src_rids') }} as src_rids
     from phases
     inner join exposures
@@ -267,7 +276,19 @@ drugs as (
             and phases.line_number = exposures.line_number
             and phases.start_date <= exposures.start_date
             and phases.end_date >= exposures.start_date
-    group by phases.history_id, phases.line_number, phases.phase_number
+    group by
+        phases.history_id, phases.line_number, phases.phase_number, exposures.ingredient
+),
+
+drugs as (
+    select
+        history_id,
+        line_number,
+        phase_number,
+        {{ string_agg_ordered('ingredient', '+', 'ingredient') }} as drugs,
+        {{ merged_src_rids('src_rids') }} as src_rids
+    from phase_exposures
+    group by history_id, line_number, phase_number
 ),
 
 final as (

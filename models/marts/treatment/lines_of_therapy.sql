@@ -28,9 +28,17 @@ component_sets as (
     select
         history_id,
         line_number,
-        {{ string_agg_sorted('ingredient', '+') }} as regimen_components,
-        {{ string_agg_sorted('drug_class', '+') }} as drug_classes
+        {{ string_agg_ordered('ingredient', '+', 'ingredient') }} as regimen_components
     from components
+    group by history_id, line_number
+),
+
+class_sets as (
+    select
+        history_id,
+        line_number,
+        {{ string_agg_ordered('drug_class', '+', 'drug_class') }} as drug_classes
+    from (select distinct history_id, line_number, drug_class from components) as line_classes
     group by history_id, line_number
 ),
 
@@ -90,7 +98,7 @@ named_days as (
         history_id,
         line_number,
         naming_date,
-        {{ string_agg_sorted('ingredient', '+') }} as components
+        {{ string_agg_ordered('ingredient', '+', 'ingredient') }} as components
     from named_components
     group by history_id, line_number, naming_date
 ),
@@ -114,12 +122,13 @@ flags as (
     select
         line_flags.history_id,
         line_flags.line_number,
-        {{ string_agg_sorted('line_flags.flag', ';') }} as flags,
+        {{ string_agg_ordered('line_flags.flag', ';', 'line_flags.flag') }} as flags,
         100 - sum(meanings.deduction) as confidence_points,
-        {{ string_agg_sorted(
+        {{ string_agg_ordered(
             "case when meanings.deduction > 0"
             ~ " then line_flags.flag || ' -' || cast(meanings.deduction as string) end",
-            '; '
+            '; ',
+            'line_flags.flag'
         ) }} as confidence_deductions
     from {{ ref('int_line_flags') }} as line_flags
     inner join {{ ref('line_flags') }} as meanings
@@ -139,7 +148,7 @@ final as (
             replace(component_sets.regimen_components, '+', ' + ')
         ) as regimen,
         component_sets.regimen_components,
-        component_sets.drug_classes,
+        class_sets.drug_classes,
         spans.start_reason,
         spans.end_reason,
         spans.end_reason = 'ONGOING' as is_ongoing,
@@ -166,6 +175,10 @@ final as (
         on
             spans.history_id = component_sets.history_id
             and spans.line_number = component_sets.line_number
+    inner join class_sets
+        on
+            spans.history_id = class_sets.history_id
+            and spans.line_number = class_sets.line_number
     left join exchange_names
         on
             spans.history_id = exchange_names.history_id
