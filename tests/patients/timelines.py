@@ -61,6 +61,7 @@ class Timeline:
     phases: list[dict[str, Any]] = field(default_factory=list)
     attributes: dict[str, Any] = field(default_factory=dict)
     progressions: list[int] = field(default_factory=list)
+    operations: list[int] = field(default_factory=list)
     toxicity_stops: list[str] = field(default_factory=list)
     death: int | None = None
     data_cutoff: int | None = None
@@ -104,6 +105,7 @@ def _timeline(case: dict[str, Any], default: dict[str, Any]) -> Timeline:
         phases=case.get("expect_phases", []),
         attributes=case.get("expect_attr", {}),
         progressions=case.get("progression", []),
+        operations=[therapy["day"] for therapy in case.get("local_therapy", [])],
         toxicity_stops=[d for d, why in case.get("termination", {}).items() if why == "toxicity"],
         death=case.get("death"),
         data_cutoff=case.get("data_cutoff"),
@@ -209,6 +211,16 @@ def _patient_rows(timeline: Timeline, variant: str) -> Iterator[tuple[str, dict[
                 "assessment_date": on(day),
                 "timepoint": "follow_up",
                 "overall_response": "PD",
+            },
+        )
+    for index, day in enumerate(timeline.operations):
+        yield (
+            "procedures",
+            {
+                "procedure_id": f"{number}-P{index}",
+                "patient_id": number,
+                "procedure_type": "metastasectomy",
+                "procedure_date": on(day),
             },
         )
     for drug in timeline.toxicity_stops:

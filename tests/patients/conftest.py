@@ -1,0 +1,86 @@
+"""One warehouse for all timelines; `pytest tests/patients --cases FILE` runs another file of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.patients.rule_sets import RuleSeeds
+from tests.patients.timelines import Expectation, Timeline, read_timelines, write_delivery
+from tests.patients.warehouse import SEEDS, Warehouse, build
+
+HERE = Path(__file__).resolve().parent
+SHIPPED_CASES = [HERE / "cases.yaml", HERE / "gastric_cases.yaml"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--cases",
+        action="append",
+        type=Path,
+        metavar="FILE",
+        help="a file of patient timelines to run instead of the shipped ones; may be repeated",
+    )
+
+
+@dataclass(frozen=True)
+class Cases:
+    """The timelines of this run and the rule set that each expectation is about."""
+
+    timelines: list[Timeline]
+    expectations: list[tuple[Timeline, Expectation, str]]
+    seeds: RuleSeeds
+
+
+def read_cases(files: list[Path]) -> Cases:
+    """Read timelines and find, or add, a rule set for each expectation."""
+    seeds = RuleSeeds(SEEDS / "therapy")
+    named = set(seeds.shipped)
+    timelines: list[Timeline] = []
+    expectations = []
+    for file in files:
+        for timeline in read_timelines(file)[1]:
+            timelines.append(timeline)
+            for expectation in timeline.expectations:
+                rule_sets = {seeds.rule_set_for(expectation.profile)}
+                rule_sets |= named & {expectation.name}
+                expectations += [(timeline, expectation, r) for r in sorted(rule_sets)]
+    return Cases(timelines, expectations, seeds)
+
+
+_cases: dict[tuple[Path, ...], Cases] = {}
+
+
+def cases_of(config: pytest.Config) -> Cases:
+    files = config.getoption("--cases", default=None) or SHIPPED_CASES
+    return _cases.setdefault(tuple(files), read_cases(files))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "expected" in metafunc.fixturenames:
+        expected = cases_of(metafunc.config).expectations
+        metafunc.parametrize(
+            "expected",
+            expected,
+            ids=[f"{t.case_id}-{rule_set_id}" for t, _, rule_set_id in expected],
+        )
+    if "timeline" in metafunc.fixturenames:
+        timelines = cases_of(metafunc.config).timelines
+        metafunc.parametrize("timeline", timelines, ids=[t.case_id for t in timelines])
+
+
+@pytest.fixture(scope="session")
+def cases(pytestconfig: pytest.Config) -> Cases:
+    return cases_of(pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def warehouse(cases: Cases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+    folder = tmp_path_factory.mktemp("timelines")
+    write_delivery(cases.timelines, folder / "delivery")
+    built = build(folder, cases.seeds, ["+marts.treatment"])
+    yield built
+    built.connection.close()
