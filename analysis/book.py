@@ -207,4 +207,5 @@ class BookPage:
         number = self.get(variable, level, names.value, convention)
         if number is None or (number.value is None and number.display != NOT_REACHED):
             return NOTHING if number is None else number.cell
-        return f"{number.cell} ({self.limits(variable, level, names, convention)})"
+        limits = self.limits(variable, level, names, convention)
+        return number.cell if limits == number.cell else f"{number.cell} ({limits})"

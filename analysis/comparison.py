@@ -160,9 +160,14 @@ def display_like(printed: str, decimals: int, value: float) -> str:
     return f"{round_half_up(value, places):.{places}f}"
 
 
+def name_of(statistic: str) -> str:
+    """A statistic in words."""
+    return NAMES.get(statistic, statistic.replace("_", " "))
+
+
 def _by_how_much(statistic: str, value: float, printed: float, decimals: int) -> str:
     difference = value - printed
-    name = NAMES.get(statistic, statistic.replace("_", " "))
+    name = name_of(statistic)
     direction = "above" if difference > 0 else "below"
     if decimals == 0 and float(difference).is_integer():
         return f"{name} {abs(difference):.0f} {direction} the printed one"

@@ -17,6 +17,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 #: Okabe and Ito's palette, told apart by every kind of colour vision, darkest first.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -39,16 +40,25 @@ RULE = "#c9ced6"
 LAYOUT_FONT = "DejaVu Sans"
 SHOWN_FONTS = "Arial, Helvetica, Liberation Sans, sans-serif"
 
-WIDTH = 5.6
-PLOT_HEIGHT = 2.75
-ROW = 0.175
-LEFT, RIGHT = 1.32, 0.16
-LABEL_CHARACTERS = 22
+#: Inches. Narrow, so that a panel is as wide as a telephone at about its natural size.
+WIDTH = 4.45
+PLOT_HEIGHT = 2.45
+ROW = 0.172
+LEFT, RIGHT = 1.2, 0.14
+AXIS_FOOT = 0.56
+LABEL_CHARACTERS = 18
+
+#: With more curves than this their bands overlap to mud: each then has a small panel of its own.
+MOST_BANDS = 2
+SMALL_PER_ROW = 4
+SMALL_HEIGHT, SMALL_TITLE, SMALL_GAP = 0.72, 0.26, 0.14
+
+RATIO_TICKS = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 10, 20, 50, 100)
 
 RC: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": LAYOUT_FONT,
-    "font.size": 7.5,
+    "font.size": 7.8,
     "text.color": INK,
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
@@ -94,6 +104,8 @@ class Panel:
     ----------
     ticks : sequence of float
         Months, shared by the axis and the numbers at risk.
+    longest : float
+        End of the time axis, months.
     footer : sequence of str
         Tests, one a line, under the names of the groups.
     """
@@ -104,6 +116,7 @@ class Panel:
     x_label: str
     curves: Sequence[Curve]
     ticks: Sequence[float]
+    longest: float
     footer: Sequence[str]
     description: str
 
@@ -124,24 +137,35 @@ class Ratio:
 def survival_panel(panel: Panel) -> str:
     """Draw Kaplan-Meier curves with bands, censor ticks and the numbers at risk under the axis."""
     labels = [textwrap.wrap(curve.label, LABEL_CHARACTERS) or [""] for curve in panel.curves]
-    risk_rows = sum(len(lines) for lines in labels)
-    header = ROW * (len(panel.curves) + len(panel.footer) + 2.1)
-    footer = ROW * (risk_rows + 1.2) + 0.62
-    height = header + PLOT_HEIGHT + footer
+    apart = len(panel.curves) > MOST_BANDS
+    header = ROW * (len(panel.curves) + len(panel.footer) + 2.0) + 0.06
+    at_risk = ROW * (sum(len(lines) for lines in labels) + 1.3)
+    small_rows = -(-len(panel.curves) // SMALL_PER_ROW) if apart else 0
+    small = small_rows * (SMALL_HEIGHT + SMALL_TITLE) + (0.3 if apart else 0.0)
+    foot = small + at_risk + AXIS_FOOT
+    height = header + PLOT_HEIGHT + foot
     with mpl.rc_context({**RC, "svg.hashsalt": panel.identifier}):
         figure = Figure(figsize=(WIDTH, height))
         FigureCanvasSVG(figure)
-        plot_width = WIDTH - LEFT - RIGHT
         axes = figure.add_axes(
-            (LEFT / WIDTH, footer / height, plot_width / WIDTH, PLOT_HEIGHT / height)
+            (
+                LEFT / WIDTH,
+                foot / height,
+                (WIDTH - LEFT - RIGHT) / WIDTH,
+                PLOT_HEIGHT / height,
+            )
         )
         for curve in panel.curves:
-            _draw_curve(axes, curve, bands=True, crowded=len(panel.curves) > 2)
-        if len(panel.curves) <= 2:
+            if not apart:
+                _draw_band(axes, curve)
+            _draw_curve(axes, curve)
+        if not apart:
             _draw_medians(axes, panel.curves)
         _dress(axes, panel)
         _header(figure, panel, height)
-        _numbers_at_risk(figure, axes, panel, labels, footer, height)
+        _numbers_at_risk(figure, panel, labels, (small + at_risk) / height, height)
+        if apart:
+            _bands_apart(figure, panel, small / height, height)
         return _svg(figure, panel.identifier, panel.title, panel.description)
 
 
@@ -149,23 +173,27 @@ def _colour(order: int) -> str:
     return PALETTE[order % len(PALETTE)]
 
 
-def _draw_curve(axes: Axes, curve: Curve, *, bands: bool, crowded: bool) -> None:
+def _draw_band(axes: Axes, curve: Curve, alpha: float = 0.16) -> None:
+    # Once everybody has had the event no limit is defined: the last band ends at that time.
+    rows = curve.rows.assign(
+        lower=curve.rows["lower"].astype(float).ffill(),
+        upper=curve.rows["upper"].astype(float).ffill(),
+    )
+    axes.fill_between(
+        rows["time_months"].to_numpy(dtype=float),
+        100 * rows["lower"].to_numpy(dtype=float),
+        100 * rows["upper"].to_numpy(dtype=float),
+        step="post",
+        color=_colour(curve.order),
+        alpha=alpha,
+        linewidth=0,
+    )
+
+
+def _draw_curve(axes: Axes, curve: Curve) -> None:
     rows, colour = curve.rows, _colour(curve.order)
     time = rows["time_months"].to_numpy(dtype=float)
     survival = 100 * rows["survival"].to_numpy(dtype=float)
-    lower = 100 * rows["lower"].astype(float).fillna(0.0).to_numpy()
-    # Once everybody has had the event no limit is defined; the band ends there.
-    upper = 100 * rows["upper"].astype(float).fillna(0.0).to_numpy()
-    if bands:
-        axes.fill_between(
-            time,
-            lower,
-            upper,
-            step="post",
-            color=colour,
-            alpha=0.09 if crowded else 0.15,
-            linewidth=0,
-        )
     axes.plot(
         time,
         survival,
@@ -175,6 +203,7 @@ def _draw_curve(axes: Axes, curve: Curve, *, bands: bool, crowded: bool) -> None
         linestyle=DASHES[curve.order % len(DASHES)],
         solid_capstyle="butt",
         zorder=3,
+        clip_on=False,
     )
     censored = rows["n_censored"].to_numpy(dtype=float) > 0
     axes.plot(
@@ -186,7 +215,53 @@ def _draw_curve(axes: Axes, curve: Curve, *, bands: bool, crowded: bool) -> None
         markeredgewidth=0.9,
         color=colour,
         zorder=4,
+        clip_on=False,
     )
+
+
+def _bands_apart(figure: Figure, panel: Panel, top: float, height: float) -> None:
+    """One small panel a group: its band, with the other curves in grey."""
+    figure.text(
+        0.018,
+        top - 0.15 / height,
+        "95% bands, group by group",
+        fontsize=7,
+        fontweight="bold",
+        va="center",
+        ha="left",
+    )
+    width = (WIDTH - 0.12 - SMALL_GAP * (SMALL_PER_ROW - 1)) / SMALL_PER_ROW
+    for position, shown in enumerate(panel.curves):
+        row, column = divmod(position, SMALL_PER_ROW)
+        bottom = top * height - 0.22 - (row + 1) * (SMALL_HEIGHT + SMALL_TITLE) + 0.06
+        axes = figure.add_axes(
+            (
+                (0.08 + column * (width + SMALL_GAP)) / WIDTH,
+                bottom / height,
+                width / WIDTH,
+                SMALL_HEIGHT / height,
+            )
+        )
+        for curve in panel.curves:
+            axes.plot(
+                curve.rows["time_months"].to_numpy(dtype=float),
+                100 * curve.rows["survival"].to_numpy(dtype=float),
+                drawstyle="steps-post",
+                color=RULE if curve is not shown else _colour(curve.order),
+                linewidth=0.7 if curve is not shown else 1.2,
+                zorder=2 if curve is not shown else 3,
+            )
+        _draw_band(axes, shown, alpha=0.22)
+        axes.set_xlim(0, panel.longest)
+        axes.set_ylim(0, 103)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["bottom", "left"]].set_color(RULE)
+        lines = textwrap.wrap(shown.label, LABEL_CHARACTERS)[:2]
+        axes.set_title(
+            "\n".join(lines), fontsize=6.4, color=INK, loc="left", pad=2.5, linespacing=1.05
+        )
 
 
 def _draw_medians(axes: Axes, curves: Sequence[Curve]) -> None:
@@ -213,13 +288,14 @@ def _draw_medians(axes: Axes, curves: Sequence[Curve]) -> None:
 
 
 def _dress(axes: Axes, panel: Panel) -> None:
-    axes.set_xlim(0, max(panel.ticks) if len(panel.ticks) else 1)
-    axes.set_ylim(0, 102)
+    axes.set_xlim(0, panel.longest)
+    axes.set_ylim(0, 100)
     axes.set_xticks(list(panel.ticks), [f"{tick:g}" for tick in panel.ticks])
     axes.set_yticks([0, 25, 50, 75, 100])
-    axes.set_ylabel(panel.y_label, labelpad=6)
+    axes.set_ylabel(panel.y_label, labelpad=5)
     axes.set_xlabel(panel.x_label, labelpad=4)
     axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_position(("outward", 3))
     axes.tick_params(length=3, pad=3)
 
 
@@ -227,124 +303,105 @@ def _header(figure: Figure, panel: Panel, height: float) -> None:
     def line(position: float) -> float:
         return 1 - ROW * position / height
 
+    events_at, median_at = 0.645, 0.985
     figure.text(
-        0.02, line(0.85), panel.title, fontsize=8.5, fontweight="bold", va="center", ha="left"
+        0.018, line(0.8), panel.title, fontsize=8.6, fontweight="bold", va="center", ha="left"
     )
-    events_at, median_at = 0.63, 0.985
-    figure.text(
-        events_at,
-        line(0.85),
-        "Events / patients",
-        fontsize=6.8,
-        color=MUTED,
-        va="center",
-        ha="right",
-    )
-    figure.text(
-        median_at,
-        line(0.85),
-        "Median, months (95% CI)",
-        fontsize=6.8,
-        color=MUTED,
-        va="center",
-        ha="right",
-    )
+    for x, text in ((events_at, "Events / patients"), (median_at, "Median, months (95% CI)")):
+        figure.text(x, line(0.8), text, fontsize=6.4, color=MUTED, va="center", ha="right")
     for number, curve in enumerate(panel.curves):
-        y = line(number + 1.95)
-        figure.add_artist(
-            mpl.lines.Line2D(
-                [0.022, 0.072],
-                [y, y],
-                color=_colour(curve.order),
-                linewidth=1.6,
-                linestyle=DASHES[curve.order % len(DASHES)],
-            )
-        )
-        figure.text(0.085, y, curve.label, va="center", ha="left", color=INK)
+        y = line(number + 1.9)
+        _swatch(figure, curve, 0.018, 0.078, y)
+        figure.text(0.095, y, curve.label, va="center", ha="left")
         figure.text(events_at, y, curve.summary[0], va="center", ha="right")
         figure.text(median_at, y, curve.summary[1], va="center", ha="right")
     for number, text in enumerate(panel.footer):
-        y = line(len(panel.curves) + number + 2.0)
-        figure.text(0.022, y, text, va="center", ha="left", color=MUTED, fontsize=7)
+        y = line(len(panel.curves) + number + 1.95)
+        figure.text(0.018, y, text, va="center", ha="left", color=MUTED, fontsize=7)
+
+
+def _swatch(figure: Figure, curve: Curve, left: float, right: float, y: float) -> None:
+    figure.add_artist(
+        Line2D(
+            [left, right],
+            [y, y],
+            color=_colour(curve.order),
+            linewidth=1.6,
+            linestyle=DASHES[curve.order % len(DASHES)],
+        )
+    )
 
 
 def _numbers_at_risk(
-    figure: Figure,
-    axes: Axes,
-    panel: Panel,
-    labels: Sequence[Sequence[str]],
-    footer: float,
-    height: float,
+    figure: Figure, panel: Panel, labels: Sequence[Sequence[str]], top: float, height: float
 ) -> None:
     left, right = LEFT / WIDTH, 1 - RIGHT / WIDTH
-    longest = max(panel.ticks) if len(panel.ticks) else 1
-    first = (footer - 0.62) / height
-    figure.text(
-        0.02, first, "Number at risk", fontsize=7, fontweight="bold", va="center", ha="left"
-    )
-    y = first
+    y = top - 0.35 * ROW / height
+    figure.text(0.018, y, "Number at risk", fontsize=7, fontweight="bold", va="center", ha="left")
     for curve, lines in zip(panel.curves, labels, strict=True):
         y -= ROW / height
-        top = y
-        for number, text in enumerate(lines):
-            y = top - number * ROW / height
-            figure.text(0.02, y, text, va="center", ha="left", color=_colour(curve.order))
         for tick, at_risk in zip(panel.ticks, curve.at_risk, strict=True):
-            x = left + (right - left) * tick / longest
-            figure.text(x, top, at_risk, va="center", ha="center")
+            x = left + (right - left) * tick / panel.longest
+            figure.text(x, y, at_risk, va="center", ha="center", fontsize=7.2)
+        figure.add_artist(Line2D([0.018, 0.028], [y, y], color=_colour(curve.order), linewidth=2.6))
+        for number, text in enumerate(lines):
+            y -= ROW / height if number else 0
+            figure.text(0.037, y, text, va="center", ha="left", fontsize=7)
 
 
 def forest(identifier: str, title: str, ratios: Sequence[Ratio], description: str) -> str:
     """Draw hazard ratios with their intervals on a logarithmic axis, numbers beside."""
-    row = 0.24
-    height = row * (len(ratios) + 1) + 0.62
-    estimable = [r for r in ratios if r.value is not None and r.lower and r.upper]
-    limits = [x for r in estimable for x in (r.lower, r.upper) if x is not None and np.isfinite(x)]
-    low = min([0.25, *limits]) / 1.25
-    high = max([4.0, *limits]) * 1.25
+    row, head, foot = 0.25, 0.3, 0.52
+    height = head + row * len(ratios) + foot
+    limits = [
+        limit
+        for ratio in ratios
+        for limit in (ratio.lower, ratio.upper)
+        if limit is not None and np.isfinite(limit) and limit > 0
+    ]
+    low, high = min([0.5, *limits]) / 1.2, max([2.0, *limits]) * 1.2
     with mpl.rc_context({**RC, "svg.hashsalt": identifier}):
-        figure = Figure(figsize=(7.4, height))
+        figure = Figure(figsize=(7.0, height))
         FigureCanvasSVG(figure)
-        bottom = 0.5 / height
-        axes = figure.add_axes((0.40, bottom, 0.29, row * len(ratios) / height))
+        axes = figure.add_axes((0.41, foot / height, 0.3, row * len(ratios) / height))
         axes.set_xscale("log")
         axes.set_xlim(low, high)
         axes.set_ylim(len(ratios) - 0.5, -0.5)
         axes.axvline(1, color=MUTED, linewidth=0.7, zorder=1)
-        for number, ratio in enumerate(ratios):
-            colour = PALETTE[0] if ratio.emphasis else MUTED
-            weight = "bold" if ratio.emphasis else "normal"
-            y = 1 - (row * (number + 1.5) + 0.12) / height
-            figure.text(0.01, y, ratio.label, va="center", ha="left", fontweight=weight)
-            figure.text(0.875, y, ratio.shown, va="center", ha="right")
-            figure.text(0.985, y, ratio.p_value, va="center", ha="right")
-            if ratio.value is None or ratio.lower is None or ratio.upper is None:
-                continue
-            axes.plot([ratio.lower, ratio.upper], [number, number], color=colour, linewidth=1.2)
-            axes.plot(
-                [ratio.value], [number], marker="s", markersize=5, color=colour, linestyle="none"
-            )
-        top = 1 - (row * 0.5 + 0.12) / height
         for x, text, side in (
-            (0.01, "Comparison", "left"),
-            (0.875, "Hazard ratio (95% CI)", "right"),
-            (0.985, "P", "right"),
+            (0.005, "Comparison", "left"),
+            (0.905, "Hazard ratio (95% CI)", "right"),
+            (0.995, "P", "right"),
         ):
-            figure.text(x, top, text, va="center", ha=side, color=MUTED, fontsize=6.8)
-        ticks = [
-            t for t in (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 10, 20, 50, 100) if low <= t <= high
-        ]
+            figure.text(
+                x, 1 - head / 2 / height, text, va="center", ha=side, color=MUTED, fontsize=6.8
+            )
+        for number, ratio in enumerate(ratios):
+            _draw_ratio(axes, ratio, number)
+            y = 1 - (head + row * (number + 0.5)) / height
+            figure.text(0.005, y, ratio.label, va="center", ha="left")
+            figure.text(0.905, y, ratio.shown, va="center", ha="right")
+            figure.text(0.995, y, ratio.p_value, va="center", ha="right")
+        ticks = [tick for tick in RATIO_TICKS if low <= tick <= high]
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.minorticks_off()
         axes.set_yticks([])
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.tick_params(length=3, pad=3)
         axes.set_xlabel(
-            "longer survival  \N{LEFTWARDS ARROW}  hazard ratio  "
-            "\N{RIGHTWARDS ARROW}  shorter survival",
+            "longer survival \N{LEFTWARDS ARROW} hazard ratio "
+            "\N{RIGHTWARDS ARROW} shorter survival",
             labelpad=4,
         )
         return _svg(figure, identifier, title, description)
+
+
+def _draw_ratio(axes: Axes, ratio: Ratio, number: int) -> None:
+    if ratio.value is None or ratio.lower is None or ratio.upper is None:
+        return
+    colour = PALETTE[0] if ratio.emphasis else MUTED
+    axes.plot([ratio.lower, ratio.upper], [number, number], color=colour, linewidth=1.3)
+    axes.plot([ratio.value], [number], marker="s", markersize=5, color=colour, linestyle="none")
 
 
 def _svg(figure: Figure, identifier: str, title: str, description: str) -> str:

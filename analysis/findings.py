@@ -3,67 +3,80 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from analysis.book import Book, BookPage
 from analysis.immortal_time import EVER_GIVEN
+from analysis.layout import endpoint_label, number_of
 from analysis.ledger import HAZARD_RATIO, MEDIAN, NOT_REACHED, PREFERRED
+from analysis.model_tables import cox_terms
 from analysis.multivariable import EVENTS_PER_VARIABLE
 from analysis.study import Analysis, Study
 from analysis.survival import ALL_PAIRS, SIGNIFICANCE_LEVEL
-from analysis.tables import cox_terms, endpoint_label, number_of
 
 
-def key_findings(study: Study, book: Book, summary: dict[str, Any]) -> list[str]:
-    """Sentences in the order of the report; one that the data cannot support is left out."""
-    found: list[str] = []
-    for exhibit_kind, compose in _COMPOSERS:
-        analyses = [analysis for analysis in study.analyses if analysis.kind == exhibit_kind]
-        found += [sentence for sentence in compose(study, book, analyses) if sentence]
+@dataclass(frozen=True)
+class Finding:
+    """What a finding is about, and the finding."""
+
+    lead: str
+    text: str
+
+
+def key_findings(study: Study, book: Book, summary: dict[str, Any]) -> list[Finding]:
+    """Findings in the order of the report; one that the data cannot support is left out."""
+    found: list[Finding] = []
+    for kind, compose in _COMPOSERS:
+        analyses = [analysis for analysis in study.analyses if analysis.kind == kind]
+        found += compose(study, book, analyses)
     return [*found, *_reproduction(summary)]
 
 
-def _patients(study: Study, book: Book, analyses: list[Analysis]) -> Iterator[str]:
+def _patients(study: Study, book: Book, analyses: list[Analysis]) -> Iterator[Finding]:
     sizes = []
     for analysis in analyses:
         label = study.population(analysis.population).label
         page = book.page(analysis.exhibit, analysis.population)
         sizes.append((page.display("cohort", label, "n"), label))
     if len(sizes) >= 2:
-        yield (
+        yield Finding(
+            "Cohort",
             f"Of {sizes[0][0]} patients with {sizes[0][1]}, {sizes[-1][0]} met every criterion "
-            f"of the study ({sizes[-1][1]})."
+            f"of the study ({sizes[-1][1]}).",
         )
 
 
-def _follow_up(study: Study, book: Book, analyses: list[Analysis]) -> Iterator[str]:
+def _follow_up(study: Study, book: Book, analyses: list[Analysis]) -> Iterator[Finding]:
     for analysis in analyses:
         page = book.page(analysis.exhibit, analysis.population)
         endpoint = str(analysis.endpoint).lower()
         name = "reverse Kaplan-Meier"
         if page.get("follow_up", name, MEDIAN.value, PREFERRED) is None:
             continue
-        yield (
+        yield Finding(
+            "Follow-up",
             f"{page.display(endpoint, None, 'deaths_n')} patients "
             f"({page.display(endpoint, None, 'deaths_pct')}%) died. Median follow-up was "
             f"{_median(page, 'follow_up', name)} by the reverse Kaplan\N{EN DASH}Meier method; the "
             "median of all observed times, which the study printed, was "
-            f"{page.display('follow_up', None, 'median_months')} months."
+            f"{page.display('follow_up', None, 'median_months')} months.",
         )
 
 
-def _survival(study: Study, book: Book, analyses: list[Analysis]) -> Iterator[str]:
+def _survival(study: Study, book: Book, analyses: list[Analysis]) -> Iterator[Finding]:
     for analysis in analyses:
         page = book.page(analysis.exhibit, analysis.population)
         variable = str(analysis.endpoint).lower()
         if analysis.group_variable is None:
             label = analysis.contrast or analysis.population
             if page.get(variable, label, MEDIAN.value, PREFERRED):
-                yield (
-                    f"Median {endpoint_label(analysis).lower()} from the start of first-line "
-                    f"treatment was {_median(page, variable, label)} "
-                    f"({page.display(variable, label, 'events_n')} events in "
-                    f"{page.display(variable, label, 'n')} patients)."
+                yield Finding(
+                    endpoint_label(analysis),
+                    f"The median from the start of first-line treatment was "
+                    f"{_median(page, variable, label)}, with "
+                    f"{page.display(variable, label, 'events_n')} events in "
+                    f"{page.display(variable, label, 'n')} patients.",
                 )
             continue
         if study.variable(analysis.group_variable).rule == EVER_GIVEN:
@@ -72,7 +85,9 @@ def _survival(study: Study, book: Book, analyses: list[Analysis]) -> Iterator[st
             yield from _pairs(page, variable, analysis)
 
 
-def _ever_given(study: Study, page: BookPage, variable: str, analysis: Analysis) -> Iterator[str]:
+def _ever_given(
+    study: Study, page: BookPage, variable: str, analysis: Analysis
+) -> Iterator[Finding]:
     contrast = str(analysis.contrast)
     dependent = f"{variable} time-dependent"
     naive = page.value(variable, contrast, "logrank_p", "as published")
@@ -86,34 +101,37 @@ def _ever_given(study: Study, page: BookPage, variable: str, analysis: Analysis)
         verdict = "so the difference does not rest on immortal time alone"
     else:
         verdict = "and neither analysis shows a difference"
-    yield (
+    yield Finding(
+        f"{str(drug).capitalize()}, ever or never",
         f"Patients who ever had {drug} compared with those who never had it: log-rank P "
         f"{_p(page.display(variable, contrast, 'logrank_p'))}, hazard ratio "
         f"{_ratio(page, variable, contrast)}, when time counts from line 1. Counted from its first "
         f"dose, the hazard ratio is {_ratio(page, dependent, contrast)}, P "
-        f"{_p(page.display(dependent, contrast, 'p', PREFERRED))}, {verdict}."
+        f"{_p(page.display(dependent, contrast, 'p', PREFERRED))}, {verdict}.",
     )
 
 
-def _pairs(page: BookPage, variable: str, analysis: Analysis) -> Iterator[str]:
+def _pairs(page: BookPage, variable: str, analysis: Analysis) -> Iterator[Finding]:
     tests = page.display(variable, ALL_PAIRS, "tests_n", PREFERRED)
     if page.get(variable, ALL_PAIRS, "tests_n", PREFERRED) is None:
         return
     plain = page.display(variable, ALL_PAIRS, "significant_n")
     adjusted = page.display(variable, ALL_PAIRS, "significant_n", PREFERRED)
-    yield (
-        f"{endpoint_label(analysis)} in the groups of {number_of(analysis.exhibit)}: of {tests} "
-        f"pairwise log-rank tests {plain} have P < {SIGNIFICANCE_LEVEL:g} as the study computed "
-        f"them, {adjusted} with permutation tests for small groups and Holm's adjustment."
+    yield Finding(
+        f"{endpoint_label(analysis)} by group ({number_of(analysis.exhibit)})",
+        f"{plain} of {tests} pairwise log-rank tests have P < {SIGNIFICANCE_LEVEL:g} as the study "
+        f"computed them; {adjusted} of {tests} with permutation tests for small groups and Holm’s "
+        "adjustment.",
     )
 
 
-def _cox(study: Study, book: Book, analyses: list[Analysis]) -> Iterator[str]:
+def _cox(study: Study, book: Book, analyses: list[Analysis]) -> Iterator[Finding]:
     for analysis in analyses:
         page = book.page(analysis.exhibit, analysis.population)
         model = f"{str(analysis.endpoint).lower()} cox"
         kept = [
-            f"{label.replace(': ', ', ')} (hazard ratio {_ratio(page, name, contrast)})"
+            f"{label[:1].lower()}{label[1:].replace(': ', ', ')} "
+            f"(hazard ratio {_ratio(page, name, contrast)})"
             for label, name, contrast in cox_terms(study, book, analysis)
             if _below(page.value(name, contrast, "p"))
             and _below(page.value(name, contrast, "firth_p"))
@@ -128,24 +146,34 @@ def _cox(study: Study, book: Book, analyses: list[Analysis]) -> Iterator[str]:
             else ""
         )
         which = " and ".join(kept) if kept else "no variable"
-        yield (
-            f"In the multivariable model ({page.display(model, None, 'n')} patients, "
+        yield Finding(
+            "Multivariable model",
+            f"In the model ({page.display(model, None, 'n')} patients, "
             f"{page.display(model, None, 'events_n')} events) {which} "
-            f"{'have' if len(kept) > 1 else 'has'} P < {SIGNIFICANCE_LEVEL:g} with Efron's ties "
-            f"and with Firth's penalty{weak}."
+            f"{'have' if len(kept) > 1 else 'has'} P < {SIGNIFICANCE_LEVEL:g} with Efron’s ties "
+            f"and with Firth’s penalty{weak}.",
         )
 
 
-def _reproduction(summary: dict[str, Any]) -> Iterator[str]:
+def _reproduction(summary: dict[str, Any]) -> Iterator[Finding]:
     if not summary["total"]:
         return
     own, verdicts = summary["self_consistent"], summary["verdicts"]
-    yield (
-        f"Of the {own['total']} printed numbers that do not contradict each other, "
+    counts = [
+        f"{verdicts[verdict]} {words}"
+        for verdict, words in (
+            ("reproduced", "are reproduced"),
+            ("differs", "differ"),
+            ("cannot be", "cannot be right"),
+            ("not computed", "could not be computed"),
+        )
+        if verdicts[verdict]
+    ]
+    yield Finding(
+        "Published against computed",
+        f"Of {own['total']} printed numbers that do not contradict each other, "
         f"{own['reproduced']} are reproduced at printed precision. Of all {summary['total']}, "
-        f"{verdicts['reproduced']} are reproduced, {verdicts['differs']} differ, "
-        f"{verdicts['cannot be']} cannot be right and {verdicts['not computed']} could not be "
-        "computed."
+        f"{', '.join(counts)}.",
     )
 
 
@@ -162,7 +190,7 @@ def _median(page: BookPage, variable: str, level: str) -> str:
 def _ratio(page: BookPage, variable: str, level: str) -> str:
     return (
         f"{page.display(variable, level, HAZARD_RATIO.value, PREFERRED)} "
-        f"(95% CI {page.limits(variable, level, HAZARD_RATIO, PREFERRED)})"
+        f"[95% CI {page.limits(variable, level, HAZARD_RATIO, PREFERRED)}]"
     )
 
 
@@ -174,7 +202,7 @@ def _below(p_value: float | None) -> bool:
     return p_value is not None and p_value < SIGNIFICANCE_LEVEL
 
 
-Composer = Callable[[Study, Book, list[Analysis]], Iterator[str]]
+Composer = Callable[[Study, Book, list[Analysis]], Iterator[Finding]]
 
 _COMPOSERS: tuple[tuple[str, Composer], ...] = (
     ("population_size", _patients),

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH = 620
-BOX, SIDE, GAP = 330, 220, 70
+WIDTH = 500
+BOX, SIDE, GAP = 262, 214, 24
 LINE, PADDING, SPACE = 16, 10, 16
-#: Characters that fit a box at 13 px; Arial's average is about half an em.
-BOX_CHARACTERS, SIDE_CHARACTERS = 47, 32
+#: Characters that fit a box at 12.5 px; Arial's average is about half an em.
+BOX_CHARACTERS, SIDE_CHARACTERS = 38, 32
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,14 @@ def flow_diagram(
         middle = top + height / 2
         parts.append(_arrow(BOX / 2, y, BOX / 2, top))
         y = _box(parts, 0, top, BOX, lines, f"n = {step.remaining}", "step")
-        excluded = [
-            f"not met {step.not_met}",
-            f"unknown {step.unknown}",
+        reasons = [
+            f"{count} {reason}"
+            for count, reason in ((step.not_met, "not met"), (step.unknown, "unknown"))
+            if count != "0"
         ]
-        if (step.not_met, step.unknown) != ("0", "0"):
+        if reasons:
             parts.append(_arrow(BOX, middle, BOX + GAP, middle))
+            excluded = textwrap.wrap(f"Excluded: {', '.join(reasons)}", SIDE_CHARACTERS)
             _side(parts, BOX + GAP, middle, excluded)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + 1:.0f}" role="img" '

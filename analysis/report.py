@@ -4,62 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import groupby
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from analysis import comparison, tables
-from analysis.book import Book, BookPage
-from analysis.figures import Curve, Panel, Ratio, forest, survival_panel
+from analysis import comparison, layout
+from analysis.book import Book
+from analysis.exhibits import cohort_flow, sections
 from analysis.findings import key_findings
-from analysis.flow import Step, flow_diagram
 from analysis.group_tests import FEW_EVENTS, SMALL_GROUP
-from analysis.ledger import HAZARD_RATIO, MEDIAN, PREFERRED
 from analysis.multivariable import EVENTS_PER_VARIABLE
-from analysis.study import Analysis, Study, frame, load_study, rows
-from analysis.survival import ALL_GROUPS, SIGNIFICANCE_LEVEL
+from analysis.study import Study, frame, load_study, rows
+from analysis.survival import SIGNIFICANCE_LEVEL
 
 TEMPLATES = Path(__file__).with_name("templates")
-
-#: Sections of the report, in the order a clinician reads, and the kinds of analysis in each.
-SECTIONS = (
-    ("patients", "Patients", ("characteristics", "count_within")),
-    ("treatment", "Treatment", ("cross_count",)),
-    ("response", "Response", ("response",)),
-    ("toxicity", "Toxicity", ("adverse_events",)),
-    ("survival", "Survival", ("survival",)),
-    ("univariable", "Univariable analyses", ("univariable",)),
-    ("multivariable", "Multivariable analysis", ("cox",)),
-)
-
-
-@dataclass(frozen=True)
-class Exhibit:
-    """One table or figure with what belongs under it."""
-
-    identifier: str
-    number: str
-    title: str
-    svgs: Sequence[Markup] = ()
-    tables: Sequence[tables.Table] = ()
-    notes: Sequence[str] = ()
-    cautions: Sequence[str] = ()
-    forest: Markup | None = None
-
-
-@dataclass(frozen=True)
-class Section:
-    """One section of the report."""
-
-    identifier: str
-    title: str
-    exhibits: Sequence[Exhibit] = field(default_factory=tuple)
 
 
 def render(
@@ -92,6 +54,11 @@ def page(connection: duckdb.DuckDBPyConnection, study_id: str, *, run: dict[str,
         study_id,
     )
     summary = comparison.summary(connection, study_id)
+    compared = rows(
+        connection,
+        "select * from results.published_comparison where study_id = ? order by rowid",
+        study_id,
+    )
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -103,13 +70,18 @@ def page(connection: duckdb.DuckDBPyConnection, study_id: str, *, run: dict[str,
         study=study,
         delivery=_delivery(connection),
         findings=key_findings(study, book, summary),
-        flow=_flow(study, book),
-        sections=_sections(study, book, curves),
+        flow=cohort_flow(book),
+        sections=sections(study, book, curves),
         summary=summary,
-        by_exhibit=_verdicts_by_exhibit(connection, study_id),
-        compared=_compared(connection, study_id),
+        by_exhibit=_verdicts_by_exhibit(compared),
+        compared=compared,
+        not_reproduced=sorted(
+            (row for row in compared if row["verdict"] != comparison.REPRODUCED),
+            key=lambda row: comparison.VERDICTS.index(row["verdict"]),
+        ),
+        in_words=_in_words,
         verdicts=comparison.VERDICTS,
-        number_of=tables.number_of,
+        number_of=layout.number_of,
         css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
         criteria=_criteria(connection, study_id),
         endpoints=_endpoints(connection, study),
@@ -135,210 +107,26 @@ def _delivery(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         """,
     )
     found = rows(connection, "select * from staging.stg_common__delivery") if known else []
-    return found[0] if found else {}
+    delivery = found[0] if found else {}
+    drawn = delivery.get("extract_date")
+    if isinstance(drawn, datetime):
+        delivery["extract_date"] = drawn.date()
+    return delivery
 
 
-def _flow(study: Study, book: Book) -> Markup:
-    page_ = book.page("flow", "delivered")
-    criteria = book.variables("flow", "delivered")
-    steps = []
-    for criterion in criteria:
-        number = book.get("flow", "delivered", criterion, "remaining", "n")
-        steps.append(
-            Step(
-                str(number.parameters["criterion"]) if number else criterion,
-                page_.display(criterion, "remaining", "n"),
-                page_.display(criterion, "not met", "n"),
-                page_.display(criterion, "unknown", "n"),
-            )
-        )
-    start = page_.display(criteria[0], "assessed", "n") if criteria else "0"
-    words = "; ".join(
-        f"{step.criterion}: {step.remaining} remain, {step.not_met} do not meet it, "
-        f"{step.unknown} unknown"
-        for step in steps
-    )
-    return Markup(
-        flow_diagram(
-            "flow",
-            "Patients with a cancer diagnosis in the delivery",
-            start,
-            steps,
-            "Cohort flow diagram",
-            f"{start} patients at the start. {words}.",
-        )
-    )
-
-
-def _sections(study: Study, book: Book, curves: pd.DataFrame) -> list[Section]:
-    sections = []
-    for identifier, title, kinds in SECTIONS:
-        chosen = [analysis for analysis in study.analyses if analysis.kind in kinds]
-        exhibits = [
-            _exhibit(study, book, curves, list(analyses))
-            for _, analyses in groupby(chosen, key=lambda analysis: analysis.exhibit)
-        ]
-        if exhibits:
-            sections.append(Section(identifier, title, exhibits))
-    return sections
-
-
-def _exhibit(study: Study, book: Book, curves: pd.DataFrame, analyses: list[Analysis]) -> Exhibit:
-    first = analyses[0]
-    identifier, number = first.exhibit, tables.number_of(first.exhibit)
-    if first.kind == "survival":
-        return Exhibit(
-            identifier,
-            number,
-            first.title,
-            svgs=[
-                Markup(survival_panel(_panel(study, book, curves, analysis)))
-                for analysis in analyses
-            ],
-            tables=[
-                table
-                for table in (
-                    tables.medians_table(study, book, analyses),
-                    tables.tests_table(study, book, analyses),
-                    *(tables.exposure_table(study, book, analysis) for analysis in analyses),
-                    tables.delayed_entry_table(study, book, analyses),
-                )
-                if table is not None
-            ],
-            cautions=tables.cautions(study, identifier),
-        )
-    if first.kind == "cox":
-        return Exhibit(
-            identifier,
-            number,
-            first.title,
-            tables=[tables.cox_table(study, book, first)],
-            forest=_forest(study, book, first),
-        )
-    if first.kind in ("characteristics", "count_within"):
-        table = tables.characteristics_table(study, book, analyses)
-    elif first.kind == "cross_count":
-        table = tables.cross_table(study, book, analyses)
-    elif first.kind == "response":
-        table = tables.response_table(study, book, first)
-    elif first.kind == "adverse_events":
-        table = tables.adverse_event_table(study, book, first)
-    else:
-        table = tables.univariable_table(study, book, first)
-    return Exhibit(identifier, number, first.title, tables=[table])
-
-
-def _panel(study: Study, book: Book, curves: pd.DataFrame, analysis: Analysis) -> Panel:
-    endpoint = str(analysis.endpoint)
-    variable = endpoint.lower()
-    page_ = book.page(analysis.exhibit, analysis.population)
-    own = curves[
-        (curves["exhibit"] == analysis.exhibit)
-        & (curves["population"] == analysis.population)
-        & (curves["endpoint"] == endpoint)
-    ]
-    drawn, ticks = [], []
-    for label, rows_ in own.groupby("group", sort=False):
-        name = str(label)
-        ticks = _ticks(page_, variable, name)
-        drawn.append(
-            Curve(
-                tables.level_label(name),
-                rows_,
-                int(rows_["group_order"].iloc[0]),
-                (
-                    f"{page_.cell(variable, name, 'events_n')} / {page_.cell(variable, name, 'n')}",
-                    page_.with_limits(variable, name, MEDIAN, PREFERRED),
-                ),
-                [page_.cell(variable, name, f"n_at_risk_{tick:g}_months") for tick in ticks],
-                page_.value(variable, name, MEDIAN.value),
-            )
-        )
-    words = "; ".join(
-        f"{curve.label}: {curve.summary[0]} events/patients, median {curve.summary[1]} months"
-        for curve in drawn
-    )
-    title = tables.endpoint_label(analysis)
-    return Panel(
-        identifier=f"{analysis.exhibit}-{variable}",
-        title=title,
-        y_label=f"{title} (%)",
-        x_label="Months from the start of first-line treatment",
-        curves=drawn,
-        ticks=ticks,
-        footer=_footer(page_, variable, analysis),
-        description=f"Kaplan-Meier curves with 95% bands. {words or 'No patients'}.",
-    )
-
-
-def _ticks(page_: BookPage, variable: str, level: str) -> list[float]:
-    found = []
-    for statistic in page_.statistics(variable, level):
-        if statistic.startswith("n_at_risk_"):
-            found.append(float(statistic.removeprefix("n_at_risk_").removesuffix("_months")))
-    return found
-
-
-def _footer(page_: BookPage, variable: str, analysis: Analysis) -> list[str]:
-    lines = []
-    for contrast in (ALL_GROUPS, analysis.contrast):
-        if contrast is None or page_.get(variable, contrast, "logrank_p") is None:
-            continue
-        preferred = page_.get(variable, contrast, "logrank_p", PREFERRED)
-        lines.append(
-            f"{tables.level_label(contrast)}: log-rank P "
-            f"{tables.equals(page_.cell(variable, contrast, 'logrank_p'))}"
-            + (
-                f", permutation P {tables.equals(preferred.cell)}"
-                if preferred and "permutation" in preferred.method
-                else ""
-            )
-        )
-    return lines
-
-
-def _forest(study: Study, book: Book, analysis: Analysis) -> Markup | None:
-    page_ = book.page(analysis.exhibit, analysis.population)
-    ratios = [
-        Ratio(
-            label,
-            page_.value(name, contrast, HAZARD_RATIO.value),
-            page_.value(name, contrast, HAZARD_RATIO.lower),
-            page_.value(name, contrast, HAZARD_RATIO.upper),
-            page_.with_limits(name, contrast, HAZARD_RATIO, PREFERRED),
-            page_.cell(name, contrast, "p", PREFERRED),
-            (page_.value(name, contrast, "p") or 1.0) < SIGNIFICANCE_LEVEL,
-        )
-        for label, name, contrast in tables.cox_terms(study, book, analysis)
-    ]
-    if not ratios:
-        return None
-    words = "; ".join(f"{ratio.label}: {ratio.shown}, P {ratio.p_value}" for ratio in ratios)
-    return Markup(
-        forest(
-            f"{analysis.exhibit}-forest",
-            "Hazard ratios of the multivariable model",
-            ratios,
-            f"Forest plot, Efron's ties. {words}.",
-        )
-    )
-
-
-def _compared(connection: duckdb.DuckDBPyConnection, study_id: str) -> list[dict[str, Any]]:
-    return rows(
-        connection,
-        "select * from results.published_comparison where study_id = ? order by rowid",
-        study_id,
-    )
-
-
-def _verdicts_by_exhibit(
-    connection: duckdb.DuckDBPyConnection, study_id: str
-) -> list[tuple[str, dict[str, int]]]:
+def _verdicts_by_exhibit(compared: Sequence[dict[str, Any]]) -> list[tuple[str, dict[str, int]]]:
     counts: dict[str, Counter[str]] = {}
-    for row in _compared(connection, study_id):
+    for row in compared:
         counts.setdefault(row["exhibit"], Counter())[row["verdict"]] += 1
     return [(exhibit, dict(counter)) for exhibit, counter in counts.items()]
+
+
+def _in_words(row: dict[str, Any]) -> str:
+    """What a printed number is about, for a reader."""
+    what = [row["population"], str(row["variable"]).replace("_", " ")]
+    if row["level"]:
+        what.append(row["level"])
+    return f"{', '.join(what)}: {comparison.name_of(row['statistic'])}"
 
 
 def _criteria(connection: duckdb.DuckDBPyConnection, study_id: str) -> list[dict[str, Any]]:
@@ -400,14 +188,14 @@ def _endpoints(connection: duckdb.DuckDBPyConnection, study: Study) -> list[dict
 
 
 def _files(connection: duckdb.DuckDBPyConnection, book: Book) -> list[dict[str, str]]:
-    page_ = book.page("provenance", "delivery")
+    provenance = book.page("provenance", "delivery")
     return [
         {
             "table": file["table_name"],
             "name": file["file_name"] or "not delivered",
             "sha256": file["sha256"] or "",
             **{
-                name: page_.display(file["table_name"], None, f"{name}_n")
+                name: provenance.display(file["table_name"], None, f"{name}_n")
                 for name in ("records", "staged", "quarantined")
             },
         }

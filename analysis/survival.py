@@ -8,6 +8,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from analysis.descriptive import shown_levels
 from analysis.estimators import KaplanMeier, adjust_p_values, kaplan_meier
 from analysis.group_tests import (
     GroupComparison,
@@ -59,7 +60,8 @@ def survival(
         _enter_delayed_entry(page, endpoint, label, patients)
         return
     group = study.variable(analysis.group_variable)
-    for order, level in enumerate(group.level_names):
+    for level in shown_levels(study, group.name):
+        order = group.level_names.index(level)
         inside = patients[patients[group.name] == level]
         population = study.population_of(group.name, level, analysis.population)
         if population != analysis.population:
@@ -81,7 +83,7 @@ def axis_times(study: Study, exhibit: str) -> list[float]:
     ]
     longest = max((float(times.max()) for times in panels if len(times)), default=0.0)
     step = next((step for step in STEPS if longest / step <= MOST_STEPS), STEPS[-1])
-    return [float(time) for time in np.arange(0, longest + step, step)]
+    return [float(time) for time in np.arange(0, longest + 1e-9, step)]
 
 
 def _enter_curve(
@@ -118,7 +120,9 @@ def _enter_curve(
             (f"survival_pct_{months}_lower", "lower"),
             (f"survival_pct_{months}_upper", "upper"),
         ):
-            value = float(row[column])
+            # Before the first event the limits would be 100 to 100, which is no statement.
+            certain = column != "survival" and float(row["survival"]) == 1
+            value = np.nan if certain else float(row[column])
             page.about(n, events, months=float(row["time"])).add(
                 variable,
                 label,

@@ -1,0 +1,120 @@
+"""What a table of the report is made of, and how labels and P values are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from analysis.book import NOTHING, Book
+from analysis.group_tests import SMALL_GROUP
+from analysis.study import Analysis, Study
+
+ABBREVIATIONS = (
+    "CI, confidence interval. NR, not reached. NE, not estimable. "
+    f"{NOTHING}, none or not applicable."
+)
+
+
+#: Marks of a P value from a permutation test, and of a hazard ratio with Firth's penalty.
+PERMUTED, PENALISED = "\N{DAGGER}", "\N{DOUBLE DAGGER}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell."""
+
+    text: str
+    span: int = 1
+    rows: int = 1
+    strong: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: a heading over several rows, a level under a heading, or a plain row."""
+
+    label: str
+    cells: Sequence[Cell] = ()
+    kind: str = "plain"
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table.
+
+    Attributes
+    ----------
+    head : rows of column headings; the first cell of the first row heads the row labels
+    width : int
+        Columns, row labels included.
+    """
+
+    identifier: str
+    number: str
+    title: str
+    head: Sequence[Sequence[Cell]]
+    rows: Sequence[Row]
+    notes: Sequence[str] = field(default_factory=tuple)
+
+    @property
+    def width(self) -> int:
+        """Columns, row labels included."""
+        return sum(cell.span for cell in self.head[0])
+
+
+def number_of(exhibit: str) -> str:
+    """Number of an exhibit: table3 is Table 3, fig2 is Figure 2."""
+    for prefix, name in (("table", "Table"), ("fig", "Figure")):
+        if exhibit.startswith(prefix):
+            return f"{name} {exhibit.removeprefix(prefix)}"
+    return exhibit
+
+
+def endpoint_label(analysis: Analysis) -> str:
+    """Endpoint in words."""
+    return {"OS": "Overall survival", "PFS": "Progression-free survival"}.get(
+        str(analysis.endpoint), str(analysis.endpoint)
+    )
+
+
+def equals(p_value: str) -> str:
+    """P with its sign: = 0.016, < 0.001."""
+    return p_value if p_value.startswith(("<", ">")) else f"= {p_value}"
+
+
+def level_label(level: str) -> str:
+    """A level as a table prints it."""
+    label = level.replace(">=", "\N{GREATER-THAN OR EQUAL TO}")
+    return label[:1].upper() + label[1:]
+
+
+def cells(texts: Iterable[str]) -> list[Cell]:
+    """Plain cells."""
+    return [Cell(text) for text in texts]
+
+
+def small_groups(study: Study, book: Book, analyses: Sequence[Analysis]) -> list[str]:
+    """A sentence that names the groups of a figure with too few patients to rely on."""
+    found: dict[str, None] = {}
+    for analysis in analyses:
+        page = book.page(analysis.exhibit, analysis.population)
+        variable = str(analysis.endpoint).lower()
+        for group in page.levels(variable):
+            number = page.get(variable, group, "n")
+            if number and number.value is not None and 0 < number.value < SMALL_GROUP:
+                found[f"{level_label(group)} ({number.cell})"] = None
+    if not found:
+        return []
+    return [f"Fewer than {SMALL_GROUP} patients: {', '.join(found)}. Read these as case series."]
+
+
+def cautions(study: Study, exhibit: str) -> list[str]:
+    """What the reader of an exhibit should bear in mind."""
+    labels = {name: variable.label for name, variable in study.variables.items()}
+    return [
+        f"{labels[caution.variable]}: {caution.text}"
+        if caution.variable in labels
+        else caution.text
+        for caution in study.cautions
+        if caution.exhibit == exhibit
+    ]

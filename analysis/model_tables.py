@@ -1,0 +1,154 @@
+"""Tables 6 and 7: univariable analyses and the multivariable model."""
+
+from __future__ import annotations
+
+from analysis.book import Book
+from analysis.layout import (
+    ABBREVIATIONS,
+    Cell,
+    Row,
+    Table,
+    cautions,
+    cells,
+    equals,
+    level_label,
+    number_of,
+)
+from analysis.ledger import FIRTH_HAZARD_RATIO, HAZARD_RATIO, MEDIAN, PREFERRED
+from analysis.study import Analysis, Study
+from analysis.survival_tables import MEAN_NOTE, mean_difference, preferred_p, test_note
+
+
+def univariable_table(study: Study, book: Book, analysis: Analysis) -> Table:
+    """Table 6."""
+    page = book.page(analysis.exhibit, analysis.population)
+    endpoint = str(analysis.endpoint).lower()
+    rows: list[Row] = []
+    for variable in study.variables.values():
+        if not variable.in_univariable:
+            continue
+        name = f"{endpoint} by {variable.name}"
+        rows.append(
+            Row(
+                variable.label,
+                [
+                    *cells(["", "", "", "", ""]),
+                    *cells(
+                        [
+                            page.cell(name, None, "logrank_p"),
+                            preferred_p(page, name, None),
+                            page.cell(name, None, "logrank_p_holm", PREFERRED),
+                            mean_difference(page, name, None),
+                        ]
+                    ),
+                ],
+                "heading",
+            )
+        )
+        rows += [
+            Row(
+                level_label(level),
+                cells(
+                    [
+                        page.cell(name, level, "n"),
+                        page.cell(name, level, "events_n"),
+                        page.cell(name, level, MEDIAN.value),
+                        page.limits(name, level, MEDIAN),
+                        page.limits(name, level, MEDIAN, PREFERRED),
+                        "",
+                        "",
+                        "",
+                        "",
+                    ]
+                ),
+                "level",
+            )
+            for level in variable.level_names
+        ]
+    return Table(
+        analysis.exhibit,
+        number_of(analysis.exhibit),
+        analysis.title,
+        [
+            [
+                Cell("Variable"),
+                Cell("Patients"),
+                Cell("Deaths" if endpoint == "os" else "Events"),
+                Cell("Median, months"),
+                Cell("95% CI, as the study computed"),
+                Cell("95% CI, preferred"),
+                Cell("P, as the study computed"),
+                Cell("P, preferred"),
+                Cell("P, Holm"),
+                Cell("Restricted mean difference, months (95%\N{NO-BREAK SPACE}CI); P"),
+            ]
+        ],
+        rows,
+        [test_note(), MEAN_NOTE, ABBREVIATIONS, *cautions(study, analysis.exhibit)],
+    )
+
+
+def cox_table(study: Study, book: Book, analysis: Analysis) -> Table:
+    """Table 7: three fits of one model."""
+    page = book.page(analysis.exhibit, analysis.population)
+    model = f"{str(analysis.endpoint).lower()} cox"
+    rows = []
+    for label, name, contrast in cox_terms(study, book, analysis):
+        rows.append(
+            Row(
+                label,
+                cells(
+                    [
+                        page.with_limits(name, contrast, HAZARD_RATIO),
+                        page.cell(name, contrast, "p"),
+                        page.with_limits(name, contrast, HAZARD_RATIO, PREFERRED),
+                        page.cell(name, contrast, "p", PREFERRED),
+                        page.with_limits(name, contrast, FIRTH_HAZARD_RATIO, PREFERRED),
+                        page.cell(name, contrast, "firth_p", PREFERRED),
+                        page.cell(name, contrast, "ph_p", PREFERRED),
+                    ]
+                ),
+            )
+        )
+    return Table(
+        analysis.exhibit,
+        number_of(analysis.exhibit),
+        analysis.title,
+        [
+            [
+                Cell("Comparison", rows=2),
+                Cell("As the study computed (Breslow)", span=2),
+                Cell("Preferred (Efron)", span=2),
+                Cell("Firth’s penalty", span=2),
+                Cell("P, proportional hazards", rows=2),
+            ],
+            [Cell(text) for _ in range(3) for text in ("HR (95%\N{NO-BREAK SPACE}CI)", "P")],
+        ],
+        rows,
+        [
+            f"{page.cell(model, None, 'n')} patients with every covariate known "
+            f"({page.cell(model, None, 'incomplete_n')} left out), "
+            f"{page.cell(model, None, 'events_n')} events: "
+            f"{page.cell(model, None, 'events_per_variable', PREFERRED)} events per coefficient. "
+            "Preferred fit: likelihood ratio "
+            f"P {equals(page.cell(model, None, 'likelihood_ratio_p', PREFERRED))}, Harrell’s C "
+            f"{page.cell(model, None, 'concordance', PREFERRED)}, global test of proportional "
+            f"hazards P {equals(page.cell(model, None, 'ph_p', PREFERRED))}.",
+            "HR, hazard ratio, adjusted for the other rows. Intervals and P: Wald for Breslow and "
+            "Efron, profile penalised likelihood for Firth.",
+            ABBREVIATIONS,
+            *cautions(study, analysis.exhibit),
+        ],
+    )
+
+
+def cox_terms(study: Study, book: Book, analysis: Analysis) -> list[tuple[str, str, str]]:
+    """Label, variable and contrast of every coefficient of the model, in the study's order."""
+    page = book.page(analysis.exhibit, analysis.population)
+    model = f"{str(analysis.endpoint).lower()} cox"
+    return [
+        (f"{variable.label}: {contrast}", f"{model}: {variable.name}", contrast)
+        for variable in study.variables.values()
+        if variable.cox_reference
+        for contrast in page.levels(f"{model}: {variable.name}", HAZARD_RATIO.value)
+    ]

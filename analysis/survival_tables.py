@@ -1,0 +1,351 @@
+"""The tables under the survival figures: medians, comparisons, sensitivity analyses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+from analysis.book import NOTHING, Book, BookPage
+from analysis.group_tests import FEW_EVENTS, SMALL_GROUP
+from analysis.layout import (
+    ABBREVIATIONS,
+    PENALISED,
+    PERMUTED,
+    Cell,
+    Row,
+    Table,
+    cells,
+    endpoint_label,
+    level_label,
+    number_of,
+)
+from analysis.ledger import HAZARD_RATIO, MEAN_DIFFERENCE, MEDIAN, PREFERRED
+from analysis.study import Analysis, Study
+from analysis.survival import ALL_GROUPS
+
+RATIO_NOTE = (
+    f"Hazard ratio: Cox model, Efron’s ties; {PENALISED} "
+    "Firth’s penalty with profile likelihood interval, where one "
+    "side has no event."
+)
+
+MEAN_NOTE = (
+    "Restricted mean difference: area between the curves up to the longest time that both groups "
+    "are observed, first group minus second (of a variable: first level), given where the curves "
+    "cross."
+)
+
+
+def test_note() -> str:
+    """What the preferred P is."""
+    return (
+        f"Preferred P: permutation log-rank test, marked {PERMUTED}, where a group has fewer than "
+        f"{SMALL_GROUP} patients or fewer than {FEW_EVENTS} events; else the chi-square test. "
+        "Holm: the preferred P adjusted for all comparisons of the same family."
+    )
+
+
+def medians_table(study: Study, book: Book, analyses: Sequence[Analysis]) -> Table:
+    """The numbers behind a survival figure."""
+    exhibit = analyses[0].exhibit
+    months = _landmarks(book, analyses)
+    rows: list[Row] = []
+    for analysis in analyses:
+        page = book.page(exhibit, analysis.population)
+        variable = str(analysis.endpoint).lower()
+        groups = page.levels(variable)
+        if len(analyses) > 1:
+            rows.append(Row(endpoint_label(analysis), (), "heading"))
+        for group in groups:
+            rows.append(
+                Row(
+                    level_label(group),
+                    cells(
+                        [
+                            page.cell(variable, group, "n"),
+                            page.cell(variable, group, "events_n"),
+                            page.cell(variable, group, MEDIAN.value),
+                            page.limits(variable, group, MEDIAN),
+                            page.limits(variable, group, MEDIAN, PREFERRED),
+                            *(_survival_share(page, variable, group, month) for month in months),
+                        ]
+                    ),
+                    "level" if len(analyses) > 1 else "plain",
+                )
+            )
+    return Table(
+        f"{exhibit}-medians",
+        "",
+        f"Medians and survival behind {number_of(exhibit)}",
+        [
+            [
+                Cell("Group"),
+                Cell("Patients"),
+                Cell("Events"),
+                Cell("Median, months"),
+                Cell("95% CI, as the study computed"),
+                Cell("95% CI, preferred"),
+                *(Cell(f"At {month:g} months, % (95%\N{NO-BREAK SPACE}CI)") for month in months),
+            ]
+        ],
+        rows,
+        [
+            ABBREVIATIONS,
+            "As the study computed: SPSS, median \N{PLUS-MINUS SIGN} 1.96 standard errors. "
+            "Preferred: Brookmeyer\N{EN DASH}Crowley limits from the log\N{EN DASH}log band.",
+        ],
+    )
+
+
+def _landmarks(book: Book, analyses: Sequence[Analysis]) -> list[float]:
+    """Up to two times that a figure's survival shares are given at: whole years first."""
+    found: set[float] = set()
+    for analysis in analyses:
+        page = book.page(analysis.exhibit, analysis.population)
+        variable = str(analysis.endpoint).lower()
+        for group in page.levels(variable):
+            for month in (6, 12, 24, 36, 48, 60):
+                if page.get(variable, group, f"survival_pct_{month}_months", PREFERRED):
+                    found.add(float(month))
+    years = [month for month in (12.0, 24.0, 36.0) if month in found]
+    return (years or sorted(found))[:2]
+
+
+def _survival_share(page: BookPage, variable: str, group: str, month: float) -> str:
+    name = f"survival_pct_{month:g}_months"
+    if page.get(variable, group, name, PREFERRED) is None:
+        return NOTHING
+    lower = page.cell(variable, group, f"{name}_lower", PREFERRED)
+    upper = page.cell(variable, group, f"{name}_upper", PREFERRED)
+    limits = lower if lower == upper else f"{lower}{NOTHING}{upper}"
+    return f"{page.cell(variable, group, name, PREFERRED)} ({limits})"
+
+
+def tests_table(study: Study, book: Book, analyses: Sequence[Analysis]) -> Table | None:
+    """The comparisons of a survival figure."""
+    exhibit = analyses[0].exhibit
+    rows: list[Row] = []
+    has_ratio = has_mean = has_holm = False
+    for analysis in analyses:
+        page = book.page(exhibit, analysis.population)
+        variable = str(analysis.endpoint).lower()
+        contrasts = [
+            contrast
+            for contrast in _contrasts(study, analysis)
+            if page.get(variable, contrast, "logrank_p")
+        ]
+        if contrasts and len(analyses) > 1:
+            rows.append(Row(endpoint_label(analysis), (), "heading"))
+        for contrast in contrasts:
+            ratio = _ratio(page, variable, contrast)
+            mean = mean_difference(page, variable, contrast)
+            holm = page.cell(variable, contrast, "logrank_p_holm", PREFERRED)
+            has_ratio |= ratio != NOTHING
+            has_mean |= mean != NOTHING
+            has_holm |= holm != NOTHING
+            rows.append(
+                Row(
+                    level_label(contrast),
+                    cells(
+                        [
+                            page.cell(variable, contrast, "logrank_chi2"),
+                            page.cell(variable, contrast, "logrank_p"),
+                            preferred_p(page, variable, contrast),
+                            holm,
+                            ratio,
+                            page.cell(variable, contrast, "ph_p", PREFERRED),
+                            mean,
+                        ]
+                    ),
+                    "level" if len(analyses) > 1 else "plain",
+                )
+            )
+    if not rows:
+        return None
+    keep = [True, True, True, has_holm, has_ratio, has_ratio, has_mean]
+    head = [
+        Cell("\N{GREEK SMALL LETTER CHI}\N{SUPERSCRIPT TWO}, log-rank"),
+        Cell("P, as the study computed"),
+        Cell("P, preferred"),
+        Cell("P, Holm"),
+        Cell("Hazard ratio (95%\N{NO-BREAK SPACE}CI)"),
+        Cell("P, proportional hazards"),
+        Cell("Restricted mean difference, months (95%\N{NO-BREAK SPACE}CI); P"),
+    ]
+    notes = [test_note(), *([RATIO_NOTE] if has_ratio else [])]
+    if has_mean:
+        notes.append(MEAN_NOTE)
+    return Table(
+        f"{exhibit}-tests",
+        "",
+        f"Comparisons in {number_of(exhibit)}",
+        [[Cell("Comparison"), *(cell for cell, kept in zip(head, keep, strict=True) if kept)]],
+        [
+            Row(
+                row.label,
+                [cell for cell, kept in zip(row.cells, keep, strict=True) if kept]
+                if row.cells
+                else (),
+                row.kind,
+            )
+            for row in rows
+        ],
+        notes,
+    )
+
+
+def _contrasts(study: Study, analysis: Analysis) -> list[str]:
+    found = [ALL_GROUPS, *([analysis.contrast] if analysis.contrast else [])]
+    if analysis.pairwise:
+        levels = study.variable(analysis.group_variable).level_names
+        found += [f"{a} vs {b}" for a, b in combinations(levels, 2)]
+    return found
+
+
+def mean_difference(page: BookPage, variable: str, level: str | None) -> str:
+    """A restricted mean difference with interval and P, or a dash."""
+    if page.get(variable, level, MEAN_DIFFERENCE.value, PREFERRED) is None:
+        return NOTHING
+    return (
+        f"{page.with_limits(variable, level, MEAN_DIFFERENCE, PREFERRED)}; "
+        f"{page.cell(variable, level, 'rmst_p', PREFERRED)}"
+    )
+
+
+def _ratio(page: BookPage, variable: str, level: str) -> str:
+    """An unadjusted hazard ratio with its interval, marked if it is penalised."""
+    number = page.get(variable, level, HAZARD_RATIO.value, PREFERRED)
+    mark = PENALISED if number and number.value is not None and "Firth" in number.method else ""
+    return page.with_limits(variable, level, HAZARD_RATIO, PREFERRED) + mark
+
+
+def preferred_p(page: BookPage, variable: str, level: str | None) -> str:
+    """The preferred log-rank P, marked if it is from a permutation test."""
+    number = page.get(variable, level, "logrank_p", PREFERRED)
+    if number is None:
+        return NOTHING
+    return f"{number.cell}{PERMUTED if 'permutation' in number.method else ''}"
+
+
+def exposure_table(study: Study, book: Book, analysis: Analysis) -> Table | None:
+    """The ever/never comparison, and the same question with exposure from the first dose on."""
+    page = book.page(analysis.exhibit, analysis.population)
+    variable, contrast = str(analysis.endpoint).lower(), str(analysis.contrast)
+    dependent = f"{variable} time-dependent"
+    if page.get(dependent, contrast, HAZARD_RATIO.value, PREFERRED) is None:
+        return None
+    group = study.variable(analysis.group_variable)
+    given = group.argument
+
+    def row(label: str, name: str, patients: Sequence[str]) -> Row:
+        number = page.get(name, contrast, HAZARD_RATIO.value, PREFERRED)
+        return Row(
+            label,
+            cells(
+                [
+                    *patients,
+                    str(number.events) if number and number.events is not None else NOTHING,
+                    _ratio(page, name, contrast),
+                    page.cell(name, contrast, "p", PREFERRED),
+                ]
+            ),
+        )
+
+    levels = [level for level in page.levels(variable) if level in group.level_names]
+    others = [level for level in levels if level != analysis.contrast_level]
+    everybody = [
+        page.cell(variable, str(analysis.contrast_level), "n"),
+        page.cell(variable, others[0], "n") if len(others) == 1 else NOTHING,
+        NOTHING,
+    ]
+    rows = [
+        row("Ever against never, from line 1: immortal time counted", variable, everybody),
+        row(f"Exposed from the first dose of {given} on", dependent, everybody),
+    ]
+    for months in analysis.landmark_months:
+        name = f"{variable} landmark {months:g} months"
+        rows.append(
+            row(
+                f"Given by month {months:g} or not, from then on",
+                name,
+                [
+                    page.cell(name, contrast, statistic, PREFERRED)
+                    for statistic in ("exposed_n", "unexposed_n", "excluded_n")
+                ],
+            )
+        )
+    return Table(
+        f"{analysis.exhibit}-exposure",
+        "",
+        f"The comparison of {number_of(analysis.exhibit)} without immortal time",
+        [
+            [
+                Cell("Analysis"),
+                Cell("With"),
+                Cell("Without"),
+                Cell("No longer observed"),
+                Cell("Deaths" if variable == "os" else "Events"),
+                Cell("Hazard ratio (95%\N{NO-BREAK SPACE}CI)"),
+                Cell("P"),
+            ]
+        ],
+        rows,
+        [
+            f"A patient must live to the first dose of {given} to count as treated: median "
+            f"{page.cell(dependent, contrast, 'time_to_exposure_median_months', PREFERRED)} months "
+            "after the start of line 1. Counting from line 1 credits the drug with those months. "
+            "The second row is a time-dependent Cox model with a robust standard error; the others "
+            "below it are landmark analyses.",
+            RATIO_NOTE,
+        ],
+    )
+
+
+def delayed_entry_table(study: Study, book: Book, analyses: Sequence[Analysis]) -> Table | None:
+    """Medians with patients counted from the day their eligibility was known."""
+    rows = []
+    for analysis in analyses:
+        if analysis.group_variable is not None:
+            continue
+        page = book.page(analysis.exhibit, analysis.population)
+        variable = str(analysis.endpoint).lower()
+        name, label = f"{variable} delayed entry", analysis.contrast or analysis.population
+        if page.get(name, label, MEDIAN.value, PREFERRED) is None:
+            continue
+        rows.append(
+            Row(
+                endpoint_label(analysis),
+                cells(
+                    [
+                        page.with_limits(variable, label, MEDIAN, PREFERRED),
+                        page.with_limits(name, label, MEDIAN, PREFERRED),
+                        page.cell(name, label, "late_n", PREFERRED),
+                        page.cell(name, label, "excluded_n", PREFERRED),
+                    ]
+                ),
+            )
+        )
+    if not rows:
+        return None
+    exhibit = analyses[0].exhibit
+    return Table(
+        f"{exhibit}-entry",
+        "",
+        f"Sensitivity of {number_of(exhibit)} to when eligibility was known",
+        [
+            [
+                Cell("Endpoint"),
+                Cell("Median, months (95%\N{NO-BREAK SPACE}CI), from line 1"),
+                Cell("Median, months (95%\N{NO-BREAK SPACE}CI), delayed entry"),
+                Cell("Patients known later"),
+                Cell("Left out"),
+            ]
+        ],
+        rows,
+        [
+            "Delayed entry: a patient is at risk only from the report of the last biomarker that "
+            "decided eligibility, since nobody who died before it could have been included. Left "
+            "out: the interval had ended by then.",
+            ABBREVIATIONS,
+        ],
+    )
