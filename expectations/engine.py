@@ -17,7 +17,11 @@ from typing import Any, Literal
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
 
 import great_expectations as gx
-from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.data_context.types.base import (
+    DataContextConfig,
+    InMemoryStoreBackendDefaults,
+    ProgressBarsConfig,
+)
 from great_expectations.datasource.fluent.sql_datasource import SQLDatasource
 from great_expectations.execution_engine.sqlalchemy_execution_engine import (
     SqlAlchemyExecutionEngine,
@@ -127,22 +131,39 @@ def open_warehouse(path: Path) -> Iterator[Warehouse]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such warehouse; build it first")
-    log = logging.getLogger("great_expectations")
-    level = log.level
-    log.setLevel(logging.CRITICAL + 1)
-    source: Any = None
-    try:
-        context = gx.get_context(mode="ephemeral")
-        context.variables.progress_bars = ProgressBarsConfig(globally=False)
-        source = context.data_sources.add_duckdb(
+    with _silent(logging.getLogger("great_expectations")):
+        source = gx.get_context(
+            mode="ephemeral", project_config=_in_memory()
+        ).data_sources.add_duckdb(
             "warehouse",
             connection_string=f"duckdb:///{path.resolve()}",
             create_temp_table=False,
             kwargs={"connect_args": {"read_only": True}},
         )
-        yield Warehouse(source)
-    finally:
-        if source is not None:
+        try:
+            yield Warehouse(source)
+        finally:
             source.get_execution_engine().close()
             source.get_engine().dispose()
-        log.setLevel(level)
+
+
+def _in_memory() -> DataContextConfig:
+    """Return a project that leaves nothing on disk and draws nothing on the terminal."""
+    return DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+        progress_bars=ProgressBarsConfig(globally=False),
+        analytics_enabled=False,
+    )
+
+
+@contextmanager
+def _silent(log: logging.Logger) -> Iterator[None]:
+    """Keep the records of a logger and of those below it, whatever their levels."""
+    propagates, handler = log.propagate, logging.NullHandler()
+    log.propagate = False
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.propagate = propagates

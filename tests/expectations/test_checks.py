@@ -11,6 +11,8 @@ from expectations.catalogue import condition, read_checks, read_kinds, tables_re
 from expectations.run import all_checks
 from pipeline.contract import PROJECT, read_contract
 
+CHECKS = all_checks()
+
 CHECK = checks.Check(
     check_id="TST-001",
     table="staging.stg_common__patients",
@@ -70,7 +72,7 @@ def test_contradictory_thresholds_are_refused() -> None:
 
 
 def test_every_result_can_be_told_from_every_other() -> None:
-    keys = [(check.check_id, check.table, check.columns) for check in all_checks()]
+    keys = [(check.check_id, check.table, check.columns) for check in CHECKS]
     assert len(keys) == len(set(keys))
 
 
@@ -80,20 +82,20 @@ def test_categories_are_those_of_kahn() -> None:
         "Completeness": {None},
         "Plausibility": {"Atemporal", "Temporal"},
     }
-    for check in all_checks():
+    for check in CHECKS:
         assert check.kahn_subcategory in subcategories[check.kahn_category], check.check_id
         assert check.kahn_context in ("Verification", "Validation"), check.check_id
 
 
 def test_texts_are_filled_in() -> None:
-    for check in all_checks():
+    for check in CHECKS:
         for text in (check.name, check.rationale, check.advice, check.denominator):
             assert text, check.check_id
             assert not set("{}") & set(text), check.check_id
 
 
 def test_every_kind_of_promise_is_made_by_the_contract() -> None:
-    made = {check.check_id for check in all_checks()}
+    made = {check.check_id for check in CHECKS}
     assert {kind.entry["id"] for kind in read_kinds().values()} <= made
 
 
@@ -103,7 +105,7 @@ def test_every_table_that_a_check_reads_is_one_of_the_project() -> None:
     seeds = {path.stem for path in (PROJECT / "seeds").rglob("*.csv")}
     delivered = set(read_contract().tables)
     known = {"reference": seeds, "raw": delivered}
-    for check in all_checks():
+    for check in CHECKS:
         for table in check.tables:
             schema, _, name = table.partition(".")
             assert name in known.get(schema, models), f"{check.check_id} reads {table}"
