@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analysis.book import NOTHING, Book, BookPage
-from analysis.descriptive import DISEASE_CONTROL, MISSING, OBJECTIVE_RESPONSES
+from analysis.descriptive import DISEASE_CONTROL, MISSING, NO_CATEGORY, OBJECTIVE_RESPONSES
 from analysis.layout import Cell, Row, Table, cautions, cells, level_label, number_of
 from analysis.ledger import PREFERRED
 from analysis.study import Analysis, Study
@@ -202,16 +202,18 @@ def adverse_event_table(study: Study, book: Book, analysis: Analysis) -> Table:
                     for level in levels
                 ),
             ],
-            [
-                Cell(""),
-                *(Cell(f"grade {grade.replace('-', NOTHING)}") for _ in levels for grade in grades),
-            ],
+            [Cell(f"grade {grade.replace('-', NOTHING)}") for _ in levels for grade in grades],
         ],
         rows,
         [
             *cautions(study, analysis.exhibit),
             "Events of first-line treatment that nobody judged unrelated to it; an event that "
-            "nobody judged counts. In brackets the patients with at least one.",
+            "nobody judged counts. In brackets the patients with at least one."
+            + (
+                " Other: terms in none of the study’s categories."
+                if NO_CATEGORY in grades_of
+                else ""
+            ),
         ],
     )
 

@@ -343,10 +343,10 @@ def _numbers_at_risk(
         for tick, at_risk in zip(panel.ticks, curve.at_risk, strict=True):
             x = left + (right - left) * tick / panel.longest
             figure.text(x, y, at_risk, va="center", ha="center", fontsize=7.2)
-        figure.add_artist(Line2D([0.018, 0.028], [y, y], color=_colour(curve.order), linewidth=2.6))
+        figure.add_artist(Line2D([0.018, 0.027], [y, y], color=_colour(curve.order), linewidth=2.6))
         for number, text in enumerate(lines):
             y -= ROW / height if number else 0
-            figure.text(0.037, y, text, va="center", ha="left", fontsize=7)
+            figure.text(0.041, y, text, va="center", ha="left", fontsize=7)
 
 
 def forest(identifier: str, title: str, ratios: Sequence[Ratio], description: str) -> str:

@@ -30,7 +30,7 @@ def flow_diagram(
     """Draw the patients from top to bottom, exclusions to the right."""
     parts: list[str] = []
     y = 1.0
-    y = _box(parts, 0, y, BOX, [start], f"n = {start_n}", "start")
+    y = _box(parts, 0, y, BOX, textwrap.wrap(start, BOX_CHARACTERS), f"n = {start_n}", "start")
     for step in steps:
         lines = textwrap.wrap(step.criterion, BOX_CHARACTERS)
         top = y + SPACE

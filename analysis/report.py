@@ -87,6 +87,7 @@ def page(connection: duckdb.DuckDBPyConnection, study_id: str, *, run: dict[str,
         endpoints=_endpoints(connection, study),
         files=_files(connection, book),
         quarantine=_quarantine(connection),
+        second_programming=_second_programming(connection, study_id),
         n_estimates=len(book),
         small_group=SMALL_GROUP,
         few_events=FEW_EVENTS,
@@ -96,22 +97,44 @@ def page(connection: duckdb.DuckDBPyConnection, study_id: str, *, run: dict[str,
     )
 
 
+def _exists(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
+    return bool(
+        rows(
+            connection,
+            """
+            select table_name
+            from information_schema.tables
+            where table_schema = ? and table_name = ?
+            """,
+            schema,
+            table,
+        )
+    )
+
+
 def _delivery(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     """Who sent what, and whether the patients are invented; unknown if nobody said."""
-    known = rows(
-        connection,
-        """
-        select table_schema
-        from information_schema.tables
-        where table_schema = 'staging' and table_name = 'stg_common__delivery'
-        """,
-    )
-    found = rows(connection, "select * from staging.stg_common__delivery") if known else []
+    if not _exists(connection, "staging", "stg_common__delivery"):
+        return {}
+    found = rows(connection, "select * from staging.stg_common__delivery")
     delivery = found[0] if found else {}
     drawn = delivery.get("extract_date")
     if isinstance(drawn, datetime):
         delivery["extract_date"] = drawn.date()
     return delivery
+
+
+def _second_programming(
+    connection: duckdb.DuckDBPyConnection, study_id: str
+) -> list[dict[str, Any]]:
+    """What another programme found for the same quantities, if it has run."""
+    if not _exists(connection, "results", "second_programming"):
+        return []
+    return rows(
+        connection,
+        "select * from results.second_programming where study_id = ? order by rowid",
+        study_id,
+    )
 
 
 def _verdicts_by_exhibit(compared: Sequence[dict[str, Any]]) -> list[tuple[str, dict[str, int]]]:
