@@ -42,14 +42,10 @@ _ADENOCARCINOMA: Final = ("8140/3",) * 9 + (
 _SIGNET_RING: Final = "8490/3"
 
 _FURTHER_ORGANS: Final = (
-    "lung",
-    "lung",
-    "lung",
-    "distant_lymph_node",
-    "distant_lymph_node",
-    "peritoneum",
-    "peritoneum",
-    "bone",
+    *("lung",) * 6,
+    *("distant_lymph_node",) * 5,
+    *("peritoneum",) * 4,
+    *("bone",) * 2,
     "ovary",
     "adrenal",
     "brain",
@@ -63,6 +59,7 @@ _SCANS_LIGHT: Final = ((70, 110), (110, 150))
 _ADJUVANT_CYCLE: Final = 21
 _ADJUVANT_ENDS_BEFORE: Final = 45
 """Days from the last adjuvant cycle to the index date, at least: 14 of supply and a month."""
+_NEOADJUVANT_ROOM: Final = 200
 
 
 # -- the cohort and who just misses it ------------------------------------------------------------
@@ -289,13 +286,15 @@ def background_patient(number: int, patient_id: str, her2: str, d: Draws) -> Pat
     if not synchronous or d.chance(0.5):
         latest = min(index + 3, patient.busy_until) if synchronous else diagnosis + 35
         patient.resection_day = d.between(diagnosis + 2, latest)
-    if not synchronous and d.chance(0.5):
-        _set_adjuvant(patient, index, d)
+    if not synchronous:
+        _set_perioperative(patient, index, 0.5, d)
     if treated and patient.busy_until - first_dose >= 45:
         patient.baseline_day = first_dose - d.between(1, min(14, first_dose - index))
         _treat(patient, first_dose, d)
         if d.chance(0.15):
             patient.local_therapies = _local_therapies(patient, d)
+        if d.chance(0.08) and os_days > 200:
+            patient.metastasectomy_day = d.between(first_dose + 60, patient.busy_until - 20)
     return patient
 
 
@@ -336,7 +335,11 @@ def _treat(patient: Patient, first_dose: int, d: Draws) -> None:
     for line in patient.lines:
         plan_visits(line, *_SCANS_LIGHT, d)
         line.visits = _thin(line.visits)
+        line.has_unreadable_scan = d.chance(0.04)
         plan_cycles(line, 150, d.between(3, 5), d)
+    only = patient.lines[0]
+    if len(patient.lines) == 1 and only.best == "PR" and len(only.visits) > 2 and d.chance(0.1):
+        only.best = "CR"
 
 
 def _thin(visits: list[int]) -> list[int]:
@@ -459,12 +462,27 @@ def local_patient(number: int, patient_id: str, d: Draws) -> Patient:
     _set_death_text(patient, 0.04, d)
     if d.chance(0.15):
         patient.her2 = "negative"
-    if patient.stage != "I" and d.chance(0.65):
-        _set_adjuvant(patient, patient.busy_until, d)
+    if patient.stage != "I":
+        _set_perioperative(patient, patient.busy_until, 0.65, d)
     return patient
 
 
 # -- shared ---------------------------------------------------------------------------------------
+
+
+def _set_perioperative(patient: Patient, before: int, adjuvant: float, d: Draws) -> None:
+    """Treatment around the resection, ended well before a day.
+
+    Some rectal cancers are irradiated beside capecitabine first and operated on later; a share
+    `adjuvant` of the patients is treated after the resection.
+    """
+    begins = patient.diagnosis_day + d.between(12, 25)
+    if patient.topography == "C20.9" and before - begins > _NEOADJUVANT_ROOM and d.chance(0.3):
+        patient.neoadjuvant = [begins, begins + _ADJUVANT_CYCLE]
+        patient.irradiated_day = begins
+        patient.resection_day = begins + d.between(85, 110)
+    if d.chance(adjuvant):
+        _set_adjuvant(patient, before, d)
 
 
 def _set_adjuvant(patient: Patient, before: int, d: Draws) -> None:

@@ -166,8 +166,7 @@ def _write_specimens(scribe: Scribe, patient: Patient, d: Draws) -> None:
             scribe.accession(patient.resection_day), "primary", "resection", patient.resection_day
         )
         specimens.append(resected)
-        if patient.detailed or d.chance(0.7):
-            pathology.write_plain_report(scribe, resected, d)
+        pathology.write_plain_report(scribe, resected, d)
     reference = patient.first_dose or patient.index_day or patient.diagnosis_day
     latest = max(min(patient.busy_until, EXTRACT_DATE) - 1, patient.diagnosis_day + 3)
     tested = specimens[-1] if specimens[-1].collected <= reference else biopsy
@@ -251,7 +250,7 @@ def _write_ras(
         specimen = biopsy
         day = max(min(day, reference - 1), biopsy.collected + 3)
     if patient.ras == "KRAS only":
-        pathology.write_kras_only(scribe, specimen, day, d)
+        pathology.write_kras_only(scribe, specimen, day)
         return
     missing = frozenset({("NRAS", "exon 4")}) if patient.ras == "no NRAS exon 4" else frozenset()
     gene = patient.mutated_gene if patient.ras == "mutant" else None
@@ -287,6 +286,10 @@ def _write_procedures(scribe: Scribe, patient: Patient, d: Draws) -> None:
             text,
             code if d.chance(0.8) else "",
             patient.resection_day,
+        )
+    if patient.irradiated_day is not None:
+        scribe.procedure(
+            "radiotherapy", "colorectum", "直肠癌术前放疗", "92.24", patient.irradiated_day
         )
     organs = [organ for organ, _ in patient.organs]
     if patient.metastasectomy_day is not None:

@@ -14,6 +14,9 @@ from synthetic.draws import Draws
 from synthetic.records import Scribe
 
 Ihc = tuple[str, str, str]
+Mutation = tuple[tuple[str, str], str]
+"""Gene and region, and the protein change found there."""
+
 Ish = tuple[str, str, str, str, str]
 
 NO_IHC: Final[Ihc] = ("", "", "")
@@ -200,11 +203,11 @@ def write_panel(
     `elaborate` adds an older test of KRAS exon 2 alone, a failed assay before its repeat, and
     genes outside the panel, each now and then.
     """
-    where = d.pick(_MUTATED_AT[gene]) if gene else None
+    found = _mutation(gene, d) if gene else None
     method = d.pick(_PANEL_METHODS)
     day = min(max(day, specimen.collected + 3), EXTRACT_DATE)
     if elaborate and d.chance(0.25) and day - specimen.collected > 8 and PANEL[0] not in leave_out:
-        _write_region(scribe, specimen, PANEL[0], where, "ARMS-PCR", specimen.collected + 5, d)
+        _write_region(scribe, specimen, PANEL[0], found, "ARMS-PCR", specimen.collected + 5)
     failed = (
         d.pick(PANEL) if elaborate and day > specimen.collected + 10 and d.chance(0.2) else None
     )
@@ -221,7 +224,7 @@ def write_panel(
                 specimen.collected,
                 day - d.between(5, 7),
             )
-        _write_region(scribe, specimen, region, where, method, day, d)
+        _write_region(scribe, specimen, region, found, method, day)
     if elaborate and method.startswith("NGS"):
         mutated = d.chance(0.4)
         scribe.molecular(
@@ -236,7 +239,12 @@ def write_panel(
         )
 
 
-def write_kras_only(scribe: Scribe, specimen: Specimen, day: int, d: Draws) -> None:
+def _mutation(gene: str, d: Draws) -> Mutation:
+    region = d.pick(_MUTATED_AT[gene])
+    return region, d.pick(_VARIANTS[region])
+
+
+def write_kras_only(scribe: Scribe, specimen: Specimen, day: int) -> None:
     """The old practice: KRAS exon 2 alone, wild type."""
     _write_region(
         scribe,
@@ -245,7 +253,6 @@ def write_kras_only(scribe: Scribe, specimen: Specimen, day: int, d: Draws) -> N
         None,
         "ARMS-PCR",
         min(max(day, specimen.collected + 3), EXTRACT_DATE),
-        d,
     )
 
 
@@ -253,17 +260,16 @@ def _write_region(
     scribe: Scribe,
     specimen: Specimen,
     region: tuple[str, str],
-    where: tuple[str, str] | None,
+    found: Mutation | None,
     method: str,
     day: int,
-    d: Draws,
 ) -> None:
-    mutated = region == where
+    variant = found[1] if found and found[0] == region else ""
     scribe.molecular(
         specimen.accession,
         *region,
-        d.pick(_VARIANTS[region]) if mutated else "",
-        "mutated" if mutated else "wild_type",
+        variant,
+        "mutated" if variant else "wild_type",
         method,
         specimen.collected,
         day,

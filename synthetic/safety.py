@@ -92,7 +92,7 @@ def write_usual(scribe: Scribe, patient: Patient, first: int, most: int, d: Draw
         line = patient.lines[position]
         last = min(line.cycles[-1] + 7, _before_next(patient, position))
         for _ in range(d.below(most + 1)):
-            terms = TERMS[_category(line, d)]
+            terms = OTHER_TERMS if d.chance(0.2) else TERMS[_category(line, d)]
             onset = d.between(line.start + 1, last)
             _write(scribe, patient, terms, d.chance(0.8), onset, d.pick(_RELATED), d)
 

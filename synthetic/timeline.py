@@ -44,6 +44,7 @@ class Line:
     progression: int | None
     end: int
     best: str = "SD"
+    has_unreadable_scan: bool = False
     visits: list[int] = field(default_factory=list)
     cycles: list[int] = field(default_factory=list)
 
@@ -74,6 +75,8 @@ class Patient:
     resection_day: int | None = None
     metastasectomy_day: int | None = None
     local_therapies: list[tuple[str, int]] = field(default_factory=list)
+    neoadjuvant: list[int] = field(default_factory=list)
+    irradiated_day: int | None = None
     adjuvant: list[int] = field(default_factory=list)
     adjuvant_regimen: Regimen | None = None
     measurable: bool = True

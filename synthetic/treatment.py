@@ -24,6 +24,8 @@ _IRINOTECAN_CYCLES: Final = (8, 14)
 
 def write_lines(scribe: Scribe, patient: Patient, d: Draws) -> None:
     """All drug rows of a patient: adjuvant treatment, lines, supportive drugs, dead orders."""
+    if patient.neoadjuvant:
+        give(scribe, ("capecitabine",), patient.neoadjuvant, "neoadjuvant", patient, d)
     if patient.adjuvant_regimen is not None:
         give(scribe, patient.adjuvant_regimen.drugs, patient.adjuvant, "adjuvant", patient, d)
     for line in patient.lines:

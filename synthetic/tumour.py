@@ -58,6 +58,7 @@ class Scans:
         self.sum = 0
         self._baseline = 0
         self._nadir = 0
+        self._gone = False
         self._modality = d.pick(("CT", "CT", "CT", "MRI", "PET-CT"))
 
     # -- lesions ---------------------------------------------------------------------------------
@@ -121,7 +122,23 @@ class Scans:
         had_non_targets = any(lesion.role == "non_target" for lesion in self._lesions)
         new_organ: str | None = None
         non_target = "NON-CR/NON-PD" if had_non_targets else ""
-        if not targets:
+        if response == "CR" and (not targets or any(lesion.node for lesion in targets)):
+            response = "PR"
+        if response == "NE" and targets:
+            assessment = self._scribe.assessment(
+                day, self._modality, "follow_up", "NE", non_target, "no", "NE"
+            )
+            self._measure(assessment, day, unseen=targets[0])
+            return None
+        if response == "CR" or self._gone:
+            self._gone = True
+            self.sum = 0
+            target = "CR"
+            non_target = "CR" if had_non_targets else ""
+            if response == "PD":
+                new_organ = self._new_organ()
+            overall = "PD" if new_organ else "CR"
+        elif not targets:
             if response == "PD":
                 if d.chance(0.5):
                     non_target = "PD"
@@ -204,7 +221,7 @@ class Scans:
         least = max(int(1.22 * self._nadir) + 1, self._nadir + PROGRESSION_MM + 1)
         self.sum = least + int(0.25 * self._nadir * self._d.u() ** 2)
 
-    def _measure(self, assessment: str, day: int) -> None:
+    def _measure(self, assessment: str, day: int, unseen: Lesion | None = None) -> None:
         """One row a lesion; whole millimetres that add up to the sum."""
         targets = self._targets()
         sizes = [int(lesion.share * self.sum) for lesion in targets]
@@ -215,7 +232,7 @@ class Scans:
             sizes[position] += 1
             left -= 1
         for position, size in enumerate(sizes):
-            if size < _SMALLEST_MEASURED_MM:
+            if not self._gone and size < _SMALLEST_MEASURED_MM:
                 sizes[sizes.index(max(sizes))] -= _SMALLEST_MEASURED_MM - size
                 sizes[position] = _SMALLEST_MEASURED_MM
         position = 0
@@ -230,6 +247,11 @@ class Scans:
                     short, longest = str(size), str(size + 2 + size // 4)
                 else:
                     longest = str(size)
+            if lesion is unseen:
+                longest = short = ""
+                status = "not_evaluable"
+            elif self._gone and lesion.role != "new":
+                status = "disappeared"
             self._scribe.lesion(
                 assessment,
                 lesion.lesion_id,
@@ -266,9 +288,13 @@ def write_scans(
 def _responses(line: Line, d: Draws) -> list[str]:
     """Responses at the scans of a line, so that the best is the line's."""
     quiet = len(line.visits) - (line.progression is not None)
-    if line.best == "PR":
+    if line.best == "CR":
+        responses = ["PR"] + ["CR"] * (quiet - 1)
+    elif line.best == "PR":
         first = d.below(min(quiet, 2)) if quiet > 1 else 0
         responses = ["SD"] * first + ["PR"] * (quiet - first)
     else:
         responses = ["SD"] * quiet
+        if line.has_unreadable_scan and quiet > 1:
+            responses[1] = "NE"
     return responses + ["PD"] * (line.progression is not None)

@@ -792,8 +792,13 @@ def test_lesions_obey_recist(either: Demo) -> None:
         size=lesions["longest_diameter_mm"].where(~node, lesions["short_axis_mm"])
     )
     targets = lesions[lesions["lesion_role"] == "target"]
-    assert targets["size"].notna().all()
-    assert (targets["size"] >= 5).all()
+    unseen = targets["lesion_status"] == "not_evaluable"
+    gone = targets["lesion_status"] == "disappeared"
+    assert (targets["size"].isna() == unseen).all()
+    assert ((targets["size"] == 0) == gone).all()
+    assert (targets.loc[~unseen & ~gone, "size"] >= 5).all()
+    assert unseen.any()
+    assert gone.any()
     baseline = targets[targets["assessment_id"].map(scans["timepoint"]) == "baseline"]
     big = (baseline["size"] >= 10) & (
         (baseline["is_lymph_node"] == "no") | (baseline["size"] >= 15)
@@ -833,12 +838,19 @@ def test_lesions_obey_recist(either: Demo) -> None:
             assert visit.overall_response == _expected(visit, size, reference, nadir), pid
             assert ("new" in roles[visit.Index]) == (visit.new_lesion == "yes")
             assert ("non_target" in roles[visit.Index]) == (visit.non_target_response != "")
-            nadir = min(nadir, size)
-            previous = size
+            if visit.overall_response != "NE":
+                nadir = min(nadir, size)
+                previous = size
 
 
 def _expected(visit: Any, size: float, reference: float, nadir: float) -> str:
     target = ""
+    if visit.target_response == "NE":
+        return "NE"
+    if size == 0:
+        assert visit.target_response == "CR"
+        assert visit.non_target_response in ("CR", "")
+        return "PD" if visit.new_lesion == "yes" else "CR"
     if not np.isnan(size):
         if size >= 1.2 * nadir and size - nadir >= 5:
             target = "PD"
