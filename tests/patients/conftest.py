@@ -1,4 +1,4 @@
-"""One warehouse for all timelines; `pytest tests/patients --cases FILE` runs another file of them."""
+"""One warehouse for all timelines; `pytest tests/patients --cases FILE` runs another file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.patients.timelines import Expectation, Timeline, read_timelines, writ
 from tests.patients.warehouse import SEEDS, Warehouse, build
 
 HERE = Path(__file__).resolve().parent
-SHIPPED_CASES = [HERE / "cases.yaml", HERE / "gastric_cases.yaml"]
+SHIPPED_CASES = [HERE / f"{name}.yaml" for name in ("cases", "further_cases", "gastric_cases")]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,7 +1,7 @@
 """Patient timelines of the shared format, written as a delivery that `dbt build` reads.
 
 A timeline gives days from day zero, the first proof of metastasis. Each becomes one patient; its
-variants (rows repeated and out of order, all dates moved) become further patients of the same delivery.
+variants (rows repeated and out of order, all dates moved) become further patients of the delivery.
 """
 
 from __future__ import annotations

@@ -244,7 +244,7 @@ starters as (
             and components.ingredient = earlier.ingredient
     where
         components.line_number > 1
-        and spans.start_reason not in ('GAP', 'PD_RESTART', 'DRUG_DROPPED')
+        and spans.start_reason not in ('GAP', 'DRUG_DROPPED')
         and earlier.ingredient is null
 ),
 

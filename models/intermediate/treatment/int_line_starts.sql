@@ -60,6 +60,11 @@ drug_sequences as (
             partition by history_id, line_drug
             order by start_date
         ) as next_given_date,
+        max(coverage_end_date) over (
+            partition by history_id, line_drug
+            order by start_date
+            rows between unbounded preceding and 1 preceding
+        ) as covered_before,
         count(*) over (partition by history_id, line_drug)
         - row_number() over (
             partition by history_id, line_drug
@@ -140,18 +145,38 @@ new_drugs as (
         and drug_sequences.days_given_from_here >= histories.min_days_new_drug
 ),
 
+-- Drugs taken up again after a progression. Treatment that merely goes on after one is not a change.
+resumptions as (
+    select
+        drug_sequences.history_id,
+        drug_sequences.start_date,
+        drug_sequences.last_given_date,
+        max(progressions.progression_date) as progression_date
+    from drug_sequences
+    inner join histories
+        on drug_sequences.history_id = histories.history_id
+    inner join {{ ref('int_progressions') }} as progressions
+        on
+            histories.patient_key = progressions.patient_key
+            and drug_sequences.start_date >= progressions.progression_date
+    where
+        {{ days_between('drug_sequences.covered_before', 'drug_sequences.start_date') }}
+        > histories.progression_restart_days
+    group by
+        drug_sequences.history_id, drug_sequences.start_date, drug_sequences.last_given_date
+),
+
 breaks as (
     select
         day_sequences.history_id,
         day_sequences.start_date,
-        histories.gap_days,
-        histories.progression_restart_days
+        histories.gap_days
     from day_sequences
     inner join histories
         on day_sequences.history_id = histories.history_id
     where
         {{ days_between('day_sequences.previous_coverage_end_date', 'day_sequences.start_date') }}
-        > least(histories.gap_days, histories.progression_restart_days)
+        > histories.gap_days
 ),
 
 -- Only where the rule set says that leaving out a drug advances the line.
@@ -183,6 +208,8 @@ possible_starts as (
     select history_id, start_date from first_days
     union
     select history_id, start_date from new_drugs
+    union
+    select history_id, start_date from resumptions
     union
     select history_id, start_date from breaks
     union
@@ -300,14 +327,26 @@ drug_advances as (
             and new_drugs.start_date = last_progressions.start_date
 ),
 
-line_breaks as (
+resumption_advances as (
+    select
+        possible_lines.history_id,
+        possible_lines.start_date as line_start_date,
+        resumptions.start_date,
+        'PD_WITH_CHANGE' as reason
+    from possible_lines
+    inner join resumptions
+        on
+            possible_lines.history_id = resumptions.history_id
+            and possible_lines.start_date <= resumptions.last_given_date
+            and possible_lines.start_date < resumptions.progression_date
+),
+
+break_advances as (
     select
         possible_lines.history_id,
         possible_lines.start_date as line_start_date,
         breaks.start_date,
-        breaks.gap_days,
-        breaks.progression_restart_days,
-        {{ days_between('max(treatment_days.coverage_end_date)', 'breaks.start_date') }} as days_off
+        'GAP' as reason
     from possible_lines
     inner join breaks
         on
@@ -322,27 +361,10 @@ line_breaks as (
         possible_lines.history_id,
         possible_lines.start_date,
         breaks.start_date,
-        breaks.gap_days,
-        breaks.progression_restart_days
-),
-
-break_advances as (
-    select
-        line_breaks.history_id,
-        line_breaks.line_start_date,
-        line_breaks.start_date,
-        case
-            when line_breaks.days_off > line_breaks.gap_days then 'GAP'
-            when
-                line_breaks.days_off > line_breaks.progression_restart_days
-                and last_progressions.progression_date > line_breaks.line_start_date
-                then 'PD_RESTART'
-        end as reason
-    from line_breaks
-    left join last_progressions
-        on
-            line_breaks.history_id = last_progressions.history_id
-            and line_breaks.start_date = last_progressions.start_date
+        breaks.gap_days
+    having
+        {{ days_between('max(treatment_days.coverage_end_date)', 'breaks.start_date') }}
+        > breaks.gap_days
 ),
 
 drop_advances as (
@@ -366,7 +388,9 @@ drop_advances as (
 advances as (
     select * from drug_advances where reason is not null
     union all
-    select * from break_advances where reason is not null
+    select * from resumption_advances
+    union all
+    select * from break_advances
     union all
     select * from drop_advances
 ),
