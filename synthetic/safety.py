@@ -125,6 +125,9 @@ def _write(
     d: Draws,
 ) -> None:
     term = d.pick(list(terms))
+    if (term, onset) in patient.onsets:
+        return
+    patient.onsets.add((term, onset))
     grade = (1 if d.chance(0.5) else 2) if mild else (4 if d.chance(0.15) else 3)
     grade = min(grade, terms[term])
     end = min(onset + d.between(2, 21), patient.busy_until) if d.chance(0.85) else 0

@@ -90,6 +90,9 @@ class Patient:
     mutated_gene: str | None = None
     baseline_day: int | None = None
     events: list[tuple[str, str]] = field(default_factory=list)
+    """Adverse events of line 1 that the study counts: category and grades."""
+    onsets: set[tuple[str, int]] = field(default_factory=set)
+    """Term and onset of every adverse event written so far."""
     detailed: bool = False
     """Whether every cycle, scan and report is kept: the cohort and who just misses it."""
 
