@@ -164,10 +164,10 @@ def _line(
 
 
 def _bar(line: dict[str, Any], lines: list[dict[str, Any]]) -> str:
-    first = lines[0]["start_day"]
-    span = max(max(other["end_day"] for other in lines) - first, 1)
-    start = (line["start_day"] - first) * (BAR_WIDTH - 1) // span
-    end = (line["end_day"] - first) * (BAR_WIDTH - 1) // span
+    first = int(lines[0]["start_day"])
+    span = max(max(int(other["end_day"]) for other in lines) - first, 1)
+    start = (int(line["start_day"]) - first) * (BAR_WIDTH - 1) // span
+    end = (int(line["end_day"]) - first) * (BAR_WIDTH - 1) // span
     return "·" * start + "█" * (end - start + 1) + "·" * (BAR_WIDTH - 1 - end)
 
 
