@@ -55,11 +55,6 @@ def month_end(day: int) -> int:
     return month_start(month_start(day) + 31) - 1
 
 
-def year_start(day: int) -> int:
-    """First day of the day's year."""
-    return day_of(date(date_of(day).year, 1, 1))
-
-
 def year_end(day: int) -> int:
     """Last day of the day's year."""
     return day_of(date(date_of(day).year, 12, 31))

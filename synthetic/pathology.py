@@ -20,7 +20,6 @@ Mutation = tuple[tuple[str, str], str]
 Ish = tuple[str, str, str, str, str]
 
 NO_IHC: Final[Ihc] = ("", "", "")
-NO_ISH: Final[Ish] = ("", "", "", "", "")
 
 _IHC_METHODS: Final = ("VENTANA 4B5 BenchMark", "HercepTest", "4B5 (罗氏)")
 _ISH_METHODS: Final = ("PathVysion FISH", "HER2/CEP17 FISH (安必平)", "INFORM Dual ISH")

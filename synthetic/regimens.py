@@ -136,13 +136,6 @@ DRUGS: Final = _drugs(
         available=day_of(date(2019, 9, 1)),
     ),
     Drug(
-        "mitomycin",
-        ("注射用丝裂霉素 MMC 10mg", "mitomycin C 10mg"),
-        "L01DC03",
-        ("10",),
-        group="mitomycin",
-    ),
-    Drug(
         "bevacizumab",
         (
             "贝伐珠单抗注射液 100mg:4ml",
@@ -179,15 +172,6 @@ DRUGS: Final = _drugs(
         group="pertuzumab",
         targeted=True,
         available=day_of(date(2018, 12, 17)),
-    ),
-    Drug(
-        "lapatinib",
-        ("甲苯磺酸拉帕替尼片 0.25g", "Tykerb 250mg"),
-        "L01EH01",
-        ("1250",),
-        supply=21,
-        group="lapatinib",
-        targeted=True,
     ),
     Drug(
         "vemurafenib",

@@ -19,6 +19,12 @@ from synthetic.timeline import Line, Patient
 RESPONSE_SHARE: Final = 0.70
 PROGRESSION_SHARE: Final = 1.20
 PROGRESSION_MM: Final = 5
+_SMALL_ENOUGH: Final = RESPONSE_SHARE - 0.02
+_NOT_SMALL: Final = RESPONSE_SHARE + 0.02
+_LARGE_ENOUGH: Final = PROGRESSION_SHARE + 0.02
+_NOT_LARGE: Final = PROGRESSION_SHARE - 0.05
+"""Shares of the baseline or the smallest sum that keep clear of the thresholds."""
+
 MOST_TARGETS: Final = 5
 MOST_PER_ORGAN: Final = 2
 SMALLEST_TARGET_MM: Final = 10
@@ -73,7 +79,11 @@ class Scans:
             if self._patient.measurable and organ not in _NEVER_TARGET:
                 targets = min(d.between(1, per_organ), MOST_TARGETS - len(sizes))
             for _ in range(targets):
-                smallest = SMALLEST_NODE_MM + 2 if organ == "distant_lymph_node" else 13
+                smallest = (
+                    SMALLEST_NODE_MM + 2
+                    if organ == "distant_lymph_node"
+                    else SMALLEST_TARGET_MM + 3
+                )
                 sizes.append(smallest + int(45 * d.u() ** 2.2))
                 self._add(organ, "target")
             if not targets or (self._patient.detailed and d.chance(0.2)):
@@ -187,19 +197,19 @@ class Scans:
 
     def _ceiling(self) -> int:
         """Largest sum that is clearly no progression."""
-        return max(int(1.15 * self._nadir), self._nadir + PROGRESSION_MM - 2)
+        return max(int(_NOT_LARGE * self._nadir), self._nadir + PROGRESSION_MM - 2)
 
     def _keep(self) -> str:
         """About the same sum; the response that it is."""
         d = self._d
-        if self.sum <= int(0.68 * self._baseline) and self._nadir < self._baseline:
+        if self.sum <= int(_SMALL_ENOUGH * self._baseline) and self._nadir < self._baseline:
             self.sum = min(
                 max(int(self.sum * (0.95 + 0.12 * d.u())), self._floor()),
                 self._ceiling(),
-                max(int(0.68 * self._baseline), self._nadir),
+                max(int(_SMALL_ENOUGH * self._baseline), self._nadir),
             )
             return "PR"
-        low = max(int(0.72 * self._baseline) + 1, self._floor())
+        low = max(int(_NOT_SMALL * self._baseline) + 1, self._floor())
         high = max(self._ceiling(), low)
         wished = int(self.sum * (0.88 + 0.2 * d.u()))
         self.sum = min(max(wished, low), high)
@@ -207,7 +217,7 @@ class Scans:
 
     def _shrink(self) -> bool:
         """A partial response, if the lesions are large enough to show one."""
-        high = int(0.67 * self._baseline)
+        high = int(_SMALL_ENOUGH * self._baseline)
         low = max(int(0.42 * self._baseline), self._floor())
         if high < low:
             return False
@@ -218,7 +228,7 @@ class Scans:
         return True
 
     def _grow(self) -> None:
-        least = max(int(1.22 * self._nadir) + 1, self._nadir + PROGRESSION_MM + 1)
+        least = max(int(_LARGE_ENOUGH * self._nadir) + 1, self._nadir + PROGRESSION_MM + 1)
         self.sum = least + int(0.25 * self._nadir * self._d.u() ** 2)
 
     def _measure(self, assessment: str, day: int, unseen: Lesion | None = None) -> None:
