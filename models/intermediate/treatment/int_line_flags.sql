@@ -132,7 +132,7 @@ line_progressions as (
 ),
 
 treated_through_progression as (
-    select distinct
+    select
         line_progressions.history_id,
         line_progressions.line_number
     from line_progressions

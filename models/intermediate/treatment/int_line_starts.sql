@@ -65,12 +65,11 @@ drug_sequences as (
             order by start_date
             rows between unbounded preceding and 1 preceding
         ) as covered_before,
-        count(*) over (partition by history_id, line_drug)
-        - row_number() over (
+        row_number() over (
             partition by history_id, line_drug
             order by start_date
-        )
-        + 1 as days_given_from_here
+        ) as day_number,
+        count(*) over (partition by history_id, line_drug) as days_given
     from drug_days
 ),
 
@@ -142,7 +141,7 @@ new_drugs as (
             or {{ days_between('drug_sequences.last_given_date', 'drug_sequences.start_date') }}
             > histories.regimen_window_days
         )
-        and drug_sequences.days_given_from_here >= histories.min_days_new_drug
+        and drug_sequences.days_given - drug_sequences.day_number + 1 >= histories.min_days_new_drug
 ),
 
 -- Drugs taken up again after a progression. Treatment that merely goes on after one is not a change.

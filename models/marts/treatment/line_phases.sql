@@ -23,11 +23,11 @@ histories as (
         on histories.rule_set_id = rule_sets.rule_set_id
 ),
 
--- Only a line with a drug that missed two of its treatment days can have more than one phase.
-lines_with_absences as (
-    select distinct
+days_missed as (
+    select
         exposures.history_id,
-        exposures.line_number
+        exposures.line_number,
+        spans.n_treatment_days - count(distinct exposures.start_date) as n_days_missed
     from exposures
     inner join {{ ref('int_line_spans') }} as spans
         on
@@ -38,7 +38,15 @@ lines_with_absences as (
         exposures.line_number,
         exposures.line_drug,
         spans.n_treatment_days
-    having count(distinct exposures.start_date) <= spans.n_treatment_days - 2
+),
+
+-- Only a line with a drug that missed two of its treatment days can have more than one phase.
+lines_with_absences as (
+    select distinct
+        history_id,
+        line_number
+    from days_missed
+    where n_days_missed >= 2
 ),
 
 drug_days as (
