@@ -269,7 +269,7 @@ def _write_unmapped(scribe: Scribe, patient: Patient, tally: Tally, d: Draws) ->
         day = min(first.start + d.between(3, 30), patient.busy_until)
         tally.count(tally.unmapped, treatment.write_herbal(scribe, day, d))
     last = patient.lines[-1]
-    if not patient.detailed and d.chance(0.004) and patient.busy_until - last.end > 60:
+    if not patient.detailed and d.chance(0.012) and patient.busy_until - last.end > 60:
         cycles = [last.end + 10, last.end + 31]
         for _ in cycles:
             tally.count(tally.trial, TRIAL_TEXT)
