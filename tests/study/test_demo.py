@@ -28,7 +28,7 @@ def test_attrition_excludes_what_was_planted(demo: Run) -> None:
             "from cohort.cohort_attrition order by step"
         ).fetchall()
         (patients,) = connection.execute("select count(*) from cohort.cohort").fetchone()
-    assert steps[0][1] == patients == demo.planted["patients_in_extract"]
+    assert steps[0][1] == patients == demo.planted["patients"]
     assert {step[0]: step[2] for step in steps} == demo.planted["excluded"]
     assert steps[-1][3] == 63
 
@@ -94,7 +94,7 @@ def test_a_clean_delivery_loses_nothing(demo: Run) -> None:
             connection.execute("select table_name, n_records from quality.source_files").fetchall()
         )
     assert quarantined == 0
-    assert delivered == demo.planted["row_counts"]
+    assert delivered == demo.planted["rows"]
 
 
 def test_unmapped_drug_text_is_listed(demo: Run) -> None:
@@ -152,7 +152,7 @@ def test_another_delivery_gives_another_study(another_delivery: Run) -> None:
         ).fetchall()
     assert {step[0]: step[1] for step in steps} == planted["excluded"]
     included = steps[-1][2]
-    assert included == planted["included_count"] > 63
+    assert included == planted["included"] > 63
     values = {variable: value for variable, value, _ in medians}
     assert {n for *_, n in medians} == {included}
     assert 3 < values["pfs"] < 15
