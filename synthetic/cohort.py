@@ -325,12 +325,12 @@ def draw_cohort(size: int, generator: np.random.Generator) -> list[CohortRow]:
         * np.where(resected, 1.0, _HR_UNRESECTED)
         * np.where(anti_her2, _HR_FIRST_LINE_TRASTUZUMAB, 1.0)
     )
-    death_after = _weibull(generator.random(size), hazard, _OS_SHAPE, _OS_SCALE_DAYS)
-    death_after = np.maximum(death_after, 2 * _FIRST_SCAN_DAYS - 14)
+    death_after = _weibull(
+        generator.random(size), hazard, _OS_SHAPE, _OS_SCALE_DAYS, 2 * _FIRST_SCAN_DAYS - 14
+    )
     progression_hazard = np.array([_PFS_HR[group] for group in groups])
-    progression_after = np.maximum(
-        _weibull(generator.random(size), progression_hazard, _PFS_SHAPE, _PFS_SCALE_DAYS),
-        _FIRST_SCAN_DAYS,
+    progression_after = _weibull(
+        generator.random(size), progression_hazard, _PFS_SHAPE, _PFS_SCALE_DAYS, _FIRST_SCAN_DAYS
     )
     shortest = 2 * _FIRST_SCAN_DAYS
     follow_up = shortest + (
@@ -388,9 +388,11 @@ def _weibull(
     hazard_ratio: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
     shape: float,
     scale: float,
+    after: int,
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-    """Whole days from S(t) = exp(-hazard_ratio (t / scale) ** shape)."""
-    days = scale * (-np.log1p(-uniform) / hazard_ratio) ** (1 / shape)
+    """Whole days from S(t) = exp(-hazard_ratio (t / scale) ** shape), given that t > after."""
+    lived = (after / scale) ** shape
+    days = scale * (lived - np.log1p(-uniform) / hazard_ratio) ** (1 / shape)
     return np.minimum(np.ceil(days), 10 * LONGEST_FOLLOW_UP).astype(np.int64)
 
 
