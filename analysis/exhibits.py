@@ -41,6 +41,7 @@ class Exhibit:
     cautions: Sequence[str] = ()
     forest: Markup | None = None
     bands_apart: bool = False
+    empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,10 @@ def _exhibit(study: Study, book: Book, curves: pd.DataFrame, analyses: list[Anal
     first = analyses[0]
     identifier, number = first.exhibit, layout.number_of(first.exhibit)
     if first.kind == "survival":
-        panels = [_panel(study, book, curves, analysis) for analysis in analyses]
+        every = [_panel(study, book, curves, analysis) for analysis in analyses]
+        panels = [panel for panel in every if panel.curves]
+        if not panels:
+            return Exhibit(identifier, number, first.title, empty=True)
         return Exhibit(
             identifier,
             number,
@@ -146,7 +150,14 @@ def _exhibit(study: Study, book: Book, curves: pd.DataFrame, analyses: list[Anal
         table = clinical_tables.adverse_event_table(study, book, first)
     else:
         table = model_tables.univariable_table(study, book, first)
-    return Exhibit(identifier, number, first.title, tables=[table])
+    has_columns = len(table.head[0]) > 1
+    return Exhibit(
+        identifier,
+        number,
+        first.title,
+        tables=[table] if has_columns else [],
+        empty=not has_columns,
+    )
 
 
 def _panel(study: Study, book: Book, curves: pd.DataFrame, analysis: Analysis) -> Panel:
@@ -189,7 +200,7 @@ def _panel(study: Study, book: Book, curves: pd.DataFrame, analysis: Analysis) -
         x_label="Months from the start of first-line treatment",
         curves=drawn,
         ticks=ticks,
-        longest=max(float(ticks[-1]) if ticks else 1.0, float(curves_of_exhibit.max() or 0.0)),
+        longest=max(1.0, float(curves_of_exhibit.max())) if len(curves_of_exhibit) else 1.0,
         footer=_footer(page, variable, analysis),
         description=f"Kaplan-Meier curves with 95% bands. {words or 'No patients'}.",
     )

@@ -68,6 +68,7 @@ RC: dict[Any, Any] = {
     "xtick.major.width": 0.7,
     "ytick.major.width": 0.7,
     "path.simplify": False,
+    "text.parse_math": False,
 }
 
 

@@ -70,7 +70,7 @@ def _survival(study: Study, book: Book, analyses: list[Analysis]) -> Iterator[Fi
         variable = str(analysis.endpoint).lower()
         if analysis.group_variable is None:
             label = analysis.contrast or analysis.population
-            if page.get(variable, label, MEDIAN.value, PREFERRED):
+            if page.get(variable, label, MEDIAN.lower, PREFERRED):
                 yield Finding(
                     endpoint_label(analysis),
                     f"The median from the start of first-line treatment was "
@@ -95,12 +95,13 @@ def _ever_given(
     drug = study.variable(analysis.group_variable).argument
     if naive is None or corrected is None:
         return
-    if naive < SIGNIFICANCE_LEVEL <= corrected:
-        verdict = "so the difference may be due to immortal time alone"
-    elif corrected < SIGNIFICANCE_LEVEL:
-        verdict = "so the difference does not rest on immortal time alone"
-    else:
-        verdict = "and neither analysis shows a difference"
+    verdict = _verdict(
+        naive < SIGNIFICANCE_LEVEL,
+        corrected < SIGNIFICANCE_LEVEL,
+        page.value(variable, contrast, HAZARD_RATIO.value),
+        page.value(dependent, contrast, HAZARD_RATIO.value),
+        str(drug),
+    )
     yield Finding(
         f"{str(drug).capitalize()}, ever or never",
         f"Patients who ever had {drug} compared with those who never had it: log-rank P "
@@ -108,6 +109,24 @@ def _ever_given(
         f"{_ratio(page, variable, contrast)}, when time counts from line 1. Counted from its first "
         f"dose, the hazard ratio is {_ratio(page, dependent, contrast)}, P "
         f"{_p(page.display(dependent, contrast, 'p', PREFERRED))}, {verdict}.",
+    )
+
+
+def _verdict(
+    naive: bool, corrected: bool, naive_ratio: float | None, ratio: float | None, drug: str
+) -> str:
+    """What becomes of a difference once the time before the first dose is not the drug's."""
+    if not corrected:
+        if naive:
+            return "so the difference may be due to immortal time alone"
+        return "and neither analysis shows a difference"
+    same_side = naive_ratio is not None and ratio is not None and (naive_ratio < 1) == (ratio < 1)
+    if naive and same_side:
+        return "so the difference does not rest on immortal time alone"
+    side = "higher" if ratio is not None and ratio > 1 else "lower"
+    return (
+        f"so without immortal time the hazard is {side} after {drug} is begun, which may also "
+        "reflect who is given it"
     )
 
 

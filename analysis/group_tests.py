@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -118,7 +118,8 @@ def mean_difference(frame: pd.DataFrame, exposed: pd.Series) -> tuple[Estimate, 
     """Restricted mean of the exposed less that of the others, months, and its horizon.
 
     The horizon is the longest time up to which both groups are observed. None if a group is empty
-    or nobody is observed for any time.
+    or nobody is observed for any time. Without limits if a group has no event before the horizon:
+    its estimated variance is then zero, which is no statement about its uncertainty.
     """
     if not exposed.any() or exposed.all():
         return None
@@ -128,6 +129,9 @@ def mean_difference(frame: pd.DataFrame, exposed: pd.Series) -> tuple[Estimate, 
     difference = restricted_mean_difference(
         frame["time"], frame["event"], exposed.astype(int), tau=horizon
     )
+    happened = (frame["event"] == 1) & (frame["time"] < horizon)
+    if not happened[exposed].any() or not happened[~exposed].any():
+        difference = replace(difference, lower=None, upper=None, std_error=None, p_value=None)
     return difference, horizon
 
 

@@ -18,6 +18,9 @@ from analysis.study import DAYS_PER_MONTH, FIRST_LINE, Analysis, Study, frame
 #: Rule of a variable that says whether an ingredient was given in any line.
 EVER_GIVEN = "ingredient_ever"
 
+#: Entry of a patient who is at risk from the origin on: before it, so that an end on day 0 counts.
+FROM_ORIGIN = -1.0
+
 
 def first_given(connection: duckdb.DuckDBPyConnection, study: Study, ingredient: str) -> pd.Series:
     """Months from the start of line 1 to the first dose of an ingredient in any line.
@@ -156,7 +159,7 @@ def split_at_exposure(patients: pd.DataFrame, given: pd.Series) -> pd.DataFrame:
     before = pd.DataFrame(
         {
             "patient_key": keys,
-            "entry": 0.0,
+            "entry": FROM_ORIGIN,
             "time": patients["time"].where(start.isna(), start),
             "event": patients["event"].where(start.isna(), 0),
             "exposed": 0,
@@ -165,7 +168,7 @@ def split_at_exposure(patients: pd.DataFrame, given: pd.Series) -> pd.DataFrame:
     after = pd.DataFrame(
         {
             "patient_key": keys,
-            "entry": start.clip(lower=0.0),
+            "entry": start.where(start > 0, FROM_ORIGIN),
             "time": patients["time"],
             "event": patients["event"],
             "exposed": 1,

@@ -21,6 +21,9 @@ from analysis.multivariable import EVENTS_PER_VARIABLE
 from analysis.study import Study, frame, load_study, rows
 from analysis.survival import SIGNIFICANCE_LEVEL
 
+#: A longer list is folded away.
+MANY = 40
+
 TEMPLATES = Path(__file__).with_name("templates")
 
 
@@ -80,6 +83,7 @@ def page(connection: duckdb.DuckDBPyConnection, study_id: str, *, run: dict[str,
             key=lambda row: comparison.VERDICTS.index(row["verdict"]),
         ),
         in_words=_in_words,
+        many=MANY,
         verdicts=comparison.VERDICTS,
         number_of=layout.number_of,
         css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),

@@ -18,7 +18,7 @@ from analysis.group_tests import (
     hazard_ratio,
     mean_difference,
 )
-from analysis.immortal_time import exposure_analyses
+from analysis.immortal_time import FROM_ORIGIN, exposure_analyses
 from analysis.ledger import (
     AS_PUBLISHED,
     MEAN_DIFFERENCE,
@@ -36,6 +36,9 @@ from analysis.study import Analysis, Study
 #: Widths of the time axis' steps, months, and how many steps a figure may have.
 STEPS = (1, 2, 3, 6, 12, 24, 36, 60, 120)
 MOST_STEPS = 8
+
+#: Times, months, at which survival is given as a share.
+SURVIVAL_MONTHS = (6, 12, 24, 36, 60)
 
 ALL_GROUPS = "all groups"
 ALL_PAIRS = "all pairs"
@@ -111,7 +114,7 @@ def _enter_curve(
             float(at_risk),
             "patients under observation just before",
         )
-    inner = [time for time in times if 0 < time <= curve.time[-1]]
+    inner = [month for month in SURVIVAL_MONTHS if month <= curve.time[-1]]
     shares = curve.survival_at(inner) if inner else pd.DataFrame()
     for row in shares.to_dict("records"):
         months = f"{row['time']:g}_months"
@@ -348,9 +351,9 @@ def _enter_delayed_entry(page: Page, endpoint: str, label: str, patients: pd.Dat
     """Enter the median when a patient counts only from the day eligibility was known."""
     if patients.empty:
         return
-    late = patients.assign(entry=patients["entry"].fillna(0.0))
-    # An interval of no length has no room for late entry, and counts from the origin.
-    observed = late[(late["entry"] < late["time"]) | (late["entry"] <= 0)]
+    entry = patients["entry"].where(patients["entry"] > 0, FROM_ORIGIN)
+    late = patients.assign(entry=entry)
+    observed = late[late["entry"] < late["time"]]
     n, events = len(observed), int(observed["event"].sum())
     page = page.about(n, events, entry="report of the last deciding biomarker")
     variable = f"{endpoint.lower()} delayed entry"

@@ -21,7 +21,7 @@ from analysis.layout import (
 )
 from analysis.ledger import HAZARD_RATIO, MEAN_DIFFERENCE, MEDIAN, PREFERRED
 from analysis.study import Analysis, Study
-from analysis.survival import ALL_GROUPS
+from analysis.survival import ALL_GROUPS, SURVIVAL_MONTHS
 
 RATIO_NOTE = (
     f"Hazard ratio: Cox model, Efron’s ties; {PENALISED} "
@@ -104,7 +104,7 @@ def _landmarks(book: Book, analyses: Sequence[Analysis]) -> list[float]:
         page = book.page(analysis.exhibit, analysis.population)
         variable = str(analysis.endpoint).lower()
         for group in page.levels(variable):
-            for month in (6, 12, 24, 36, 48, 60):
+            for month in SURVIVAL_MONTHS:
                 if page.get(variable, group, f"survival_pct_{month}_months", PREFERRED):
                     found.add(float(month))
     years = [month for month in (12.0, 24.0, 36.0) if month in found]

@@ -17,6 +17,7 @@ SEEDS = REPOSITORY / "seeds"
 COHORT = REPOSITORY / "synthetic" / "calibrated_cohort.csv"
 
 STUDY = "her2_mcrc"
+RUN = {"run_id": "20210301T000000Z-test", "python": "3.11"}
 DAYS_PER_MONTH = 30.4375
 SCREENED = 2460
 NOT_METASTATIC = 57
@@ -312,7 +313,7 @@ def _events(patients: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
             (keys[number % len(keys)], category, grade, None if number % 2 else "related")
             for number in range(int(row.printed) if keys else 0)
         ]
-    rows.append((patients["patient_key"].iloc[0], "rash", "3-4", "unrelated"))
+    rows += [(key, "rash", "3-4", "unrelated") for key in patients["patient_key"][:1]]
     return pd.DataFrame(
         rows, columns=["patient_key", "category", "grade_group", "attribution"]
     ).assign(study_id=STUDY, line_number=1)

@@ -1,0 +1,150 @@
+"""The page in a real browser, at desktop and telephone width, and on paper."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+
+WIDTHS = (1280, 390)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        launched = driver.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield launched
+        launched.close()
+
+
+class Opened:
+    """A page with everything it said and asked for while it loaded."""
+
+    def __init__(self, browser, path: Path, width: int) -> None:  # type: ignore[no-untyped-def]
+        self.messages: list[str] = []
+        self.requests: list[str] = []
+        self.page = browser.new_page(viewport={"width": width, "height": 900})
+        self.page.on("console", lambda message: self.messages.append(message.text))
+        self.page.on("pageerror", lambda error: self.messages.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(path.as_uri())
+        self.page.wait_for_load_state("load")
+
+
+@pytest.fixture(params=WIDTHS, ids=lambda width: f"{width}px")
+def opened(browser, page_file: Path, request) -> Iterator[Opened]:  # type: ignore[no-untyped-def]
+    found = Opened(browser, page_file, request.param)
+    yield found
+    found.page.close()
+
+
+def test_no_request_leaves_the_page_and_nothing_complains(opened: Opened, page_file: Path) -> None:
+    assert opened.requests == [page_file.as_uri()]
+    assert opened.messages == []
+
+
+def test_the_page_does_not_scroll_sideways(opened: Opened) -> None:
+    width = opened.page.evaluate("document.documentElement.scrollWidth")
+    assert width == opened.page.viewport_size["width"]
+
+
+def test_what_is_wider_than_the_page_scrolls_in_its_own_box(opened: Opened) -> None:
+    outside = opened.page.evaluate(
+        """() => [...document.querySelectorAll('table, svg')].filter(element => {
+            const box = element.getBoundingClientRect();
+            return box.right > window.innerWidth + 1 && !element.closest('.scroll');
+        }).length"""
+    )
+    assert outside == 0
+
+
+def test_the_banner_is_seen_first_and_stays(opened: Opened) -> None:
+    banner = opened.page.locator(".banner")
+    assert banner.is_visible()
+    opened.page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+    assert banner.bounding_box()["y"] == 0
+
+
+def test_scrolling_boxes_can_be_reached_from_the_keyboard(opened: Opened) -> None:
+    unreachable = opened.page.evaluate(
+        """() => [...document.querySelectorAll('.scroll')].filter(element =>
+            element.tabIndex !== 0 || element.getAttribute('role') !== 'region' ||
+            !(element.getAttribute('aria-label') || document.getElementById(
+                element.getAttribute('aria-labelledby'))?.textContent)).length"""
+    )
+    assert unreachable == 0
+
+
+def test_figures_are_drawn_and_named(opened: Opened) -> None:
+    figures = opened.page.evaluate(
+        """() => [...document.querySelectorAll('svg')].map(element => ({
+            width: element.getBoundingClientRect().width,
+            name: document.getElementById(
+                element.getAttribute('aria-labelledby').split(' ')[0])?.textContent,
+        }))"""
+    )
+    assert len(figures) == 1 + 6 + 1
+    assert all(figure["width"] > 250 and figure["name"] for figure in figures)
+
+
+def test_words_in_figures_stay_inside_them(opened: Opened) -> None:
+    outside = opened.page.evaluate(
+        """() => [...document.querySelectorAll('svg')].flatMap(svg => {
+            const frame = svg.getBoundingClientRect();
+            return [...svg.querySelectorAll('text')].filter(text => {
+                const box = text.getBoundingClientRect();
+                return box.left < frame.left - 1 || box.right > frame.right + 1
+                    || box.top < frame.top - 1 || box.bottom > frame.bottom + 1;
+            }).map(text => text.textContent);
+        })"""
+    )
+    assert outside == []
+
+
+def test_words_in_figures_do_not_run_into_each_other(opened: Opened) -> None:
+    touching = opened.page.evaluate(
+        """() => [...document.querySelectorAll('svg')].flatMap(svg => {
+            const texts = [...svg.querySelectorAll('text')].filter(t => t.textContent.trim());
+            const boxes = texts.map(text => text.getBoundingClientRect());
+            const found = [];
+            for (let i = 0; i < boxes.length; i++) for (let j = i + 1; j < boxes.length; j++) {
+                const a = boxes[i], b = boxes[j];
+                const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+                const high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+                const least = 0.35 * Math.min(a.height, b.height);
+                if (wide > 1 && high > least)
+                    found.push(texts[i].textContent + ' | ' + texts[j].textContent);
+            }
+            return found;
+        })"""
+    )
+    assert touching == []
+
+
+def test_the_full_list_opens_without_a_script(opened: Opened) -> None:
+    details = opened.page.locator("#published details")
+    assert details.count() == 1
+    opened.page.locator("#published summary").click()
+    assert details.locator("tbody tr").count() == 322
+    width = opened.page.evaluate("document.documentElement.scrollWidth")
+    assert width == opened.page.viewport_size["width"]
+
+
+def test_it_prints_every_page_marked_as_synthetic(browser, page_file: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    opened = Opened(browser, page_file, 1280)
+    content = opened.page.pdf(path=tmp_path / "report.pdf", prefer_css_page_size=True)
+    opened.page.close()
+    assert content.startswith(b"%PDF")
+    pages = len(re.findall(rb"/Type\s*/Page\b", content))
+    assert 8 <= pages <= 40

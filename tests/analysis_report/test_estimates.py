@@ -1,0 +1,297 @@
+"""What the analyses compute, against numbers known from elsewhere, and on awkward cohorts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+import small_warehouse
+from small_warehouse import DAYS_PER_MONTH, STUDY
+
+from analysis import comparison, estimates, report
+from analysis.descriptive import clopper_pearson
+from analysis.group_tests import compare_groups, curves_cross, mean_difference
+from analysis.immortal_time import split_at_exposure
+from analysis.study import StudyError, load_study
+
+
+def one(
+    book: pd.DataFrame,
+    exhibit: str,
+    variable: str,
+    level: str | None,
+    statistic: str,
+    convention: str = "as published",
+    population: str = "all",
+) -> pd.Series:
+    same_level = book["level"].isna() if level is None else book["level"] == level
+    found = book[
+        (book["exhibit"] == exhibit)
+        & (book["population"] == population)
+        & (book["variable"] == variable)
+        & same_level
+        & (book["statistic"] == statistic)
+        & (book["convention"] == convention)
+    ]
+    assert len(found) == 1, (exhibit, variable, level, statistic, convention)
+    return found.iloc[0]
+
+
+def test_every_estimate_has_an_identifier_of_its_own_and_says_how(book: pd.DataFrame) -> None:
+    assert book["estimate_id"].is_unique
+    assert book["estimate_id"].str.fullmatch(r"[\w.\-]+").all()
+    key = ["exhibit", "population", "variable", "level", "statistic", "convention"]
+    assert not book.duplicated(key).any()
+    with_value = book[book["value"].notna()]
+    assert with_value["method"].notna().all()
+    assert set(book["convention"]) == {"as published", "preferred"}
+    assert all(isinstance(json.loads(text), dict) for text in book["parameters"])
+    assert not book["value"].isin([np.inf, -np.inf]).any()
+
+
+def test_computing_again_replaces_and_changes_nothing(
+    warehouse: duckdb.DuckDBPyConnection, book: pd.DataFrame
+) -> None:
+    estimates.compute(warehouse, STUDY)
+    again = warehouse.execute("select * from results.estimates").fetchdf()
+    pd.testing.assert_frame_equal(book, again)
+
+
+def test_survival_estimates_name_their_rules(book: pd.DataFrame) -> None:
+    parameters = json.loads(one(book, "fig1", "os", "first line", "median_months")["parameters"])
+    assert parameters["line_rule_set_id"] == "primary"
+    assert parameters["endpoint_rule_set_id"] == "primary"
+    assert parameters["days_per_month"] == DAYS_PER_MONTH
+
+
+def test_both_conventions_stand_beside_each_other(book: pd.DataFrame) -> None:
+    spss = one(book, "fig1", "os", "first line", "median_ci_upper")
+    preferred = one(book, "fig1", "os", "first line", "median_ci_upper", "preferred")
+    assert "SPSS" in spss["method"]
+    assert spss["value"] > preferred["value"]
+    same = one(book, "fig1", "os", "first line", "median_months", "preferred")["value"]
+    assert same == one(book, "fig1", "os", "first line", "median_months")["value"]
+
+
+def test_reverse_kaplan_meier_is_not_the_median_of_observed_times(book: pd.DataFrame) -> None:
+    plain = one(book, "text", "follow_up", None, "median_months")["value"]
+    reverse = one(book, "text", "follow_up", "reverse Kaplan-Meier", "median_months", "preferred")[
+        "value"
+    ]
+    assert reverse > plain
+
+
+def test_numbers_at_risk_count_the_cohort(book: pd.DataFrame) -> None:
+    cohort = small_warehouse.calibrated()
+    for months in (12, 24, 48):
+        expected = int((cohort["os_days"] / DAYS_PER_MONTH >= months).sum())
+        shown = one(book, "fig1", "os", "first line", f"n_at_risk_{months}_months")
+        assert shown["value"] == expected
+
+
+def test_curves_start_at_one_and_account_for_everybody(
+    warehouse: duckdb.DuckDBPyConnection,
+) -> None:
+    curves = warehouse.execute("select * from results.survival_curves").fetchdf()
+    for _, curve in curves.groupby("curve_id"):
+        assert curve["time_months"].is_monotonic_increasing
+        assert curve["survival"].iloc[0] == 1
+        assert curve["survival"].is_monotonic_decreasing
+        assert curve["n_events"].sum() + curve["n_censored"].sum() == curve["n_at_risk"].iloc[0]
+        limits = curve.dropna(subset=["lower", "upper"])
+        assert (limits["lower"] <= limits["survival"] + 1e-12).all()
+        assert (limits["survival"] <= limits["upper"] + 1e-12).all()
+
+
+def test_small_groups_get_a_permutation_test_and_large_ones_do_not(book: pd.DataFrame) -> None:
+    small = one(
+        book, "fig4", "pfs", "chemotherapy alone vs plus trastuzumab", "logrank_p", "preferred",
+        "wild type",
+    )  # fmt: skip
+    assert "permutation" in small["method"]
+    large = one(book, "fig2", "os", "group A vs group B", "logrank_p", "preferred")
+    assert "permutation" not in large["method"]
+
+
+def test_holm_never_lowers_a_p_value(book: pd.DataFrame) -> None:
+    adjusted = book[book["statistic"] == "logrank_p_holm"]
+    assert len(adjusted) == 6 + 6 + 12
+    plain = book[(book["statistic"] == "logrank_p") & (book["convention"] == "preferred")]
+    key = ["exhibit", "population", "variable", "level"]
+    both = adjusted.merge(plain, on=key, suffixes=("_adjusted", "_plain"))
+    assert len(both) == len(adjusted)
+    assert (both["value_adjusted"] >= both["value_plain"]).all()
+    assert (both["value_adjusted"] <= 1).all()
+
+
+def test_exact_binomial_limits() -> None:
+    """1 of 3 and 0 of 9, as R's binom.test."""
+    assert clopper_pearson(1, 3) == pytest.approx((0.8403759, 90.57007), rel=1e-6)
+    assert clopper_pearson(0, 9) == pytest.approx((0.0, 33.62671), rel=1e-6)
+    assert clopper_pearson(3, 3)[1] == 100
+
+
+def test_unrelated_events_do_not_count(book: pd.DataFrame) -> None:
+    """The small warehouse has one unrelated rash of grade 3 in a patient on chemotherapy alone."""
+    found = one(book, "table5", "rash grade 3-4", "chemotherapy alone", "n", population="wild type")
+    assert found["value"] == 0
+
+
+def test_events_and_patients_are_different_counts(book: pd.DataFrame) -> None:
+    where = ("table5", "gastrointestinal grade 1-2", "plus trastuzumab")
+    events = one(book, *where, "n", population="wild type")["value"]
+    patients = one(book, *where, "patients_n", "preferred", population="wild type")["value"]
+    assert (events, patients) == (9, 3)
+
+
+def test_exposure_splits_follow_up_without_losing_any() -> None:
+    patients = pd.DataFrame(
+        {"time": [10.0, 20.0, 5.0, 8.0, 0.0], "event": [1, 0, 1, 1, 0]}, index=list("abcde")
+    )
+    given = pd.Series([4.0, np.nan, 0.0, 9.0, np.nan], index=list("abcde"))
+    rows = split_at_exposure(patients, given)
+    a = rows[rows["patient_key"] == "a"].sort_values("time")
+    assert a[["time", "event", "exposed"]].values.tolist() == [[4, 0, 0], [10, 1, 1]]
+    assert a["entry"].iloc[1] == 4
+    by_patient = rows.groupby("patient_key")["exposed"].agg(list).to_dict()
+    assert by_patient == {"a": [0, 1], "b": [0], "c": [1], "d": [0], "e": [0]}
+    assert rows["event"].sum() == patients["event"].sum()
+    followed = (rows["time"] - rows["entry"].clip(lower=0)).sum()
+    assert followed == patients["time"].sum()
+
+
+def test_immortal_time_makes_a_useless_drug_look_good() -> None:
+    """Everybody dies at the same rate; half are treated if they live to month 12."""
+    generator = np.random.default_rng(1)
+    n = 600
+    time = generator.exponential(24, n)
+    given = np.where((time > 12) & (np.arange(n) % 2 == 0), 12.0, np.nan)
+    patients = pd.DataFrame({"time": time, "event": 1}, index=[f"p{k}" for k in range(n)])
+    from analysis.group_tests import hazard_ratio
+
+    naive = hazard_ratio(patients.assign(exposed=(~np.isnan(given)).astype(int)), "exposed")
+    episodes = split_at_exposure(patients, pd.Series(given, index=patients.index))
+    honest = hazard_ratio(episodes, "exposed", entry="entry", cluster="patient_key")
+    assert not isinstance(naive, str) and not isinstance(honest, str)
+    assert naive.estimate.upper is not None and naive.estimate.upper < 0.7
+    assert honest.estimate.lower is not None and honest.estimate.upper is not None
+    assert honest.estimate.lower < 1 < honest.estimate.upper
+
+
+def test_the_report_sets_the_time_dependent_model_beside_the_naive_one(book: pd.DataFrame) -> None:
+    contrast = "group A vs group B"
+    naive = one(book, "fig2", "os", contrast, "hazard_ratio", "preferred")
+    honest = one(book, "fig2", "os time-dependent", contrast, "hazard_ratio", "preferred")
+    assert honest["value"] > naive["value"]
+    for months in (3, 6, 12):
+        where = ("fig2", f"os landmark {months} months", contrast)
+        counts = [
+            one(book, *where, statistic, "preferred")["value"]
+            for statistic in ("exposed_n", "unexposed_n", "excluded_n")
+        ]
+        assert sum(counts) == 63
+
+
+def test_crossing_is_seen_and_not_imagined() -> None:
+    apart = pd.DataFrame({"time": [1.0, 2, 3, 4, 5, 6], "event": 1})
+    exposed = pd.Series([False, False, False, True, True, True])
+    assert not curves_cross(apart, exposed)
+    crossing = pd.DataFrame({"time": [1.0, 9, 10, 2, 3, 4], "event": 1})
+    assert curves_cross(crossing, exposed)
+
+
+def test_a_mean_difference_without_events_on_one_side_has_no_limits() -> None:
+    frame = pd.DataFrame({"time": [5.0, 6, 7, 1, 2, 8], "event": [0, 0, 0, 1, 1, 0]})
+    found = mean_difference(frame, pd.Series([True] * 3 + [False] * 3))
+    assert found is not None
+    difference, horizon = found
+    assert horizon == 7
+    assert difference.value is not None and difference.lower is None and difference.p_value is None
+
+
+def test_groups_without_patients_or_events_say_so() -> None:
+    frame = pd.DataFrame({"time": [1.0, 2, 3], "event": [0, 0, 0]})
+    one_group = compare_groups(frame, pd.Series(["a", "a", "a"]))
+    assert one_group.chi_square is None
+    assert one_group.reason == "fewer than two groups have patients"
+    no_event = compare_groups(frame, pd.Series(["a", "a", "b"]))
+    assert no_event.reason == "nobody had an event"
+
+
+COHORTS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "nobody": lambda cohort: cohort.iloc[:0],
+    "one patient": lambda cohort: cohort.iloc[:1],
+    "no deaths": lambda cohort: cohort.assign(death=0, pfs_event=0),
+    "everybody dies": lambda cohort: cohort.assign(death=1, pfs_event=1),
+    "no trastuzumab": lambda cohort: cohort[
+        cohort["trastuzumab_line"].isna() & (cohort["first_line_group"] != "plus trastuzumab")
+    ],
+    "women only": lambda cohort: cohort[cohort["sex"] == "female"],
+    "all times zero": lambda cohort: cohort.assign(os_days=0, pfs_days=0),
+    "sex often missing": lambda cohort: cohort.assign(
+        sex=[None if number % 3 == 0 else sex for number, sex in enumerate(cohort["sex"])]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COHORTS)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_awkward_cohorts_give_a_report_and_not_an_error(name: str) -> None:
+    cohort = COHORTS[name](small_warehouse.calibrated())
+    with small_warehouse.build(":memory:", cohort) as connection:
+        estimates.compute(connection, STUDY)
+        found = comparison.summary(connection, STUDY)
+        text = report.page(connection, STUDY, run={})
+    assert sum(found["verdicts"].values()) == 322
+    assert "Key findings" in text
+    assert ">nan<" not in text.lower() and ">none<" not in text.lower()
+
+
+def test_missing_values_are_a_row_of_their_own() -> None:
+    cohort = COHORTS["sex often missing"](small_warehouse.calibrated())
+    with small_warehouse.build(":memory:", cohort) as connection:
+        estimates.compute(connection, STUDY)
+        book = connection.execute("select * from results.estimates").fetchdf()
+        text = report.page(connection, STUDY, run={})
+    counts = book[
+        (book["exhibit"] == "table1") & (book["variable"] == "sex") & (book["statistic"] == "n")
+    ]
+    assert counts.set_index("level")["value"].to_dict()["missing"] == 21
+    assert counts["value"].sum() == 63
+    assert one(book, "table7", "os cox", None, "incomplete_n")["value"] == 21
+    assert "Missing" in text
+
+
+def test_an_unknown_study_is_an_error_that_names_it(
+    warehouse: duckdb.DuckDBPyConnection,
+) -> None:
+    with pytest.raises(StudyError, match="'another' is not in the seed studies"):
+        estimates.compute(warehouse, "another")
+
+
+def test_a_failing_analysis_leaves_the_results_as_they_were(
+    warehouse: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = warehouse.execute("select count(*) from results.estimates").fetchone()
+    monkeypatch.setattr(estimates, "TABLES", {**estimates.TABLES, "survival_curves": "x integer"})
+    warehouse.execute("alter table results.survival_curves rename to kept")
+    try:
+        with pytest.raises(duckdb.Error):
+            estimates.compute(warehouse, STUDY)
+    finally:
+        warehouse.execute("alter table results.kept rename to survival_curves")
+    assert warehouse.execute("select count(*) from results.estimates").fetchone() == before
+
+
+def test_populations_and_variables_that_do_not_exist_are_named(
+    warehouse: duckdb.DuckDBPyConnection,
+) -> None:
+    study = load_study(warehouse, STUDY)
+    with pytest.raises(StudyError, match="no population 'nowhere'"):
+        study.members("nowhere")
+    with pytest.raises(StudyError, match="no variable 'nothing'"):
+        study.variable("nothing")

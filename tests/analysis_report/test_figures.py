@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+
+import pandas as pd
+import pytest
+
+from analysis.figures import Curve, Panel, Ratio, forest, survival_panel
+from analysis.flow import Step, flow_diagram
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def curve(label: str, order: int) -> Curve:
+    rows = pd.DataFrame(
+        {
+            "time_months": [0.0, 3.0, 6.0, 9.0],
+            "survival": [1.0, 0.75, 0.5, 0.0],
+            "lower": [1.0, 0.3, 0.1, None],
+            "upper": [1.0, 0.9, 0.8, None],
+            "n_censored": [0.0, 0.0, 1.0, 0.0],
+        }
+    )
+    return Curve(label, rows, order, ("3 / 4", "6.0 (3.0\N{EN DASH}NR)"), ["4", "2"], 6.0)
+
+
+def panel(*labels: str) -> Panel:
+    return Panel(
+        identifier="fig9-os",
+        title="Overall survival",
+        y_label="Overall survival (%)",
+        x_label="Months",
+        curves=[curve(label, order) for order, label in enumerate(labels)],
+        ticks=[0.0, 6.0],
+        longest=9.0,
+        footer=["log-rank P = 0.1"],
+        description="Two groups.",
+    )
+
+
+@pytest.mark.parametrize("labels", [("A",), ("A", "B"), ("A", "B", "C", "D", "E")])
+def test_a_panel_is_one_svg_element_that_needs_nothing_else(labels: tuple[str, ...]) -> None:
+    text = survival_panel(panel(*labels))
+    root = ElementTree.fromstring(text)
+    assert root.tag == f"{SVG}svg"
+    assert root.get("role") == "img"
+    assert root.find(f"{SVG}title") is not None
+    assert root.find(f"{SVG}desc") is not None
+    assert not re.search(r"<script|<image|@import|javascript:|<metadata", text)
+    # Addresses are namespaces only, references stay inside the element.
+    assert set(re.findall(r'(?:href|src)="([^#"][^"]*)"', text)) == set()
+    for label in labels:
+        assert label in [element.text for element in root.iter(f"{SVG}text")]
+
+
+def test_identifiers_are_unique_and_carry_the_figure_s_name() -> None:
+    found = re.findall(r'\bid="([^"]+)"', survival_panel(panel("A", "B")))
+    assert len(found) == len(set(found))
+    assert all(identifier.startswith("fig9-os-") for identifier in found)
+
+
+def test_the_same_data_give_the_same_bytes() -> None:
+    assert survival_panel(panel("A", "B")) == survival_panel(panel("A", "B"))
+
+
+def test_hostile_labels_are_text() -> None:
+    hostile = '<script>alert("x")</script>&'
+    for text in (
+        survival_panel(panel(hostile, "B")),
+        forest("f", hostile, [Ratio(hostile, 1.5, 0.5, 4.0, "1.50", "0.3", False)], hostile),
+        flow_diagram("g", hostile, "1", [Step(hostile, "1", "0", "0")], hostile, hostile),
+    ):
+        ElementTree.fromstring(text)
+        assert "<script" not in text
+
+
+def test_dollar_signs_are_no_mathematics() -> None:
+    assert "cost $5 and $6" in survival_panel(panel("cost $5 and $6"))
+
+
+def test_a_forest_plot_leaves_a_gap_where_nothing_is_estimable() -> None:
+    ratios = [
+        Ratio("a vs b", 0.5, 0.2, 1.2, "0.50 (0.20\N{EN DASH}1.20)", "0.12", False),
+        Ratio("c vs d", None, None, None, "NE", "\N{EN DASH}", False),
+    ]
+    text = forest("forest", "Ratios", ratios, "Two ratios.")
+    ElementTree.fromstring(text)
+    assert "NE" in text
+    only_gaps = forest("forest", "Ratios", ratios[1:], "No ratio.")
+    ElementTree.fromstring(only_gaps)
+
+
+def test_the_flow_diagram_says_how_many_and_why() -> None:
+    text = flow_diagram(
+        "flow", "All", "2,517", [Step("Consent", "2,440", "16", "4")], "Flow", "words"
+    )
+    words = [element.text for element in ElementTree.fromstring(text).iter(f"{SVG}text")]
+    assert "n = 2,517" in words
+    assert "n = 2,440" in words
+    assert "Excluded: 16 not met, 4 unknown" in words

@@ -1,0 +1,236 @@
+"""The page as text: what it says, where its numbers come from, and what it refuses to execute."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pytest
+import small_warehouse
+from small_warehouse import STUDY
+
+from analysis import estimates, report
+
+HOSTILE = "<img src=x onerror=alert(1)>\"'&<script>alert(2)</script>"
+
+#: Tags that HTML5 does not close.
+VOID = {"meta", "link", "br", "hr", "img", "input"}
+
+
+class Outline(HTMLParser):
+    """Headings, table cells, tags and whether they nest."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.headings: list[tuple[int, str]] = []
+        self.cells: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.identifiers: list[str] = []
+        self._open: list[str] = []
+        self._text = ""
+        self._in_data = False
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        self.tags.append((tag, attributes))
+        if identifier := attributes.get("id"):
+            self.identifiers.append(identifier)
+        if tag == "table":
+            self._in_data = attributes.get("class") == "data"
+        if tag in ("h1", "h2", "h3", "td"):
+            self._text = ""
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open and self._open[-1] == tag, f"</{tag}> closes {self._open[-1:]}"
+        self._open.pop()
+        if tag in ("h1", "h2", "h3"):
+            self.headings.append((int(tag[1]), self._text.strip()))
+        if tag == "td" and self._in_data:
+            self.cells.append(self._text.strip())
+
+    def handle_data(self, data: str) -> None:
+        self._text += data
+
+
+@contextmanager
+def undone(warehouse: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Whatever happens inside is rolled back."""
+    warehouse.execute("begin transaction")
+    try:
+        yield
+    finally:
+        warehouse.execute("rollback")
+
+
+@pytest.fixture(scope="module")
+def outline(page: str) -> Outline:
+    return Outline(page)
+
+
+def test_sections_follow_the_order_of_a_clinician(outline: Outline) -> None:
+    assert [text for level, text in outline.headings if level == 2] == [
+        "Key findings",
+        "Cohort",
+        "Patients",
+        "Treatment",
+        "Response",
+        "Toxicity",
+        "Survival",
+        "Univariable analyses",
+        "Multivariable analysis",
+        "Published against computed",
+        "Methods",
+        "Data provenance",
+    ]
+    exhibits = [text.partition(".")[0] for level, text in outline.headings if level == 3]
+    named = [name for name in exhibits if name.startswith(("Table ", "Figure "))]
+    assert named == [
+        *(f"Table {number}" for number in range(1, 6)),
+        *(f"Figure {number}" for number in range(1, 5)),
+        "Table 6",
+        "Table 7",
+    ]
+
+
+def test_headings_skip_no_level_and_identifiers_are_unique(outline: Outline) -> None:
+    levels = [level for level, _ in outline.headings]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    assert len(outline.identifiers) == len(set(outline.identifiers))
+    links = [attrs["href"] for tag, attrs in outline.tags if tag == "a"]
+    assert all(link and link.lstrip("#") in outline.identifiers for link in links)
+
+
+def test_every_number_in_the_tables_is_an_estimate(outline: Outline, book: pd.DataFrame) -> None:
+    displayed = {
+        number
+        for text in [*book["display"], *book["events"].dropna().astype(int).astype(str)]
+        for number in re.findall(r"\d[\d,.]*", str(text))
+    }
+    # Values of the regimen tables hold digits too: CPT-11, S1.
+    printed = {number for cell in outline.cells for number in re.findall(r"\d[\d,.]*\d|\d", cell)}
+    assert len(printed) > 200
+    assert printed <= displayed
+
+
+def test_the_page_executes_and_fetches_nothing(page: str, outline: Outline) -> None:
+    policy = next(
+        attrs["content"]
+        for tag, attrs in outline.tags
+        if tag == "meta" and attrs.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert policy is not None
+    assert "default-src 'none'" in policy
+    assert "script-src" not in policy
+    names = {tag for tag, _ in outline.tags}
+    assert not names & {"script", "iframe", "object", "embed", "form", "img", "base"}
+    for _, attrs in outline.tags:
+        assert not any(name.startswith("on") for name in attrs)
+        for name in ("src", "href", "xlink:href"):
+            target = attrs.get(name)
+            assert target is None or target.startswith("#") or target == "data:,"
+    assert "@import" not in page
+    assert not re.search(r"url\((?!#)", page)
+
+
+def test_rendering_twice_gives_the_same_bytes(
+    warehouse: duckdb.DuckDBPyConnection, page: str, tmp_path: Path
+) -> None:
+    report.render(warehouse, STUDY, tmp_path / "again.html", run=small_warehouse.RUN)
+    assert (tmp_path / "again.html").read_text(encoding="utf-8") == page
+
+
+@pytest.mark.parametrize(
+    ("synthetic", "banner", "on_paper"),
+    [
+        ("yes", "SYNTHETIC DATA", "SYNTHETIC DATA"),
+        ("no", None, None),
+        (None, "ORIGIN NOT STATED", "ORIGIN OF THE DATA NOT STATED"),
+    ],
+)
+def test_the_banner_says_whether_the_patients_are_invented(
+    warehouse: duckdb.DuckDBPyConnection,
+    synthetic: str | None,
+    banner: str | None,
+    on_paper: str | None,
+) -> None:
+    with undone(warehouse):
+        warehouse.execute("update staging.stg_common__delivery set synthetic = ?", [synthetic])
+        text = report.page(warehouse, STUDY, run={})
+    found = re.search(r'<p class="banner"[^>]*><strong>([^<]*)</strong>', text)
+    assert (found and found.group(1)) == banner
+    printed = re.search(r'@top-center \{ content: "([^\\"]*?)(?: \\2013 [^"]*)?"', text)
+    assert (printed and printed.group(1).strip()) == on_paper
+    assert ("confirms nothing about patients" in text) == (synthetic == "yes")
+
+
+def test_values_from_the_data_are_text_and_never_markup(tmp_path: Path) -> None:
+    with small_warehouse.build(":memory:") as connection:
+        for table, column in (
+            ("reference.studies", "title"),
+            ("reference.study_variables", "label"),
+            ("reference.study_criteria", "label"),
+            ("reference.study_cautions", "caution"),
+            ("reference.endpoint_rule_sets", "source"),
+            ("cohort.cohort_attrition", "criterion"),
+            ("staging.stg_common__delivery", "site_code"),
+            ("quality.source_files", "file_name"),
+            ("quality.quarantine", "reason"),
+        ):
+            connection.execute(f"update {table} set {column} = ?", [HOSTILE])
+        connection.execute(
+            "update reference.published_results set note = ? where status <> 'ok'", [HOSTILE]
+        )
+        connection.execute(
+            "update cohort.patient_variables set level = ?, value = ? "
+            "where variable in ('first_line_backbone', 'trastuzumab_backbone')",
+            [HOSTILE, HOSTILE],
+        )
+        connection.execute("update safety.adverse_events set category = ?", [HOSTILE])
+        estimates.compute(connection, STUDY)
+        text = report.page(connection, STUDY, run={"run_id": HOSTILE, HOSTILE: "x"})
+    assert "onerror=alert(1)" in text
+    assert "<img" not in text
+    assert "<script" not in text
+    outline = Outline(text)
+    assert not {tag for tag, _ in outline.tags} & {"img", "script"}
+
+
+def test_the_run_is_printed_as_given(page: str) -> None:
+    assert "20210301T000000Z-test" in page
+
+
+def test_second_programming_is_shown_where_it_has_run(
+    warehouse: duckdb.DuckDBPyConnection, page: str
+) -> None:
+    assert "Second programming" not in page
+    with undone(warehouse):
+        warehouse.execute(
+            "create table results.second_programming as select "
+            f"'{STUDY}' as study_id, 'fig1' as exhibit, 'Kaplan-Meier estimates' as what, "
+            "40 as n_compared, 1e-15::double as largest_difference, true as agrees"
+        )
+        text = report.page(warehouse, STUDY, run={})
+    assert "Second programming" in text
+    assert "1.0e-15" in text
+
+
+def test_without_computed_results_the_report_says_what_is_missing() -> None:
+    with (
+        small_warehouse.build(":memory:") as connection,
+        pytest.raises(duckdb.CatalogException, match="results"),
+    ):
+        report.page(connection, STUDY, run={})
