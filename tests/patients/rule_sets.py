@@ -65,6 +65,10 @@ class RuleSeeds:
         self.shipped[rule_set_id] = rules
         return rule_set_id
 
+    def keep_only(self, rule_set_ids: set[str]) -> None:
+        """Leave out all other rule sets, to save their computation."""
+        self.rule_sets = [row for row in self.rule_sets if row["rule_set_id"] in rule_set_ids]
+
     def write(self, folder: Path) -> None:
         """Write the seeds with all rule sets as variants of the studies' own."""
         for row in self.rule_sets:
