@@ -1,7 +1,7 @@
 -- A drug is known by the longest of the dictionary's synonyms that its text contains (seed
--- drug_synonyms), an anticancer drug before the diluent or premedication named beside it; by its ATC
--- code only where the text says nothing. Planned and cancelled records never count, and an order is
--- not a second exposure beside the administration or dispensing that carried it out.
+-- drug_synonyms), an anticancer drug before the diluent or premedication named beside it; by its
+-- ATC code only where the text says nothing. Planned and cancelled records never count, and an
+-- order is not a second exposure beside the administration or dispensing that carried it out.
 -- Coverage lasts to the end of the days supplied, else of the administration: the discontinuation
 -- date of Hess 2021 (Future Oncol 17:1865).
 
@@ -121,7 +121,8 @@ mapped as (
             when coalesce(known_by_text.ingredient, unambiguous_codes.ingredient) is null
                 then known_by_text.drug_text
         end as unmapped_text,
-        coalesce(known_by_text.route not in ('intra_arterial', 'intraperitoneal'), true) as is_systemic,
+        coalesce(known_by_text.route not in ('intra_arterial', 'intraperitoneal'), true)
+            as is_systemic,
         known_by_text.start_date,
         greatest(
             known_by_text.start_date,

@@ -1,5 +1,5 @@
--- Every anticancer exposure of every patient with an index date: the line under way that day, whether
--- it counts, and the rule that placed it in the line or kept it out.
+-- Every anticancer exposure of every patient with an index date: the line under way that day,
+-- whether it counts, and the rule that placed it in the line or kept it out.
 
 with exposures as (
     select

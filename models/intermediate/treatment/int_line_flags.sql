@@ -1,5 +1,5 @@
--- What a reader of a line should know before trusting it. The flags, their meaning and what each takes
--- off the confidence are in seed line_flags.
+-- What a reader of a line should know before trusting it. The flags, their meaning and what each
+-- takes off the confidence are in seed line_flags.
 
 with histories as (
     select

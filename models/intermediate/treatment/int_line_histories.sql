@@ -1,7 +1,8 @@
--- Which treatment of a patient a rule set looks at. Line 1 may begin a few days before the index date.
--- Treatment that ended before then (adjuvant, perioperative) makes up earlier courses, separated by
--- gaps as lines are; the last of them belongs to line 1 only where the rule set says so and it ended
--- shortly enough before the index date. Nothing after the data cut-off or death counts.
+-- Which treatment of a patient a rule set looks at. Line 1 may begin a few days before the index
+-- date. Treatment that ended before then (adjuvant, perioperative) makes up earlier courses,
+-- separated by gaps as lines are; the last of them belongs to line 1 only where the rule set says
+-- so and it ended shortly enough before the index date. Nothing after the data cut-off or death
+-- counts.
 
 with histories as (
     select

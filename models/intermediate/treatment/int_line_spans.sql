@@ -1,8 +1,8 @@
--- How far each line reaches. Its last day is the last day covered by its drugs (Hess 2021: the later
--- of the last infusion and the end of the oral supply), at most the day before the next line. A last
--- line ends by death when the patient died within the gap that a line may have, goes on when at most
--- that gap lay between its coverage and the last contact, and was discontinued otherwise (the usual
--- definition of real-world time to discontinuation).
+-- How far each line reaches. Its last day is the last day covered by its drugs (Hess 2021: the
+-- later of the last infusion and the end of the oral supply), at most the day before the next line.
+-- A last line ends by death when the patient died within the gap that a line may have, goes on when
+-- at most that gap lay between its coverage and the last contact, and was discontinued otherwise
+-- (the usual definition of real-world time to discontinuation).
 
 with exposures as (
     select * from {{ ref('int_exposure_lines') }} where is_counted

@@ -1,13 +1,13 @@
--- Where lines begin and why. A line ends where the next begins: at the first treatment day on which a
--- rule of Hess 2021 (Future Oncol 17:1865, Tables 1 and 3) or one of its extensions advances it
+-- Where lines begin and why. A line ends where the next begins: at the first treatment day on which
+-- a rule of Hess 2021 (Future Oncol 17:1865, Tables 1 and 3) or one of its extensions advances it
 -- (seeds line_rule_sets, line_rule_additions, line_interchange_groups; docs/lines_of_therapy.md).
--- Systemic anticancer drugs count; modifiers, supportive drugs and drugs that the record does not name
--- never do.
+-- Systemic anticancer drugs count; modifiers, supportive drugs and drugs that the record does not
+-- name never do.
 --
 -- Only few treatment days can begin a line: the first, those with a drug absent for longer than the
--- regimen window, and those after a break. For each of them the first later day that would advance a
--- line begun there is found at once for all patients and rule sets; the lines are then the chain of
--- such days from the first.
+-- regimen window, and those after a break. For each of them the first later day that would advance
+-- a line begun there is found at once for all patients and rule sets; the lines are then the chain
+-- of such days from the first.
 
 with histories as (
     select
@@ -21,7 +21,8 @@ with histories as (
         on histories.rule_set_id = rule_sets.rule_set_id
 ),
 
--- Drugs that may stand for one another are one drug to the rules: an exchange never advances a line.
+-- Drugs that may stand for one another are one drug to the rules: an exchange never advances a
+-- line.
 drug_days as (
     select
         histories.history_id,
@@ -144,7 +145,8 @@ new_drugs as (
         and drug_sequences.days_given - drug_sequences.day_number + 1 >= histories.min_days_new_drug
 ),
 
--- Drugs taken up again after a progression. Treatment that merely goes on after one is not a change.
+-- Drugs taken up again after a progression. Treatment that merely goes on after one is not a
+-- change.
 resumptions as (
     select
         drug_sequences.history_id,
@@ -242,8 +244,8 @@ possible_lines as (
             and possible_starts.start_date = day_sequences.start_date
 ),
 
--- A line goes on past a day when one of its drugs is given again within the regimen window from that
--- day, or was supplied for longer than the window.
+-- A line goes on past a day when one of its drugs is given again within the regimen window from
+-- that day, or was supplied for longer than the window.
 continuations as (
     select
         possible_additions.history_id,

@@ -12,6 +12,7 @@ with final as (
         exposures.placement,
         exposures.start_date,
         exposures.coverage_end_date,
+        {{ days_between('histories.index_date', 'exposures.start_date') }} as start_day,
         case when exposures.is_counted then exposures.days_from_line_start end
             as days_from_line_start,
         exposures.src_rids

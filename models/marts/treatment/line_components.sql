@@ -1,5 +1,5 @@
--- The drugs of a line. A new drug that was not given on as many days as its rule set asks for is not
--- one of them.
+-- The drugs of a line. A new drug that was not given on as many days as its rule set asks for is
+-- not one of them.
 
 with components as (
     select

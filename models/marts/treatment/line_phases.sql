@@ -1,8 +1,9 @@
--- Phases of a line: induction; maintenance from the first day on which a drug has been dropped while
--- another goes on; reintroduction when a dropped drug comes back. A drug is dropped when it is absent
--- for longer than phase_gap_days (seed line_rule_sets) and other drugs of the line are given on at
--- least two days meanwhile; a pause of all drugs changes nothing, and neither does an exchange. Dropping
--- drugs does not advance a line (Merck Line-of-Therapy-Algorithm, combo_dropped_line_advance = FALSE).
+-- Phases of a line: induction; maintenance from the first day on which a drug has been dropped
+-- while another goes on; reintroduction when a dropped drug comes back. A drug is dropped when it
+-- is absent for longer than phase_gap_days (seed line_rule_sets) and other drugs of the line are
+-- given on at least two days meanwhile; a pause of all drugs changes nothing, and neither does an
+-- exchange. Dropping drugs does not advance a line (Merck Line-of-Therapy-Algorithm,
+-- combo_dropped_line_advance = FALSE).
 
 with exposures as (
     select *

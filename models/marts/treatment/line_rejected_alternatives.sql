@@ -1,5 +1,6 @@
--- What could have begun a line and the rule that kept it in the line under way: each first exposure to
--- a drug in a line, each resumption after a long pause, each first treatment day after a progression.
+-- What could have begun a line and the rule that kept it in the line under way: each first exposure
+-- to a drug in a line, each resumption after a long pause, each first treatment day after a
+-- progression.
 
 with placed as (
     select

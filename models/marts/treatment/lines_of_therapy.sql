@@ -1,7 +1,8 @@
--- A regimen has its canonical name (seed regimens) or, unnamed, its components; never "other". After
--- an exchange of interchangeable drugs the names before and after are joined by an arrow. Modifiers
--- such as leucovorin are never components. Confidence starts at 100 and loses what each flag deducts
--- (seed line_flags); 80 and more is high, 50 and more moderate. The points and grades are ours.
+-- A regimen has its canonical name (seed regimens) or, unnamed, its components; never "other".
+-- After an exchange of interchangeable drugs the names before and after are joined by an arrow.
+-- Modifiers such as leucovorin are never components. Confidence starts at 100 and loses what each
+-- flag deducts (seed line_flags); 80 and more is high, 50 and more moderate. The points and grades
+-- are ours.
 
 with exposures as (
     select *
