@@ -1,0 +1,352 @@
+-- Every interval that is wanted, one row a study, rule sets, endpoint, patient and line: where time starts
+-- and how long it is observed (seed endpoint_rule_sets). The study's own line rule set is crossed with
+-- every endpoint rule set, every line rule set with the study's own endpoint rule set, nothing else.
+-- Real-world follow-up for progression (RwPFS, phcanalytics 04cb361) ends at the earliest of the last
+-- tumour assessment, the last visit, and the visit before a gap between visits of more than so many days.
+-- FDA 2018 (Clinical Trial Endpoints): without a baseline assessment nothing after the start counts.
+-- A patient who never began a line stands in line 0 and is refused, not forgotten.
+
+with own_lines as (
+    select
+        study_index.study_id,
+        studies.line_rule_set_id,
+        studies.endpoint_rule_set_id as own_endpoint_rule_set_id,
+        study_index.patient_key,
+        study_index.data_cutoff,
+        study_index.death_date,
+        study_index.death_undated,
+        study_index.last_contact_date
+    from {{ ref('int_study_index') }} as study_index
+    inner join {{ ref('studies') }} as studies
+        on study_index.study_id = studies.study_id
+),
+
+untreated as (
+    select own_lines.*
+    from own_lines
+    left join {{ ref('int_study_lines') }} as study_lines
+        on
+            own_lines.study_id = study_lines.study_id
+            and own_lines.patient_key = study_lines.patient_key
+    where study_lines.patient_key is null
+),
+
+lines as (
+    select
+        own_lines.study_id,
+        lines_of_therapy.rule_set_id as line_rule_set_id,
+        own_lines.line_rule_set_id as own_line_rule_set_id,
+        own_lines.own_endpoint_rule_set_id,
+        own_lines.patient_key,
+        lines_of_therapy.line_number,
+        lines_of_therapy.start_date as line_start_date,
+        lines_of_therapy.end_date as line_end_date,
+        lines_of_therapy.next_line_start_date,
+        own_lines.data_cutoff,
+        own_lines.death_date,
+        own_lines.death_undated,
+        own_lines.last_contact_date
+    from own_lines
+    inner join {{ ref('lines_of_therapy') }} as lines_of_therapy
+        on
+            own_lines.study_id = lines_of_therapy.study_id
+            and own_lines.patient_key = lines_of_therapy.patient_key
+    union all
+    select
+        study_id,
+        line_rule_set_id,
+        line_rule_set_id as own_line_rule_set_id,
+        own_endpoint_rule_set_id,
+        patient_key,
+        0 as line_number,
+        cast(null as date) as line_start_date,
+        cast(null as date) as line_end_date,
+        cast(null as date) as next_line_start_date,
+        data_cutoff,
+        death_date,
+        death_undated,
+        last_contact_date
+    from untreated
+),
+
+wanted as (
+    select
+        -- One number stands for the keys of an interval from here on.
+        row_number() over (
+            order by
+                lines.study_id,
+                lines.line_rule_set_id,
+                rule_sets.endpoint_rule_set_id,
+                rule_sets.endpoint,
+                lines.patient_key,
+                lines.line_number
+        ) as interval_id,
+        lines.*,
+        rule_sets.endpoint_rule_set_id,
+        rule_sets.endpoint,
+        rule_sets.start_anchor,
+        case
+            when rule_sets.start_anchor <> 'line_start' then rule_sets.endpoint_rule_set_id
+        end as anchor_rule_set_id,
+        rule_sets.start_day_counts,
+        rule_sets.stop_at,
+        case rule_sets.stop_at when 'new_therapy' then 'new_anticancer_therapy' end
+            as stop_source,
+        rule_sets.maximum_days,
+        rule_sets.baseline_days_before,
+        rule_sets.missed_assessments * rule_sets.assessment_schedule_days
+            as longest_assessment_gap_days,
+        rule_sets.visit_gap_days,
+        rule_sets.death_after_follow_up_days
+    from lines
+    inner join {{ ref('endpoint_rule_sets') }} as rule_sets
+        on
+            rule_sets.endpoint <> 'BOR'
+            and (
+                lines.own_line_rule_set_id = lines.line_rule_set_id
+                or (
+                    lines.own_endpoint_rule_set_id = rule_sets.endpoint_rule_set_id
+                    and rule_sets.line_rule_sets = 'all'
+                )
+            )
+),
+
+anchored as (
+    select
+        wanted.*,
+        case wanted.start_anchor
+            when 'line_start' then wanted.line_start_date
+            when 'first_response' then responses.first_response_date
+            when 'confirmed_response' then responses.confirmed_response_date
+        end as start_date
+    from wanted
+    left join {{ ref('best_overall_responses') }} as responses
+        on
+            wanted.study_id = responses.study_id
+            and wanted.line_rule_set_id = responses.line_rule_set_id
+            and wanted.anchor_rule_set_id = responses.endpoint_rule_set_id
+            and wanted.patient_key = responses.patient_key
+            and wanted.line_number = responses.line_number
+),
+
+-- Without a response there is no duration of one, hence no interval and nothing to refuse.
+started as (
+    select *
+    from anchored
+    where start_date is not null or (line_number = 0 and start_anchor = 'line_start')
+),
+
+followed_lines as (
+    select
+        interval_id,
+        patient_key,
+        start_date,
+        data_cutoff,
+        visit_gap_days
+    from started
+    where visit_gap_days is not null and line_number > 0
+),
+
+-- A scan is a visit, unless it is dated after the death.
+visits as (
+    select patient_key, start_date as visit_date, src_rid
+    from {{ ref('stg_common__encounters') }}
+    where encounter_type is distinct from 'telephone'
+    union all
+    select patient_key, start_date as visit_date, src_rid
+    from {{ ref('stg_common__drug_administrations') }}
+    where record_status = 'completed'
+    union all
+    select
+        assessments.patient_key,
+        assessments.assessment_date as visit_date,
+        assessments.src_rid
+    from {{ ref('stg_common__tumour_assessments') }} as assessments
+    left join {{ ref('int_vital_status') }} as vital_status
+        on assessments.patient_key = vital_status.patient_key
+    where assessments.assessment_date <= coalesce(vital_status.death_date, assessments.assessment_date)
+),
+
+visit_days as (
+    select
+        patient_key,
+        visit_date,
+        min(src_rid) as src_rid,
+        lead(visit_date) over (partition by patient_key order by visit_date) as next_visit_date
+    from visits
+    group by patient_key, visit_date
+),
+
+visit_gaps as (
+    select
+        patient_key,
+        visit_date,
+        -- The last visit of all ends follow-up as the last one before a gap does.
+        coalesce({{ days_between('visit_date', 'next_visit_date') }}, 36525) as gap_days,
+        src_rid
+    from visit_days
+),
+
+followed as (
+    select
+        followed_lines.interval_id,
+        visit_gaps.visit_date as ended_date,
+        visit_gaps.src_rid
+    from followed_lines
+    inner join visit_gaps
+        on
+            followed_lines.patient_key = visit_gaps.patient_key
+            and followed_lines.start_date <= visit_gaps.visit_date
+            and followed_lines.visit_gap_days < visit_gaps.gap_days
+),
+
+last_assessments as (
+    select
+        followed_lines.interval_id,
+        max(assessments.assessment_date) as ended_date,
+        max_by(assessments.src_rid, assessments.assessment_date) as src_rid
+    from followed_lines
+    inner join {{ ref('stg_common__tumour_assessments') }} as assessments
+        on
+            followed_lines.patient_key = assessments.patient_key
+            and followed_lines.start_date < assessments.assessment_date
+            and followed_lines.data_cutoff >= assessments.assessment_date
+    group by followed_lines.interval_id
+),
+
+ends_of_follow_up as (
+    select *, 0 as is_assessment from followed
+    union all
+    select *, 1 as is_assessment from last_assessments
+),
+
+follow_up as (
+    select
+        interval_id,
+        min(ended_date) as end_of_follow_up,
+        min_by(
+            src_rid,
+            2 * {{ days_between("cast('1900-01-01' as date)", 'ended_date') }} + is_assessment
+        ) as end_of_follow_up_src_rid,
+        max(is_assessment) = 1 as was_assessed
+    from ends_of_follow_up
+    group by interval_id
+),
+
+based_lines as (
+    select
+        interval_id,
+        patient_key,
+        start_date,
+        start_date - baseline_days_before as baseline_from
+    from started
+    where baseline_days_before is not null and line_number > 0
+),
+
+based as (
+    select distinct based_lines.interval_id
+    from based_lines
+    inner join {{ ref('stg_common__tumour_assessments') }} as assessments
+        on
+            based_lines.patient_key = assessments.patient_key
+            and based_lines.baseline_from <= assessments.assessment_date
+            and based_lines.start_date >= assessments.assessment_date
+),
+
+bounds as (
+    select
+        started.*,
+        follow_up.end_of_follow_up,
+        follow_up.end_of_follow_up_src_rid,
+        follow_up.was_assessed,
+        started.baseline_days_before is not null and based.interval_id is null
+            as lacks_baseline,
+        case started.stop_at
+            when 'next_line' then started.next_line_start_date
+            when 'new_therapy' then line_facts.fact_date
+            when 'line_end' then started.line_end_date
+        end as stop_date,
+        started.start_date + started.maximum_days as maximum_date
+    from started
+    left join follow_up
+        on started.interval_id = follow_up.interval_id
+    left join based
+        on started.interval_id = based.interval_id
+    left join {{ ref('int_line_facts') }} as line_facts
+        on
+            started.study_id = line_facts.study_id
+            and started.line_rule_set_id = line_facts.line_rule_set_id
+            and started.patient_key = line_facts.patient_key
+            and started.line_number = line_facts.line_number
+            and started.stop_source = line_facts.source
+),
+
+-- `least` skips NULL in both engines, which is what is meant here: a bound that does not exist.
+observed as (
+    select
+        *,
+        case
+            when lacks_baseline then start_date
+            else least(data_cutoff, stop_date, maximum_date, end_of_follow_up)
+        end as observed_until
+    from bounds
+),
+
+bounded as (
+    select
+        *,
+        coalesce(observed_until = end_of_follow_up, false)
+        and death_after_follow_up_days is not null as is_bounded_by_follow_up
+    from observed
+),
+
+final as (
+    select
+        interval_id,
+        study_id,
+        line_rule_set_id,
+        endpoint_rule_set_id,
+        endpoint,
+        patient_key,
+        line_number,
+        case
+            when line_number = 0 then 'no line of therapy began'
+            when death_date < start_date then 'died before the start'
+            when start_date > data_cutoff then 'starts after the data cut-off'
+            when visit_gap_days is not null and was_assessed is distinct from true
+                then 'never assessed after the start'
+            when end_of_follow_up <= start_date then 'not followed after the start'
+        end as refused_because,
+        case
+            when lacks_baseline then 'no baseline assessment'
+            when observed_until = end_of_follow_up then 'end of follow-up'
+            when observed_until = stop_date and stop_at = 'next_line' then 'next line'
+            when observed_until = stop_date and stop_at = 'new_therapy'
+                then 'new anticancer therapy'
+            when observed_until = stop_date then 'end of the line'
+            when observed_until = maximum_date then 'maximum follow-up'
+            else 'data cut-off'
+        end as bounded_by,
+        start_date,
+        case
+            when start_day_counts = 'yes' then start_date
+            when start_date is not null then start_date + 1
+            else cast('1900-01-01' as date)
+        end as progression_from,
+        coalesce(start_date, cast('1900-01-01' as date)) as counted_from,
+        observed_until,
+        case
+            when is_bounded_by_follow_up
+                then least(data_cutoff, observed_until + death_after_follow_up_days)
+            else observed_until
+        end as death_until,
+        data_cutoff,
+        death_date,
+        death_undated,
+        last_contact_date,
+        end_of_follow_up_src_rid,
+        longest_assessment_gap_days
+    from bounded
+)
+
+select * from final

@@ -1,0 +1,328 @@
+-- Best overall response (RECIST 1.1, Eisenhauer 2009, sections 4.3 and 4.6) between the start of a line
+-- and its first progression, unconfirmed and confirmed. Confirmation follows admiralonco
+-- (derive_param_confirmed_bor): a complete response needs a later one, a partial response a later
+-- complete or partial one, so many days on (seed endpoint_rule_sets); between them only what is as good,
+-- few visits not evaluable, and one stable disease where the rule set accepts it. An unconfirmed response,
+-- and stable disease, count as stable once seen late enough, before that as not evaluable.
+
+with wanted as (
+    select
+        -- One number stands for the keys of a line from here on.
+        row_number() over (
+            order by
+                lines_of_therapy.study_id,
+                lines_of_therapy.rule_set_id,
+                rule_sets.endpoint_rule_set_id,
+                lines_of_therapy.patient_key,
+                lines_of_therapy.line_number
+        ) as line_id,
+        lines_of_therapy.study_id,
+        lines_of_therapy.rule_set_id as line_rule_set_id,
+        rule_sets.endpoint_rule_set_id,
+        lines_of_therapy.patient_key,
+        lines_of_therapy.line_number,
+        rule_sets.response_source,
+        lines_of_therapy.start_date,
+        case
+            when rule_sets.start_day_counts = 'yes' then lines_of_therapy.start_date
+            else lines_of_therapy.start_date + 1
+        end as counted_from,
+        case rule_sets.stop_at
+            when 'next_line' then 'next_line'
+            when 'new_therapy' then 'new_anticancer_therapy'
+        end as stop_source,
+        studies.data_cutoff,
+        rule_sets.clinical_counts,
+        rule_sets.stop_at_progression,
+        lines_of_therapy.start_date + rule_sets.minimum_stable_days as stable_from,
+        rule_sets.confirmation_days,
+        rule_sets.max_not_evaluable_between,
+        case when rule_sets.accept_stable_between = 'yes' then 1 else 0 end
+            as max_stable_between,
+        rule_sets.missing_is_not_evaluable
+    from {{ ref('lines_of_therapy') }} as lines_of_therapy
+    inner join {{ ref('studies') }} as studies
+        on lines_of_therapy.study_id = studies.study_id
+    inner join {{ ref('endpoint_rule_sets') }} as rule_sets
+        on
+            rule_sets.endpoint = 'BOR'
+            and (
+                studies.line_rule_set_id = lines_of_therapy.rule_set_id
+                or (
+                    studies.endpoint_rule_set_id = rule_sets.endpoint_rule_set_id
+                    and rule_sets.line_rule_sets = 'all'
+                )
+            )
+),
+
+lines as (
+    select
+        wanted.*,
+        coalesce(line_facts.fact_date, wanted.data_cutoff) as counted_until
+    from wanted
+    left join {{ ref('int_line_facts') }} as line_facts
+        on
+            wanted.study_id = line_facts.study_id
+            and wanted.line_rule_set_id = line_facts.line_rule_set_id
+            and wanted.patient_key = line_facts.patient_key
+            and wanted.line_number = line_facts.line_number
+            and wanted.stop_source = line_facts.source
+),
+
+assessments as (
+    select
+        lines.line_id,
+        lines.stop_at_progression,
+        lines.stable_from,
+        lines.confirmation_days,
+        lines.max_not_evaluable_between,
+        lines.max_stable_between,
+        assessments.assessment_date,
+        assessments.overall_response as recorded,
+        assessments.src_rid,
+        assessments.modality is not distinct from 'clinical' and lines.clinical_counts = 'no'
+            as only_ends_response
+    from lines
+    inner join {{ ref('stg_common__tumour_assessments') }} as assessments
+        on
+            lines.patient_key = assessments.patient_key
+            and lines.counted_from <= assessments.assessment_date
+            and lines.counted_until >= assessments.assessment_date
+    where
+        lines.response_source = 'investigator'
+        and assessments.overall_response is not null
+    union all
+    select
+        lines.line_id,
+        lines.stop_at_progression,
+        lines.stable_from,
+        lines.confirmation_days,
+        lines.max_not_evaluable_between,
+        lines.max_stable_between,
+        assessments.assessment_date,
+        assessments.derived_response as recorded,
+        assessments.assessment_src_rid as src_rid,
+        false as only_ends_response
+    from lines
+    inner join {{ ref('recist_assessments') }} as assessments
+        on
+            lines.study_id = assessments.study_id
+            and lines.line_rule_set_id = assessments.line_rule_set_id
+            and lines.patient_key = assessments.patient_key
+            and lines.line_number = assessments.line_number
+            and lines.counted_from <= assessments.assessment_date
+            and lines.counted_until >= assessments.assessment_date
+    where
+        lines.response_source = 'derived'
+        and assessments.derived_response is not null
+),
+
+up_to_progression as (
+    select
+        *,
+        min(
+            case when stop_at_progression = 'yes' and recorded = 'PD' then assessment_date end
+        ) over (
+            partition by line_id
+        ) as first_progression_date
+    from assessments
+),
+
+records as (
+    select
+        *,
+        case
+            when recorded in ('SD', 'NON-CR/NON-PD') and assessment_date < stable_from then 'NE'
+            else recorded
+        end as response,
+        row_number() over (
+            partition by line_id
+            order by assessment_date, src_rid
+        ) as visit
+    from up_to_progression
+    where
+        assessment_date <= coalesce(first_progression_date, assessment_date)
+        and not only_ends_response
+),
+
+candidates as (
+    select
+        line_id,
+        visit,
+        recorded,
+        assessment_date + confirmation_days as confirmable_from,
+        max_not_evaluable_between,
+        max_stable_between
+    from records
+    where recorded in ('CR', 'PR')
+),
+
+later_visits as (
+    select
+        candidates.*,
+        records.visit as later_visit,
+        records.recorded as later_response,
+        records.assessment_date as later_date,
+        min(
+            case
+                when
+                    records.assessment_date >= candidates.confirmable_from
+                    and (
+                        records.recorded = 'CR'
+                        or (records.recorded = 'PR' and candidates.recorded = 'PR')
+                    )
+                    then records.visit
+            end
+        ) over (
+            partition by candidates.line_id, candidates.visit
+        ) as confirming_visit
+    from candidates
+    inner join records
+        on
+            candidates.line_id = records.line_id
+            and candidates.visit < records.visit
+),
+
+confirmed as (
+    select
+        line_id,
+        visit
+    from later_visits
+    where later_visit <= confirming_visit
+    group by line_id, visit, recorded
+    having
+        count_if(
+            later_response not in ('CR', 'NE')
+            and (recorded = 'CR' or later_response not in ('PR', 'SD'))
+        ) = 0
+        and count_if(later_response = 'NE') <= max(max_not_evaluable_between)
+        and count_if(later_response = 'SD') <= max(max_stable_between)
+        and coalesce(
+            max(case when later_response = 'PR' then later_date end)
+            < min(case when later_response = 'CR' then later_date end),
+            true
+        )
+),
+
+ranked as (
+    select
+        records.*,
+        confirmed.visit is not null as is_confirmed,
+        case records.response
+            when 'CR' then 1
+            when 'PR' then 2
+            when 'SD' then 3
+            when 'NON-CR/NON-PD' then 4
+            when 'PD' then 5
+            else 6
+        end as response_rank,
+        case
+            when confirmed.visit is not null and records.recorded = 'CR' then 1
+            when confirmed.visit is not null then 2
+            when
+                records.recorded in ('CR', 'PR', 'SD')
+                and records.assessment_date >= records.stable_from
+                then 3
+            when records.response = 'NON-CR/NON-PD' then 4
+            when records.response = 'PD' then 5
+            else 6
+        end as confirmed_rank
+    from records
+    left join confirmed
+        on
+            records.line_id = confirmed.line_id
+            and records.visit = confirmed.visit
+),
+
+best as (
+    select
+        line_id,
+        min(response_rank) as best_rank,
+        min_by(assessment_date, 1000 * response_rank + visit) as best_date,
+        min(confirmed_rank) as confirmed_rank,
+        min_by(assessment_date, 1000 * confirmed_rank + visit) as confirmed_date,
+        min(case when response in ('CR', 'PR') then assessment_date end) as first_response_date,
+        min(case when is_confirmed then assessment_date end) as first_confirmed_date,
+        min(case when response in ('CR', 'PR', 'SD', 'NON-CR/NON-PD') then assessment_date end)
+            as disease_control_date,
+        max(assessment_date) as last_date,
+        count(*) as n_assessments,
+        {{ src_rids('src_rid') }} as src_rids
+    from ranked
+    group by line_id
+),
+
+-- Depth of response: the largest fall of a complete target sum up to progression, or smallest rise.
+depths as (
+    select
+        lines.line_id,
+        min(
+            case
+                when assessments.assessment_date <= best.last_date
+                    then assessments.change_from_baseline_pct
+            end
+        ) as best_change_pct
+    from lines
+    inner join {{ ref('recist_assessments') }} as assessments
+        on
+            lines.study_id = assessments.study_id
+            and lines.line_rule_set_id = assessments.line_rule_set_id
+            and lines.patient_key = assessments.patient_key
+            and lines.line_number = assessments.line_number
+    left join best
+        on lines.line_id = best.line_id
+    where not assessments.is_baseline
+    group by lines.line_id
+),
+
+final as (
+    select
+        lines.study_id,
+        lines.line_rule_set_id,
+        lines.endpoint_rule_set_id,
+        lines.patient_key,
+        lines.line_number,
+        lines.response_source,
+        case
+            when best.best_rank = 1 then 'CR'
+            when best.best_rank = 2 then 'PR'
+            when best.best_rank = 3 then 'SD'
+            when best.best_rank = 4 then 'NON-CR/NON-PD'
+            when best.best_rank = 5 then 'PD'
+            when best.best_rank = 6 or lines.missing_is_not_evaluable = 'yes' then 'NE'
+        end as best_overall_response,
+        case
+            when best.confirmed_rank = 1 then 'CR'
+            when best.confirmed_rank = 2 then 'PR'
+            when best.confirmed_rank = 3 then 'SD'
+            when best.confirmed_rank = 4 then 'NON-CR/NON-PD'
+            when best.confirmed_rank = 5 then 'PD'
+            when best.confirmed_rank = 6 or lines.missing_is_not_evaluable = 'yes' then 'NE'
+        end as confirmed_best_overall_response,
+        coalesce(best.first_response_date is not null, false) as objective_response,
+        coalesce(best.first_confirmed_date is not null, false) as confirmed_objective_response,
+        coalesce(best.disease_control_date is not null, false) as disease_control,
+        best.best_date as response_date,
+        best.confirmed_date as confirmed_best_date,
+        best.first_response_date,
+        best.first_confirmed_date as confirmed_response_date,
+        best.disease_control_date,
+        {{ days_between('lines.start_date', 'best.best_date') }} as days_to_response,
+        {{ days_between('lines.start_date', 'best.confirmed_date') }} as days_to_confirmed_best,
+        {{ days_between('lines.start_date', 'best.first_response_date') }}
+            as days_to_first_response,
+        {{ days_between('lines.start_date', 'best.first_confirmed_date') }}
+            as days_to_confirmed_response,
+        {{ days_between('lines.start_date', 'best.disease_control_date') }}
+            as days_to_disease_control,
+        cast(coalesce(best.n_assessments, 0) as int) as n_assessments,
+        depths.best_change_pct,
+        best.src_rids
+    from lines
+    left join best
+        on lines.line_id = best.line_id
+    left join depths
+        on lines.line_id = depths.line_id
+)
+
+select * from final
