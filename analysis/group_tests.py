@@ -136,29 +136,28 @@ def mean_difference(frame: pd.DataFrame, exposed: pd.Series) -> tuple[Estimate, 
 
 
 def hazard_ratio(
-    frame: pd.DataFrame, exposed: str, *, entry: str | None = None, cluster: str | None = None
+    frame: pd.DataFrame, exposed: str, *, entry: str | None = None
 ) -> HazardRatio | str:
-    """Hazard ratio of a 0/1 column, Efron's ties; Firth's where one side has no event.
+    """Hazard ratio of a 0/1 column, Efron's ties; Firth's penalty where one side has no event.
 
-    Returns the reason, in words, where there is none.
+    Parameters
+    ----------
+    frame
+        time, event and the columns named. A patient may have several rows (with `entry`) but has
+        one event at most, so that the rows are independent given the past and the usual standard
+        error holds.
+
+    Returns the reason, in words, where there is no ratio.
     """
     try:
-        deaths = frame.groupby(exposed)["event"].sum()
-        if (deaths == 0).any() and cluster is None:
+        if (frame.groupby(exposed)["event"].sum() == 0).any():
+            method = "Cox model, Firth's penalty, profile likelihood interval"
             model = firth_cox(
                 frame, duration="time", event="event", covariates=[exposed], entry=entry
             )
-            method = "Cox model, Firth's penalty, profile likelihood interval"
         else:
-            model = cox(
-                frame,
-                duration="time",
-                event="event",
-                covariates=[exposed],
-                entry=entry,
-                cluster=cluster,
-            )
             method = "Cox model, Efron's ties"
+            model = cox(frame, duration="time", event="event", covariates=[exposed], entry=entry)
     except InvalidSurvivalInput as error:
         return str(error)
     row = model.table.iloc[0]

@@ -90,10 +90,8 @@ def exposure_analyses(
         page.about(len(patients), int(patients["event"].sum()), ingredient=group.argument),
         f"{endpoint} time-dependent",
         contrast,
-        hazard_ratio(
-            split_at_exposure(patients, given), "exposed", entry="entry", cluster="patient_key"
-        ),
-        "exposure begins with the first dose; robust standard error",
+        hazard_ratio(split_at_exposure(patients, given), "exposed", entry="entry"),
+        "exposure begins with the first dose",
     )
     for months in analysis.landmark_months:
         _landmark(page, f"{endpoint} landmark {months:g} months", contrast, patients, given, months)

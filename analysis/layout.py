@@ -112,7 +112,7 @@ def cautions(study: Study, exhibit: str) -> list[str]:
     """What the reader of an exhibit should bear in mind."""
     labels = {name: variable.label for name, variable in study.variables.items()}
     return [
-        f"{labels[caution.variable]}: {caution.text}"
+        f"{labels[caution.variable]}. {caution.text}"
         if caution.variable in labels
         else caution.text
         for caution in study.cautions

@@ -294,8 +294,8 @@ def exposure_table(study: Study, book: Book, analysis: Analysis) -> Table | None
             f"A patient must live to the first dose of {given} to count as treated: median "
             f"{page.cell(dependent, contrast, 'time_to_exposure_median_months', PREFERRED)} months "
             "after the start of line 1. Counting from line 1 credits the drug with those months. "
-            "The second row is a time-dependent Cox model with a robust standard error; the others "
-            "below it are landmark analyses.",
+            "The second row is a Cox model with time-dependent exposure; the rows below it are "
+            "landmark analyses.",
             RATIO_NOTE,
         ],
     )
