@@ -22,6 +22,7 @@ from analysis.descriptive import (
 )
 from analysis.ledger import Ledger
 from analysis.multivariable import multivariable
+from analysis.results_tables import TABLES, replace_rows
 from analysis.study import Analysis, Study, StudyError, load_study
 from analysis.survival import survival, univariable
 
@@ -39,25 +40,6 @@ KINDS: dict[str, Analyser] = {
     "survival": survival,
     "univariable": univariable,
     "cox": multivariable,
-}
-
-TABLES = {
-    "estimates": """
-        estimate_id varchar, study_id varchar, exhibit varchar, population varchar,
-        variable varchar, level varchar, statistic varchar, convention varchar, value double,
-        display varchar, n integer, events integer, method varchar, parameters varchar, note varchar
-    """,
-    "survival_curves": """
-        curve_id varchar, study_id varchar, exhibit varchar, population varchar, endpoint varchar,
-        "group" varchar, group_order integer, time_months double, survival double, lower double,
-        upper double, n_at_risk double, n_events double, n_censored double, method varchar
-    """,
-    "published_comparison": """
-        result_id varchar, study_id varchar, exhibit varchar, population varchar, variable varchar,
-        level varchar, statistic varchar, status varchar, printed varchar, computed_display varchar,
-        computed_value double, difference double, verdict varchar, explanation varchar,
-        estimate_id varchar
-    """,
 }
 
 
@@ -80,9 +62,8 @@ def compute(connection: duckdb.DuckDBPyConnection, study_id: str) -> None:
     connection.execute("begin transaction")
     try:
         connection.execute("create schema if not exists results")
-        _replace(connection, "estimates", study_id, estimates)
-        _replace(connection, "survival_curves", study_id, curves)
-        _replace(connection, "published_comparison", study_id, compared)
+        for table, rows in zip(TABLES, (estimates, curves, compared), strict=True):
+            replace_rows(connection, table, study_id, rows)
     except BaseException:
         connection.execute("rollback")
         raise
@@ -102,14 +83,3 @@ def analyse(connection: duckdb.DuckDBPyConnection, study: Study) -> Ledger:
             )
         KINDS[analysis.kind](connection, study, analysis, ledger)
     return ledger
-
-
-def _replace(
-    connection: duckdb.DuckDBPyConnection, table: str, study_id: str, rows: pd.DataFrame | None
-) -> None:
-    connection.execute(f"create table if not exists results.{table} ({TABLES[table]})")
-    connection.execute(f"delete from results.{table} where study_id = ?", [study_id])
-    if rows is not None and len(rows):
-        connection.register("new_rows", rows)
-        connection.execute(f"insert into results.{table} by name select * from new_rows")
-        connection.unregister("new_rows")

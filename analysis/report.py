@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
@@ -150,7 +151,8 @@ def _verdicts_by_exhibit(compared: Sequence[dict[str, Any]]) -> list[tuple[str, 
 
 def _in_words(row: dict[str, Any]) -> str:
     """What a printed number is about, for a reader."""
-    what = [row["population"], str(row["variable"]).replace("_", " ")]
+    variable = re.sub(r"^(os|pfs)\b", lambda match: match.group().upper(), row["variable"])
+    what = [row["population"], variable.replace("_", " ")]
     if row["level"]:
         what.append(row["level"])
     return f"{', '.join(what)}: {comparison.name_of(row['statistic'])}"

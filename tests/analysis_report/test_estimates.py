@@ -271,18 +271,33 @@ def test_an_unknown_study_is_an_error_that_names_it(
         estimates.compute(warehouse, "another")
 
 
-def test_a_failing_analysis_leaves_the_results_as_they_were(
+def test_a_failing_run_leaves_the_results_as_they_were(
     warehouse: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = warehouse.execute("select count(*) from results.estimates").fetchone()
-    monkeypatch.setattr(estimates, "TABLES", {**estimates.TABLES, "survival_curves": "x integer"})
-    warehouse.execute("alter table results.survival_curves rename to kept")
-    try:
-        with pytest.raises(duckdb.Error):
-            estimates.compute(warehouse, STUDY)
-    finally:
-        warehouse.execute("alter table results.kept rename to survival_curves")
-    assert warehouse.execute("select count(*) from results.estimates").fetchone() == before
+    before = warehouse.execute("select count(*), sum(value) from results.estimates").fetchone()
+    unreadable = pd.DataFrame({"study_id": [STUDY], "no such column": [1]})
+    monkeypatch.setattr(comparison, "compare", lambda *_: unreadable)
+    with pytest.raises(duckdb.Error):
+        estimates.compute(warehouse, STUDY)
+    after = warehouse.execute("select count(*), sum(value) from results.estimates").fetchone()
+    assert after == before
+
+
+def test_tables_of_an_earlier_version_are_replaced() -> None:
+    with small_warehouse.build(":memory:") as connection:
+        connection.execute("create schema results")
+        connection.execute("create table results.estimates (estimate_id varchar, study_id varchar)")
+        estimates.compute(connection, STUDY)
+        found = connection.execute("select count(value) from results.estimates").fetchone()
+    assert found is not None and found[0] > 1000
+
+
+def test_every_column_of_the_results_is_described(warehouse: duckdb.DuckDBPyConnection) -> None:
+    silent = warehouse.execute(
+        "select table_name, column_name from duckdb_columns() "
+        "where schema_name = 'results' and coalesce(comment, '') = ''"
+    ).fetchall()
+    assert silent == []
 
 
 def test_populations_and_variables_that_do_not_exist_are_named(
