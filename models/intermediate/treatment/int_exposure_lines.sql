@@ -64,7 +64,7 @@ line_ingredients as (
         line_drug,
         ingredient,
         min(start_date) as first_date,
-        count(distinct start_date) as n_days
+        count(*) as n_exposures
     from dated
     where not_counted_because is null
     group by history_id, line_number, line_drug, ingredient
@@ -78,7 +78,8 @@ first_given as (
         first_date,
         min(first_date) over (partition by history_id, line_number, line_drug)
             as line_drug_first_date,
-        sum(n_days) over (partition by history_id, line_number, line_drug) as line_drug_days
+        sum(n_exposures) over (partition by history_id, line_number, line_drug)
+            as line_drug_exposures
     from line_ingredients
 ),
 
@@ -101,7 +102,7 @@ final as (
             when dated.start_date <= dated.line_start_date + dated.regimen_window_days
                 then 'WITHIN_REGIMEN_WINDOW'
             when dated.start_date > first_given.line_drug_first_date then 'INTERCHANGEABLE'
-            when first_given.line_drug_days < dated.min_days_new_drug then 'NOT_CONFIRMED'
+            when first_given.line_drug_exposures < dated.min_days_new_drug then 'NOT_CONFIRMED'
             when dated.modality = 'cytotoxic' then 'SUPPLEMENTS_MONOTHERAPY'
             else 'ADDED_WITHIN_CLASS_LIMIT'
         end as placement,

@@ -23,13 +23,29 @@ with histories as (
 
 -- Drugs that may stand for one another are one drug to the rules: an exchange never advances a
 -- line.
+rule_drugs as (
+    select
+        rule_sets.rule_set_id,
+        ingredients.ingredient,
+        coalesce(interchange.interchange_group, ingredients.ingredient) as line_drug,
+        ingredients.drug_class is distinct from rule_sets.monotherapy_class as is_other_class
+    from {{ ref('line_rule_sets') }} as rule_sets
+    cross join {{ ref('ingredients') }} as ingredients
+    left join {{ ref('line_interchange_groups') }} as interchange
+        on
+            rule_sets.interchange_rule_set_id = interchange.rule_set_id
+            and ingredients.ingredient = interchange.ingredient
+            and interchange.effect = 'same_line'
+    where ingredients.role in ('antineoplastic', 'investigational')
+),
+
 drug_days as (
     select
         histories.history_id,
-        coalesce(interchange.interchange_group, exposures.ingredient) as line_drug,
+        rule_drugs.line_drug,
         exposures.start_date,
-        min(exposures.drug_class) as drug_class,
-        min(exposures.modality) as modality,
+        min(exposures.ingredient) as ingredient,
+        bool_or(rule_drugs.is_other_class) as is_other_class,
         max(least(exposures.coverage_end_date, histories.counts_until)) as coverage_end_date
     from {{ ref('int_drug_exposures') }} as exposures
     inner join histories
@@ -38,16 +54,11 @@ drug_days as (
             and exposures.start_date >= histories.counts_from
             and exposures.start_date <= histories.counts_until
             and (exposures.is_systemic or histories.regional_counts)
-    left join {{ ref('line_interchange_groups') }} as interchange
+    inner join rule_drugs
         on
-            histories.interchange_rule_set_id = interchange.rule_set_id
-            and exposures.ingredient = interchange.ingredient
-            and interchange.effect = 'same_line'
-    where exposures.role in ('antineoplastic', 'investigational')
-    group by
-        histories.history_id,
-        coalesce(interchange.interchange_group, exposures.ingredient),
-        exposures.start_date
+            histories.rule_set_id = rule_drugs.rule_set_id
+            and exposures.ingredient = rule_drugs.ingredient
+    group by histories.history_id, rule_drugs.line_drug, exposures.start_date
 ),
 
 drug_sequences as (
@@ -76,20 +87,13 @@ drug_sequences as (
 
 treatment_days as (
     select
-        drug_sequences.history_id,
-        drug_sequences.start_date,
-        max(drug_sequences.coverage_end_date) as coverage_end_date,
-        max(drug_sequences.last_given_date) as member_last_given_date,
-        min(
-            case
-                when drug_sequences.drug_class is distinct from histories.monotherapy_class
-                    then drug_sequences.start_date
-            end
-        ) as other_class_date
+        history_id,
+        start_date,
+        max(coverage_end_date) as coverage_end_date,
+        max(last_given_date) as member_last_given_date,
+        case when bool_or(is_other_class) then start_date end as other_class_date
     from drug_sequences
-    inner join histories
-        on drug_sequences.history_id = histories.history_id
-    group by drug_sequences.history_id, drug_sequences.start_date
+    group by history_id, start_date
 ),
 
 day_sequences as (
@@ -122,20 +126,22 @@ new_drugs as (
         drug_sequences.history_id,
         drug_sequences.start_date,
         drug_sequences.last_given_date,
-        drug_sequences.modality,
+        ingredients.modality,
         additions.max_day as addition_max_day,
         case
-            when drug_sequences.modality = 'cytotoxic' then histories.monotherapy_add_days
+            when ingredients.modality = 'cytotoxic' then histories.monotherapy_add_days
         end as supplement_max_day,
         histories.regimen_window_days,
         histories.progression_change_advances
     from drug_sequences
     inner join histories
         on drug_sequences.history_id = histories.history_id
+    inner join {{ ref('ingredients') }} as ingredients
+        on drug_sequences.ingredient = ingredients.ingredient
     left join {{ ref('line_rule_additions') }} as additions
         on
             histories.additions_rule_set_id = additions.rule_set_id
-            and drug_sequences.drug_class = additions.drug_class
+            and ingredients.drug_class = additions.drug_class
     where
         (
             drug_sequences.last_given_date is null

@@ -8,10 +8,10 @@ with components as (
         ingredient,
         drug_class,
         modality,
-        min_by(placement, start_date) as joined_by,
+        min(case when placement <> 'GIVEN_BEFORE_IN_LINE' then placement end) as joined_by,
         min(start_date) as first_date,
         max(start_date) as last_date,
-        cast(count(distinct start_date) as int) as n_exposures,
+        cast(count(*) as int) as n_exposures,
         min(days_from_line_start) as days_from_line_start,
         {{ merged_src_rids('src_rids') }} as src_rids
     from {{ ref('int_exposure_lines') }}

@@ -277,7 +277,7 @@ phase_exposures as (
         phases.line_number,
         phases.phase_number,
         exposures.ingredient,
-        {{ merged_src_rids('exposures.src_rids') }} as src_rids
+        exposures.src_rids
     from phases
     inner join exposures
         on
@@ -285,8 +285,6 @@ phase_exposures as (
             and phases.line_number = exposures.line_number
             and phases.start_date <= exposures.start_date
             and phases.end_date >= exposures.start_date
-    group by
-        phases.history_id, phases.line_number, phases.phase_number, exposures.ingredient
 ),
 
 drugs as (
@@ -294,7 +292,7 @@ drugs as (
         history_id,
         line_number,
         phase_number,
-        {{ string_agg_ordered('ingredient', '+', 'ingredient') }} as drugs,
+        {{ string_agg_sorted('ingredient', '+') }} as drugs,
         {{ merged_src_rids('src_rids') }} as src_rids
     from phase_exposures
     group by history_id, line_number, phase_number
