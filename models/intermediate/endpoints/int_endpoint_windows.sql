@@ -313,7 +313,7 @@ final as (
             when line_number = 0 then 'no line of therapy began'
             when death_date < start_date then 'died before the start'
             when start_date > data_cutoff then 'starts after the data cut-off'
-            when visit_gap_days is not null and was_assessed is distinct from true
+            when visit_gap_days is not null and not coalesce(was_assessed, false)
                 then 'never assessed after the start'
             when end_of_follow_up <= start_date then 'not followed after the start'
         end as refused_because,

@@ -80,7 +80,7 @@ assessments as (
         assessments.assessment_date,
         assessments.overall_response as recorded,
         assessments.src_rid,
-        assessments.modality is not distinct from 'clinical' and lines.clinical_counts = 'no'
+        coalesce(assessments.modality, '') = 'clinical' and lines.clinical_counts = 'no'
             as only_ends_response
     from lines
     inner join {{ ref('stg_common__tumour_assessments') }} as assessments

@@ -1,0 +1,67 @@
+"""One warehouse for all endpoint cases; `pytest tests/endpoints --cases FILE` runs another file."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.endpoints.cases import Case, read_cases
+from tests.endpoints.delivery import write_delivery
+from tests.endpoints.warehouse import Seeds, Warehouse, build
+
+SHIPPED_CASES = [Path(__file__).resolve().parent / "cases.yaml"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    with contextlib.suppress(ValueError):  # another folder of cases has the same option
+        parser.addoption(
+            "--cases",
+            action="append",
+            type=Path,
+            metavar="FILE",
+            help="a file of cases to run instead of the shipped ones; may be repeated",
+        )
+
+
+@dataclass(frozen=True)
+class Cases:
+    """The cases of this run, and the seeds that hold the rule sets they need."""
+
+    cases: list[Case]
+    seeds: Seeds
+
+
+_read: dict[tuple[Path, ...], Cases] = {}
+
+
+def cases_of(config: pytest.Config) -> Cases:
+    files = tuple(config.getoption("--cases", default=None) or SHIPPED_CASES)
+    if files not in _read:
+        seeds = Seeds()
+        _read[files] = Cases([case for file in files for case in read_cases(file, seeds)], seeds)
+    return _read[files]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "case" in metafunc.fixturenames:
+        cases = cases_of(metafunc.config).cases
+        metafunc.parametrize("case", cases, ids=[case.case_id for case in cases])
+
+
+@pytest.fixture(scope="session")
+def warehouse(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Warehouse]:
+    of_this_run = cases_of(pytestconfig)
+    patients = [patient for case in of_this_run.cases for patient in case.patients]
+    built = build(
+        tmp_path_factory.mktemp("endpoints"),
+        of_this_run.seeds,
+        lambda folder: write_delivery(patients, folder),
+    )
+    yield built
+    built.connection.close()

@@ -1,0 +1,179 @@
+"""One build of the survival marts on a delivery of cases, with the rule sets they need."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pipeline.pseudonyms import pseudonym
+
+PROJECT = Path(__file__).resolve().parents[2]
+LINKED = ("models", "macros", "tests", "dbt_project.yml", "profiles.yml")
+KEY = b"endpoints-of-invented-patients-1"
+DEFAULT_CUTOFF = date(2030, 12, 31)
+Row = dict[str, str]
+
+
+def read_seed(name: str) -> list[Row]:
+    with (PROJECT / "seeds" / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def _write(path: Path, rows: list[Row]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@dataclass
+class Seeds:
+    """The shipped rule sets, and those added for cases with other parameters."""
+
+    rule_sets: list[Row] = field(default_factory=lambda: read_seed("studies/endpoint_rule_sets"))
+    sources: list[Row] = field(default_factory=lambda: read_seed("studies/endpoint_sources"))
+    cutoffs: list[date] = field(default_factory=lambda: [DEFAULT_CUTOFF])
+    added: dict[str, str] = field(default_factory=dict)
+
+    def rule_set(
+        self,
+        base: str,
+        endpoint: str,
+        changes: Mapping[str, object] | None = None,
+        sources: dict[str, list[str]] | None = None,
+        name: str | None = None,
+    ) -> str:
+        """The shipped rule set of this name, or one added that differs from it as stated.
+
+        `sources` replaces its events and censorings; `name` calls the endpoint something else.
+        """
+        shipped = next(
+            row
+            for row in read_seed("studies/endpoint_rule_sets")
+            if (row["endpoint_rule_set_id"], row["endpoint"]) == (base, endpoint)
+        )
+        wanted = {**shipped, **{k: "" if v is None else str(v) for k, v in (changes or {}).items()}}
+        if unknown := set(wanted) - set(shipped):
+            raise ValueError(f"endpoint_rule_sets has no column {', '.join(sorted(unknown))}")
+        if wanted == shipped and sources is None and name is None:
+            return base
+        rows = [
+            row
+            for row in read_seed("studies/endpoint_sources")
+            if (row["endpoint_rule_set_id"], row["endpoint"]) == (base, endpoint)
+        ]
+        if sources is not None:
+            rows = [
+                {"role": role, "source": source, "precedence": str(precedence)}
+                for role, named in sources.items()
+                for precedence, source in enumerate(named, start=1)
+            ]
+        signature = repr((wanted, rows, name))
+        if signature not in self.added:
+            rule_set_id = f"case_rules_{len(self.added) + 1}"
+            self.added[signature] = rule_set_id
+            own = {"endpoint_rule_set_id": rule_set_id, "endpoint": name or endpoint}
+            self.rule_sets.append({**wanted, **own, "line_rule_sets": "own"})
+            self.sources += [{**row, **own} for row in rows]
+            # Duration of response starts with a response, so it needs the rules of the response.
+            if endpoint == "DOR":
+                best = next(
+                    row
+                    for row in read_seed("studies/endpoint_rule_sets")
+                    if (row["endpoint_rule_set_id"], row["endpoint"]) == (base, "BOR")
+                )
+                self.rule_sets.append({**best, "endpoint_rule_set_id": rule_set_id})
+        return self.added[signature]
+
+    def study(self, cutoff: date | None) -> str:
+        """The study with this data cut-off, added if there is none."""
+        cutoff = cutoff or DEFAULT_CUTOFF
+        if cutoff not in self.cutoffs:
+            self.cutoffs.append(cutoff)
+        return f"cases_{cutoff:%Y%m%d}"
+
+    def write(self, folder: Path) -> None:
+        study, criterion = read_seed("studies/studies")[0], read_seed("studies/study_criteria")[0]
+        studies = [
+            {
+                **study,
+                "study_id": self.study(cutoff),
+                "period_start": "2000-01-01",
+                "data_cutoff": str(cutoff),
+            }
+            for cutoff in self.cutoffs
+        ]
+        _write(folder / "studies/studies.csv", studies)
+        _write(
+            folder / "studies/study_criteria.csv",
+            [{**criterion, "study_id": row["study_id"]} for row in studies],
+        )
+        _write(folder / "studies/endpoint_rule_sets.csv", self.rule_sets)
+        _write(folder / "studies/endpoint_sources.csv", self.sources)
+        lines = read_seed("therapy/line_rule_sets")
+        own = [row for row in lines if row["rule_set_id"] == "primary"]
+        _write(folder / "therapy/line_rule_sets.csv", own)
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """The built marts, open for reading."""
+
+    connection: duckdb.DuckDBPyConnection
+
+    def rows(self, table: str, patient: str, **keys: Any) -> list[dict[str, Any]]:
+        """A patient's rows of a survival mart."""
+        keys = {"patient_key": pseudonym(patient, KEY), **keys}
+        condition = " and ".join(f"{name} = ?" for name in keys)
+        result = self.connection.execute(
+            f"select * from survival.{table} where {condition}", list(keys.values())
+        )
+        names = [column[0] for column in result.description]
+        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def build(folder: Path, seeds: Seeds, deliver: Callable[[Path], None]) -> Warehouse:
+    """Build the survival marts and what they need in a copy of the project with these seeds.
+
+    Raises AssertionError with dbt's output where the build or one of its tests fails.
+    """
+    project = folder / "project"
+    project.mkdir()
+    for name in LINKED:
+        (project / name).symlink_to(PROJECT / name)
+    shutil.copytree(PROJECT / "seeds", project / "seeds")
+    seeds.write(project / "seeds")
+    deliver(folder / "delivery")
+    key_file, database = folder / "pseudonym.key", folder / "warehouse.duckdb"
+    key_file.write_bytes(KEY)
+    finished = subprocess.run(
+        [
+            str(Path(sys.executable).with_name("dbt")),
+            "build",
+            *("--select", "+marts.survival"),
+            *("--exclude", "test_type:unit"),
+            *("--indirect-selection", "cautious"),
+            *("--vars", f"delivery: {folder / 'delivery'}"),
+            *("--project-dir", str(project)),
+            *("--profiles-dir", str(project)),
+            *("--target-path", str(folder / "target")),
+            *("--log-path", str(folder / "logs")),
+        ],
+        cwd=PROJECT,
+        env={**os.environ, "RWE_DATABASE": str(database), "RWE_KEY_FILE": str(key_file)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, f"dbt build failed:\n{finished.stdout}\n{finished.stderr}"
+    return Warehouse(duckdb.connect(str(database), read_only=True))
