@@ -109,7 +109,7 @@ def aalen_johansen(
         As `risk_table`; also for causes that are missing, negative or not whole, and without any
         event.
     """
-    code, causes = _causes(cause)
+    code, causes = causes_of(cause)
     rows = survival_rows(time, code != CENSORED, entry=entry)
     deaths = np.column_stack([rows.leave((code == k).astype(np.float64)) for k in causes])
     at_risk = rows.at_risk()
@@ -173,7 +173,7 @@ def gray_test(
     InvalidSurvivalInput
         As `aalen_johansen` and `log_rank`; also if the cause of interest does not occur.
     """
-    code, causes = _causes(cause)
+    code, causes = causes_of(cause)
     if cause_of_interest not in causes:
         raise InvalidSurvivalInput("No event of the cause of interest was observed.")
     rows = survival_rows(time, code != CENSORED)
@@ -309,7 +309,8 @@ def _gray_score(table: _GrayTable, rho: float) -> _GrayScore:
     return _GrayScore(score, variance, expected.sum(axis=0))
 
 
-def _causes(cause: npt.ArrayLike) -> tuple[IntArray, list[int]]:
+def causes_of(cause: npt.ArrayLike) -> tuple[IntArray, list[int]]:
+    """Checked cause of each row (0 censored) and the causes that occur, ascending."""
     values = numeric(cause, "causes")
     with np.errstate(invalid="ignore"):
         bad = ~np.isfinite(values) | (values < 0) | (values != np.floor(values))

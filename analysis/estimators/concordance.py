@@ -1,14 +1,23 @@
-"""Harrell's C over the pairs that were under observation together, with its jackknife error."""
+"""Harrell's and Uno's C over the pairs under observation together, with their jackknife error."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from analysis.estimators.distributions import normal_multiplier
 from analysis.estimators.results import Estimate
-from analysis.estimators.risk_table import FloatArray, IntArray, SurvivalRows
+from analysis.estimators.risk_table import (
+    FloatArray,
+    IntArray,
+    SurvivalRows,
+    numeric,
+    refuse,
+    require_length,
+    survival_rows,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +35,8 @@ def concordance_index(
     *,
     weights: FloatArray | None = None,
     cluster: IntArray | None = None,
+    death_weight: FloatArray | None = None,
+    method: str = "Harrell's C, infinitesimal jackknife standard error",
     level: float = 0.95,
 ) -> Estimate:
     """Share of comparable pairs in which the one who dies first had the higher predictor.
@@ -39,6 +50,8 @@ def concordance_index(
     predictor : shape (n,)
         Higher means higher risk; a tie counts one half.
     weights, cluster : shape (n,), optional
+    death_weight : shape (n,), optional
+        Factor of every pair whose first death is that row's.
 
     Returns
     -------
@@ -50,13 +63,17 @@ def concordance_index(
     row_weight = np.ones(n) if weights is None else weights
     concordant, discordant, tied = np.zeros(n), np.zeros(n), np.zeros(n)
     for rows, survival in strata:
-        counts = pair_counts(survival, predictor[rows], row_weight[rows])
+        counts = pair_counts(
+            survival,
+            predictor[rows],
+            row_weight[rows],
+            None if death_weight is None else death_weight[rows],
+        )
         concordant[rows], discordant[rows], tied[rows] = (
             counts.concordant,
             counts.discordant,
             counts.tied,
         )
-    method = "Harrell's C, infinitesimal jackknife standard error"
     # Every pair is seen from both of its members.
     pairs = float(row_weight @ (concordant + discordant + tied)) / 2
     if pairs <= 0:
@@ -72,10 +89,74 @@ def concordance_index(
     return Estimate(value, max(value - margin, 0.0), min(value + margin, 1.0), std_error, method)
 
 
-def pair_counts(survival: SurvivalRows, predictor: FloatArray, weight: FloatArray) -> PairCounts:
-    """Count, for each row, its comparable pairs by agreement with the predictor."""
+def uno_concordance(
+    time: npt.ArrayLike,
+    event: npt.ArrayLike,
+    predictor: npt.ArrayLike,
+    *,
+    tau: float | None = None,
+    level: float = 0.95,
+) -> Estimate:
+    """Uno's C: pairs weighted so that the value does not depend on the censoring (Uno et al. 2011).
+
+    Parameters
+    ----------
+    time, event
+        As `risk_table`.
+    predictor : shape (n,)
+        Higher means higher risk; a tie counts one half.
+    tau
+        Deaths up to and including this time count; by default all.
+
+    Returns
+    -------
+    Estimate
+        A death at t has the weight 1 / G(t)^2, G the Kaplan-Meier curve of the censoring, deaths
+        before censorings at one time (R's concordance(timewt="n/G2")). The standard error takes
+        G as known, as R does.
+
+    Raises
+    ------
+    InvalidSurvivalInput
+        As `risk_table`; also for predictors that are missing or not finite.
+    """
+    rows = survival_rows(time, event)
+    values = numeric(predictor, "predictors")
+    require_length(values, len(rows), "predictors")
+    refuse(~np.isfinite(values), "predictors are missing or not finite")
+    exits, deaths = rows.leave(), rows.leave(rows.event)
+    # Who dies at t is no longer at risk of being censored then.
+    at_risk = rows.at_risk() - deaths
+    hazard = np.zeros(len(exits))
+    np.divide(exits - deaths, at_risk, out=hazard, where=at_risk > 0)
+    g = np.r_[1.0, np.cumprod(1 - hazard)[:-1]]
+    counted = np.ones(len(g)) if tau is None else (rows.grid <= tau).astype(np.float64)
+    by_time = np.divide(counted, g**2, out=np.zeros(len(g)), where=g > 0)
+    return concordance_index(
+        [(np.arange(len(rows)), rows)],
+        values,
+        death_weight=by_time[rows.exit_code],
+        method="Uno's C"
+        + ("" if tau is None else f" to {tau:g}")
+        + ", infinitesimal jackknife standard error",
+        level=level,
+    )
+
+
+def pair_counts(
+    survival: SurvivalRows,
+    predictor: FloatArray,
+    weight: FloatArray,
+    death_weight: FloatArray | None = None,
+) -> PairCounts:
+    """Count, for each row, its comparable pairs by agreement with the predictor.
+
+    A pair counts the weight of the other row times the `death_weight` of the one that dies first.
+    """
     rank = np.unique(predictor, return_inverse=True)[1].astype(np.int64)
     dead = np.flatnonzero(survival.event == 1)
+    factor = np.ones(len(dead)) if death_weight is None else death_weight[dead]
+    dead_weight = weight[dead] * factor
     # At one time deaths come before censorings, so that a death and a censoring are comparable.
     exit_place = 2 * survival.exit_code + (survival.event == 0)
     entry_place = (
@@ -89,29 +170,29 @@ def pair_counts(survival: SurvivalRows, predictor: FloatArray, weight: FloatArra
         total -= _weight_beyond(
             entry_place[late], sign * rank[late], weight[late], exit_place[dead], sign * rank[dead]
         )
-        return total
+        return total * factor
 
     def earlier(sign: int) -> FloatArray:
         """For each row: weight of the deaths it was at risk for that rank above (below) it."""
         total = _weight_beyond(
-            -exit_place[dead], -sign * rank[dead], weight[dead], -exit_place, -sign * rank
+            -exit_place[dead], -sign * rank[dead], dead_weight, -exit_place, -sign * rank
         )
         total[late] -= _weight_beyond(
             -exit_place[dead],
             -sign * rank[dead],
-            weight[dead],
+            dead_weight,
             -entry_place[late] - 1,
             -sign * rank[late],
         )
         return total
 
     concordant, discordant = earlier(1), earlier(-1)
-    comparable = _all_beyond(-exit_place[dead], weight[dead], -exit_place)
-    comparable[late] -= _all_beyond(-exit_place[dead], weight[dead], -entry_place[late] - 1)
+    comparable = _all_beyond(-exit_place[dead], dead_weight, -exit_place)
+    comparable[late] -= _all_beyond(-exit_place[dead], dead_weight, -entry_place[late] - 1)
     concordant[dead] += later(1)
     discordant[dead] += later(-1)
-    comparable[dead] += _all_beyond(exit_place, weight, exit_place[dead])
-    comparable[dead] -= _all_beyond(entry_place[late], weight[late], exit_place[dead])
+    comparable[dead] += factor * _all_beyond(exit_place, weight, exit_place[dead])
+    comparable[dead] -= factor * _all_beyond(entry_place[late], weight[late], exit_place[dead])
     return PairCounts(concordant, discordant, comparable - concordant - discordant)
 
 

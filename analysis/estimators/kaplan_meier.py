@@ -237,12 +237,18 @@ def kaplan_meier(
     *,
     entry: npt.ArrayLike | None = None,
     weights: npt.ArrayLike | None = None,
+    sampling: bool | None = None,
 ) -> KaplanMeier:
     """Product-limit estimate (Kaplan and Meier 1958) with Greenwood's standard error.
 
-    Parameters are those of `risk_table`. Weights that are all whole numbers are frequencies;
-    others are taken as sampling weights and get the robust (infinitesimal jackknife) standard
-    error, as in R's survfit.
+    Parameters
+    ----------
+    time, event, entry, weights
+        As `risk_table`.
+    sampling
+        Whether weights are sampling weights, which get the robust (infinitesimal jackknife)
+        standard error, or frequencies. By default, as in R's survfit, they are frequencies if
+        all of them are whole numbers. Weights for treatment may all happen to be 2: say True.
 
     Raises
     ------
@@ -253,7 +259,9 @@ def kaplan_meier(
     table = tabulate(rows)
     hazard = table.n_events / table.n_at_risk
     survival: FloatArray = np.cumprod(1 - hazard)
-    sampled = rows.weights is not None and bool(np.any(rows.weights != np.floor(rows.weights)))
+    sampled = rows.weights is not None and (
+        bool(np.any(rows.weights != np.floor(rows.weights))) if sampling is None else sampling
+    )
     if sampled:
         variance_of_log = _influence_sum_of_squares(rows, table, np.ones(len(table.time)))
         n, events = float(len(rows)), float(rows.event.sum())

@@ -93,8 +93,8 @@ def log_rank(
     k = len(labels)
     score, variance = np.zeros(k), np.zeros((k, k))
     observed, expected = np.zeros(k), np.zeros(k)
-    for table in _tables(rows, code, k, strata):
-        weight = _weights(table, weighting, rho, gamma)
+    for table in group_tables(rows, code, k, strata):
+        weight = weights_of(table, weighting, rho, gamma)
         stratum_score, stratum_variance = score_and_variance(table, weight)
         score += stratum_score
         variance += stratum_variance
@@ -178,9 +178,10 @@ def quadratic_form(score: FloatArray, variance: FloatArray) -> tuple[float, int]
     return float(np.sum(projected**2 / values[kept])), int(kept.sum())
 
 
-def _tables(
+def group_tables(
     rows: SurvivalRows, code: IntArray, k: int, strata: npt.ArrayLike | None
 ) -> Iterator[GroupTable]:
+    """One table a stratum, over the event times only."""
     if strata is None:
         yield _group_table(rows, code, k, slice(None))
         return
@@ -208,7 +209,8 @@ def _group_table(
     return GroupTable(at_risk[happened], events[happened])
 
 
-def _weights(table: GroupTable, weighting: str, rho: float, gamma: float) -> FloatArray:
+def weights_of(table: GroupTable, weighting: str, rho: float, gamma: float) -> FloatArray:
+    """Weight at each event time of a table; see `log_rank`."""
     n: FloatArray = table.at_risk.sum(axis=1)
     deaths: FloatArray = table.events.sum(axis=1)
     if weighting == "log-rank":

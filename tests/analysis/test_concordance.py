@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from survival_examples import CLOSED_FORM, data, reference
 
-from analysis.estimators.concordance import concordance_index, pair_counts
+from analysis.estimators import InvalidSurvivalInput
+from analysis.estimators.concordance import concordance_index, pair_counts, uno_concordance
 from analysis.estimators.risk_table import survival_rows
 
 
@@ -30,6 +31,44 @@ def test_pairs_are_those_of_r(key: str, file: str, columns: tuple[str, str, str]
     found = concordance_index([(np.arange(len(x)), rows)], -x)
     assert found.value == pytest.approx(wanted["c"], rel=CLOSED_FORM)
     assert found.std_error == pytest.approx(wanted["se"], rel=CLOSED_FORM)
+
+
+# R 4.2.2, survival 3.5-3: concordance(Surv ~ x, timewt = "n/G2"), with ymax = 500 in the last.
+@pytest.mark.parametrize(
+    ("file", "columns", "tau", "c", "std_error"),
+    [
+        (
+            "veteran",
+            ("time", "status", "karno"),
+            None,
+            0.6993361393784621,
+            0.0228947193000693,
+        ),
+        ("lung", ("time", "event", "age"), None, 0.4507692742533242, 0.0230305791000658),
+        ("lung", ("time", "event", "age"), 500, 0.4497174373277953, 0.0241357621301143),
+    ],
+)
+def test_uno_is_that_of_r(
+    file: str, columns: tuple[str, str, str], tau: float | None, c: float, std_error: float
+) -> None:
+    time, event, x = (data(file)[column].to_numpy(dtype=float) for column in columns)
+    found = uno_concordance(time, event, -x, tau=tau)
+    assert found.value == pytest.approx(c, rel=CLOSED_FORM)
+    assert found.std_error == pytest.approx(std_error, rel=CLOSED_FORM)
+
+
+def test_uno_without_censoring_is_harrell() -> None:
+    time, x = np.array([3.0, 5, 5, 8, 9, 12]), np.array([4.0, 4, 1, 3, 2, 1])
+    rows = survival_rows(time, np.ones(6))
+    harrell = concordance_index([(np.arange(6), rows)], x)
+    found = uno_concordance(time, np.ones(6), x)
+    assert found.value == pytest.approx(harrell.value, rel=1e-12)
+    assert found.std_error == pytest.approx(harrell.std_error, rel=1e-12)
+
+
+def test_uno_refuses_a_missing_predictor() -> None:
+    with pytest.raises(InvalidSurvivalInput, match="predictors are missing"):
+        uno_concordance([1, 2], [1, 1], [0.5, None])
 
 
 def test_without_a_comparable_pair_there_is_no_value() -> None:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from survival_examples import CLOSED_FORM, data, reference
 
 from analysis.estimators import (
     InvalidSurvivalInput,
+    adjusted_restricted_mean_difference,
     restricted_mean,
     restricted_mean_difference,
+    restricted_mean_ratio,
 )
 
 RMST = reference()["rmst"]
@@ -41,9 +44,46 @@ def test_means_and_difference_are_those_of_survrm2(name: str) -> None:
     assert difference.lower == pytest.approx(wanted["diff"]["lower"], rel=1e-8)
     assert difference.upper == pytest.approx(wanted["diff"]["upper"], rel=1e-8)
     assert difference.p_value == pytest.approx(wanted["diff"]["p"], rel=1e-8)
+    ratio = restricted_mean_ratio(time, event, group, tau=wanted["tau"])
+    assert ratio.value == pytest.approx(wanted["ratio"]["est"], rel=CLOSED_FORM)
+    assert ratio.lower == pytest.approx(wanted["ratio"]["lower"], rel=1e-8)
+    assert ratio.upper == pytest.approx(wanted["ratio"]["upper"], rel=1e-8)
+    assert ratio.p_value == pytest.approx(wanted["ratio"]["p"], rel=1e-8)
+
+
+def test_adjusted_difference_is_that_of_survrm2() -> None:
+    lung, wanted = data("lung"), RMST["lung_sex_adj_age"]
+    found = adjusted_restricted_mean_difference(
+        lung.time, lung.event, lung.sex, lung[["age"]], tau=wanted["tau"]
+    )
+    assert found.value == pytest.approx(wanted["diff"], rel=CLOSED_FORM)
+    assert found.std_error == pytest.approx(wanted["se"], rel=CLOSED_FORM)
+    assert found.p_value == pytest.approx(wanted["p"], rel=1e-8)
+
+
+def test_adjusted_difference_without_censoring_is_least_squares() -> None:
+    generator = np.random.default_rng(3)
+    group, x = np.repeat([0, 1], 30), generator.normal(size=60)
+    time = generator.exponential(10, 60) + 3 * group
+    found = adjusted_restricted_mean_difference(
+        time, np.ones(60), group, pd.DataFrame({"x": x}), tau=8
+    )
+    design = np.column_stack([np.ones(60), group, x])
+    wanted = np.linalg.lstsq(design, np.minimum(time, 8), rcond=None)[0][1]
+    assert found.value == pytest.approx(wanted, rel=1e-9)
 
 
 def test_refusals() -> None:
+    with pytest.raises(InvalidSurvivalInput, match="linearly dependent"):
+        adjusted_restricted_mean_difference(
+            [5, 6, 5, 6], [1, 1, 1, 1], [0, 0, 1, 1], pd.DataFrame({"x": [0, 0, 1, 1]}), tau=5
+        )
+    with pytest.raises(InvalidSurvivalInput, match="values of x are missing"):
+        adjusted_restricted_mean_difference(
+            [5, 6, 5, 6], [1, 1, 1, 1], [0, 0, 1, 1], pd.DataFrame({"x": [0, None, 1, 2]}), tau=5
+        )
+    with pytest.raises(InvalidSurvivalInput, match="no ratio"):
+        restricted_mean_ratio([0, 0, 2, 3], [1, 1, 1, 1], [0, 0, 1, 1], tau=2)
     with pytest.raises(InvalidSurvivalInput, match="beyond the last observed time"):
         restricted_mean_difference([1, 9, 2, 3], [1, 0, 1, 0], [0, 0, 1, 1], tau=5)
     with pytest.raises(InvalidSurvivalInput, match="the data have 3"):
