@@ -85,13 +85,8 @@ wanted as (
         rule_sets.endpoint_rule_set_id,
         rule_sets.endpoint,
         rule_sets.start_anchor,
-        case
-            when rule_sets.start_anchor <> 'line_start' then rule_sets.endpoint_rule_set_id
-        end as anchor_rule_set_id,
         rule_sets.start_day_counts,
         rule_sets.stop_at,
-        case rule_sets.stop_at when 'new_therapy' then 'new_anticancer_therapy' end
-            as stop_source,
         rule_sets.maximum_days,
         rule_sets.baseline_days_before,
         rule_sets.missed_assessments * rule_sets.assessment_schedule_days
@@ -111,22 +106,34 @@ wanted as (
             )
 ),
 
-anchored as (
+responses as (
     select
-        wanted.*,
+        wanted.interval_id,
         case wanted.start_anchor
-            when 'line_start' then wanted.line_start_date
             when 'first_response' then responses.first_response_date
-            when 'confirmed_response' then responses.confirmed_response_date
-        end as start_date
+            else responses.confirmed_response_date
+        end as response_date
     from wanted
-    left join {{ ref('best_overall_responses') }} as responses
+    inner join {{ ref('best_overall_responses') }} as responses
         on
             wanted.study_id = responses.study_id
             and wanted.line_rule_set_id = responses.line_rule_set_id
-            and wanted.anchor_rule_set_id = responses.endpoint_rule_set_id
+            and wanted.endpoint_rule_set_id = responses.endpoint_rule_set_id
             and wanted.patient_key = responses.patient_key
             and wanted.line_number = responses.line_number
+    where wanted.start_anchor <> 'line_start'
+),
+
+anchored as (
+    select
+        wanted.*,
+        case
+            when wanted.start_anchor = 'line_start' then wanted.line_start_date
+            else responses.response_date
+        end as start_date
+    from wanted
+    left join responses
+        on wanted.interval_id = responses.interval_id
 ),
 
 -- Without a response there is no duration of one, hence no interval and nothing to refuse.
@@ -253,6 +260,22 @@ based as (
             and based_lines.start_date >= assessments.assessment_date
 ),
 
+new_therapies as (
+    select
+        started.interval_id,
+        line_facts.fact_date
+    from started
+    inner join {{ ref('int_line_facts') }} as line_facts
+        on
+            started.study_id = line_facts.study_id
+            and started.line_rule_set_id = line_facts.line_rule_set_id
+            and started.patient_key = line_facts.patient_key
+            and started.line_number = line_facts.line_number
+    where
+        started.stop_at = 'new_therapy'
+        and line_facts.source = 'new_anticancer_therapy'
+),
+
 bounds as (
     select
         started.*,
@@ -263,7 +286,7 @@ bounds as (
             as lacks_baseline,
         case started.stop_at
             when 'next_line' then started.next_line_start_date
-            when 'new_therapy' then line_facts.fact_date
+            when 'new_therapy' then new_therapies.fact_date
             when 'line_end' then started.line_end_date
         end as stop_date,
         started.start_date + started.maximum_days as maximum_date
@@ -272,13 +295,8 @@ bounds as (
         on started.interval_id = follow_up.interval_id
     left join based
         on started.interval_id = based.interval_id
-    left join {{ ref('int_line_facts') }} as line_facts
-        on
-            started.study_id = line_facts.study_id
-            and started.line_rule_set_id = line_facts.line_rule_set_id
-            and started.patient_key = line_facts.patient_key
-            and started.line_number = line_facts.line_number
-            and started.stop_source = line_facts.source
+    left join new_therapies
+        on started.interval_id = new_therapies.interval_id
 ),
 
 -- `least` skips NULL in both engines, which is what is meant here: a bound that does not exist.

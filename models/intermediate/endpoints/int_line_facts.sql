@@ -101,6 +101,42 @@ derived as (
     where derived_response <> 'NE'
 ),
 
+last_refutations as (
+    select
+        study_id,
+        line_rule_set_id,
+        patient_key,
+        line_number,
+        max(assessment_date) as refuted_date
+    from derived
+    where derived_response <> 'PD'
+    group by study_id, line_rule_set_id, patient_key, line_number
+),
+
+-- iRECIST: progression that no later response refuted counts from its first day, confirmed or not.
+unrefuted as (
+    select
+        derived.study_id,
+        derived.line_rule_set_id,
+        derived.patient_key,
+        derived.line_number,
+        derived.assessment_date,
+        derived.assessment_src_rid
+    from derived
+    left join last_refutations
+        on
+            derived.study_id = last_refutations.study_id
+            and derived.line_rule_set_id = last_refutations.line_rule_set_id
+            and derived.patient_key = last_refutations.patient_key
+            and derived.line_number = last_refutations.line_number
+    where
+        derived.derived_response = 'PD'
+        and (
+            last_refutations.refuted_date is null
+            or derived.assessment_date > last_refutations.refuted_date
+        )
+),
+
 facts as (
     select
         study_id,
@@ -175,6 +211,16 @@ facts as (
         assessment_src_rid as src_rid
     from derived
     where irecist_progression_date is not null
+    union all
+    select
+        study_id,
+        line_rule_set_id,
+        patient_key,
+        line_number,
+        'unrefuted_progression' as source,
+        assessment_date as fact_date,
+        assessment_src_rid as src_rid
+    from unrefuted
 )
 
 select
