@@ -1,4 +1,4 @@
--- Best overall response (RECIST 1.1, Eisenhauer 2009, sections 4.3 and 4.6) between the start of a line
+-- Best overall response (RECIST 1.1, Eisenhauer 2009, sections 4.4.3 and 4.6.1) between the start of a line
 -- and its first progression, unconfirmed and confirmed. Confirmation follows admiralonco
 -- (derive_param_confirmed_bor): a complete response needs a later one, a partial response a later
 -- complete or partial one, so many days on (seed endpoint_rule_sets); between them only what is as good,

@@ -1,4 +1,4 @@
--- RECIST 1.1 from the lesion rows (Eisenhauer 2009, sections 4.2-4.4, tables 1 and 2; limits in the seed
+-- RECIST 1.1 from the lesion rows (Eisenhauer 2009, sections 3.2.1 and 4.2-4.4, tables 1 and 2; limits in the seed
 -- response_criteria), each line of therapy measured against its own baseline: the last visit with
 -- lesions in the four weeks up to its start. The sum takes the longest diameter, of lymph nodes the
 -- short axis; the nadir is the smallest complete sum so far, baseline included. A partial sum can only
