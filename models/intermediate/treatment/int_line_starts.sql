@@ -28,7 +28,7 @@ rule_drugs as (
         rule_sets.rule_set_id,
         ingredients.ingredient,
         coalesce(interchange.interchange_group, ingredients.ingredient) as line_drug,
-        ingredients.drug_class is distinct from rule_sets.monotherapy_class as is_other_class
+        coalesce(ingredients.drug_class <> rule_sets.monotherapy_class, true) as is_other_class
     from {{ ref('line_rule_sets') }} as rule_sets
     cross join {{ ref('ingredients') }} as ingredients
     left join {{ ref('line_interchange_groups') }} as interchange
