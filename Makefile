@@ -46,3 +46,8 @@ lock:
 
 clean:
 	rm -rf build target logs extracts
+
+# Kaplan-Meier, log-rank and Cox on a million rows beside lifelines and, where installed, R. Takes minutes.
+.PHONY: bench
+bench: $(READY)
+	python tests/benchmarks/bench.py
