@@ -1,8 +1,8 @@
--- The dated facts of a patient that endpoints are made of, one row a fact and day. The seed endpoint_sources
--- names which of them are events and which are only proof that there was none.
--- A scan that could not be evaluated proves nothing, so it is no tumour assessment here. Progression
--- that was found only clinically is not documented progression to the FDA (2018, Clinical Trial
--- Endpoints), so scans stand beside the assessments of any kind.
+-- The dated facts of a patient that endpoints are made of, one row a fact and day. The seed
+-- endpoint_sources names which of them are events and which are only proof that there was none.
+-- A scan that could not be evaluated proves nothing, so it is no tumour assessment here.
+-- Progression that was found only clinically is not documented progression to the FDA (2018,
+-- Clinical Trial Endpoints), so scans stand beside the assessments of any kind.
 
 with facts as (
     select
@@ -14,8 +14,10 @@ with facts as (
     union all
     select
         patient_key,
-        case when modality = 'clinical' then 'clinical_progression' else 'radiographic_progression' end
-            as source,
+        case
+            when modality = 'clinical' then 'clinical_progression'
+            else 'radiographic_progression'
+        end as source,
         assessment_date as fact_date,
         src_rid
     from {{ ref('stg_common__tumour_assessments') }}

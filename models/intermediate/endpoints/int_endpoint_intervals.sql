@@ -1,9 +1,9 @@
 -- An endpoint is a composition of event and censor sources (seeds endpoint_rule_sets and
--- endpoint_sources). The earliest event counts; without one, the interval is censored at the latest date
--- of its censor sources (admiral, derive_param_tte).
+-- endpoint_sources). The earliest event counts; without one, the interval is censored at the latest
+-- date of its censor sources (admiral, derive_param_tte).
 -- Nothing before the start or after the window (int_endpoint_windows) counts.
--- FDA 2018 (Clinical Trial Endpoints): an event after too many missed assessments is not one; the interval
--- is censored at the last assessment before them.
+-- FDA 2018 (Clinical Trial Endpoints): an event after too many missed assessments is not one; the
+-- interval is censored at the last assessment before them.
 -- An interval without an end is refused with its reason, never clipped to zero.
 
 with windows as (
@@ -145,8 +145,8 @@ censorings as (
     group by interval_id
 ),
 
--- Assessments that prove the absence of progression are those that censor; a death on the day of one
--- follows it at once, a progression is that day's finding itself.
+-- Assessments that prove the absence of progression are those that censor; a death on the day of
+-- one follows it at once, a progression is that day's finding itself.
 watched_events as (
     select
         first_events.interval_id,

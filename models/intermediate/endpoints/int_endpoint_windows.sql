@@ -1,10 +1,11 @@
--- Every interval that is wanted, one row a study, rule sets, endpoint, patient and line: where time starts
--- and how long it is observed (seed endpoint_rule_sets). The study's own line rule set is crossed with
--- every endpoint rule set, every line rule set with the study's own endpoint rule set, nothing else.
--- Real-world follow-up for progression (RwPFS, phcanalytics 04cb361) ends at the earliest of the last
--- tumour assessment, the last visit, and the visit before a gap between visits of more than so many days.
--- FDA 2018 (Clinical Trial Endpoints): without a baseline assessment nothing after the start counts.
--- A patient who never began a line stands in line 0 and is refused, not forgotten.
+-- Every interval that is wanted, one row a study, rule sets, endpoint, patient and line: where time
+-- starts and how long it is observed (seed endpoint_rule_sets). The study's own line rule set is
+-- crossed with every endpoint rule set, every line rule set with the study's own endpoint rule set,
+-- nothing else. Real-world follow-up for progression (RwPFS, phcanalytics 04cb361) ends at the
+-- earliest of the last tumour assessment, the last visit, and the visit before a gap between visits
+-- of more than so many days. FDA 2018 (Clinical Trial Endpoints): without a baseline assessment
+-- nothing after the start counts. A patient who never began a line stands in line 0 and is refused,
+-- not forgotten.
 
 with own_lines as (
     select
@@ -171,7 +172,9 @@ visits as (
     from {{ ref('stg_common__tumour_assessments') }} as assessments
     left join {{ ref('int_vital_status') }} as vital_status
         on assessments.patient_key = vital_status.patient_key
-    where assessments.assessment_date <= coalesce(vital_status.death_date, assessments.assessment_date)
+    where
+        assessments.assessment_date
+        <= coalesce(vital_status.death_date, assessments.assessment_date)
 ),
 
 visit_days as (

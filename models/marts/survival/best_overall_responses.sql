@@ -1,9 +1,10 @@
--- Best overall response (RECIST 1.1, Eisenhauer 2009, sections 4.4.3 and 4.6.1) between the start of a line
--- and its first progression, unconfirmed and confirmed. Confirmation follows admiralonco
+-- Best overall response (RECIST 1.1, Eisenhauer 2009, sections 4.4.3 and 4.6.1) between the start
+-- of a line and its first progression, unconfirmed and confirmed. Confirmation follows admiralonco
 -- (derive_param_confirmed_bor): a complete response needs a later one, a partial response a later
--- complete or partial one, so many days on (seed endpoint_rule_sets); between them only what is as good,
--- few visits not evaluable, and one stable disease where the rule set accepts it. An unconfirmed response,
--- and stable disease, count as stable once seen late enough, before that as not evaluable.
+-- complete or partial one, so many days on (seed endpoint_rule_sets); between them only what is as
+-- good, few visits not evaluable, and one stable disease where the rule set accepts it. An
+-- unconfirmed response, and stable disease, count as stable once seen late enough, before that as
+-- not evaluable.
 
 with wanted as (
     select

@@ -1,5 +1,5 @@
--- How often the response computed from the lesion rows is the one the investigator recorded, with Cohen's
--- kappa (Cohen 1960, Educ Psychol Meas 20:37), over the visits that have both.
+-- How often the response computed from the lesion rows is the one the investigator recorded, with
+-- Cohen's kappa (Cohen 1960, Educ Psychol Meas 20:37), over the visits that have both.
 
 with compared as (
     select

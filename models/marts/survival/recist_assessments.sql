@@ -1,11 +1,12 @@
--- RECIST 1.1 from the lesion rows (Eisenhauer 2009, sections 3.2.1 and 4.2-4.4, tables 1 and 2; limits in the seed
--- response_criteria), each line of therapy measured against its own baseline: the last visit with
--- lesions in the four weeks up to its start. The sum takes the longest diameter, of lymph nodes the
--- short axis; the nadir is the smallest complete sum so far, baseline included. A partial sum can only
--- prove progression. Unequivocal progression of non-target lesions is a judgement, so it is taken from
--- the investigator; everything else is computed.
--- iRECIST (Seymour 2017): a progression is unconfirmed (iUPD) until a later visit of the same block,
--- four weeks on or more, shows more of it (iCPD); any other response between them starts afresh.
+-- RECIST 1.1 from the lesion rows (Eisenhauer 2009, sections 3.2.1 and 4.2-4.4, tables 1 and 2;
+-- limits in the seed response_criteria), each line of therapy measured against its own baseline:
+-- the last visit with lesions in the four weeks up to its start. The sum takes the longest
+-- diameter, of lymph nodes the short axis; the nadir is the smallest complete sum so far, baseline
+-- included. A partial sum can only prove progression. Unequivocal progression of non-target lesions
+-- is a judgement, so it is taken from the investigator; everything else is computed.
+-- iRECIST (Seymour 2017): a progression is unconfirmed (iUPD) until a later visit of the same
+-- block, four weeks on or more, shows more of it (iCPD); any other response between them starts
+-- afresh.
 
 with lines as (
     select
@@ -50,8 +51,9 @@ measurements as (
                 when lesions.lesion_status = 'too_small' then criteria.too_small_mm
             end
         ) as lesion_mm,
-        max(case when lesions.lesion_status in ('present', 'measured', 'too_small') then 1 else 0 end)
-        = 1 as is_present,
+        bool_or(
+            coalesce(lesions.lesion_status in ('present', 'measured', 'too_small'), false)
+        ) as is_present,
         max(case when lesions.lesion_status = 'disappeared' then 1 else 0 end) = 1 as is_gone,
         min(lesions.measured_date) as measured_date,
         {{ src_rids('lesions.src_rid') }} as src_rids
@@ -314,7 +316,8 @@ measured as (
 compared as (
     select
         *,
-        max(case when is_baseline and is_complete then sum_mm end) over line_visits as baseline_sum_mm,
+        max(case when is_baseline and is_complete then sum_mm end) over line_visits
+            as baseline_sum_mm,
         min(case when is_complete then sum_mm end) over earlier_visits as nadir_mm,
         coalesce(
             bool_or(

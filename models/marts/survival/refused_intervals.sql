@@ -1,5 +1,5 @@
--- What survival_intervals leaves out. A time that cannot be computed is listed with what is known of it,
--- never set to zero.
+-- What survival_intervals leaves out. A time that cannot be computed is listed with what is known
+-- of it, never set to zero.
 
 with end_rows as (
     select

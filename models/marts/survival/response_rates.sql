@@ -1,5 +1,6 @@
--- Objective response rate and disease control rate of the study's included patients, every treated line in
--- the denominator: a line never assessed is no response (RECIST 1.1, Eisenhauer 2009, section 4.8).
+-- Objective response rate and disease control rate of the study's included patients, every treated
+-- line in the denominator: a line never assessed is no response (RECIST 1.1, Eisenhauer 2009,
+-- section 4.8).
 
 select
     responses.study_id,

@@ -1,6 +1,6 @@
 -- The intervals of int_endpoint_windows that have an end; the others are in refused_intervals.
--- Months are days / 30.4375. Time counts no day twice: a month that begins and ends on a first is 31 days,
--- where CDISC's convention (end - start + 1) would say 32.
+-- Months are days / 30.4375. Time counts no day twice: a month that begins and ends on a first is
+-- 31 days, where CDISC's convention (end - start + 1) would say 32.
 
 select
     intervals.study_id,
@@ -25,7 +25,8 @@ select
     end as entry_days,
     case
         when intervals.end_src_rid is null then lines_of_therapy.src_rids
-        when array_contains(lines_of_therapy.src_rids, intervals.end_src_rid) then lines_of_therapy.src_rids
+        when array_contains(lines_of_therapy.src_rids, intervals.end_src_rid)
+            then lines_of_therapy.src_rids
         else
             array_sort(
                 flatten(
