@@ -1,5 +1,5 @@
--- Every line of the study's own rule set has an interval, or a reason for none, under every endpoint rule
--- set and endpoint that starts with the line.
+-- Every line of the study's own rule set has an interval, or a reason for none, under every
+-- endpoint rule set and endpoint that starts with the line.
 
 select
     study_lines.study_id,
