@@ -91,12 +91,11 @@ def build(
         outcome = run(folder, layout, step=step, progress=progress)
         display.update(task, total=1, completed=1, detail="")
     for warning in outcome.warnings:
-        console.print(f"[yellow]warning[/yellow] {warning}")
+        console.print(f"[yellow]warning[/yellow] {warning}", soft_wrap=True)
     console.print(f"Built in {time.monotonic() - began:.0f} s. Published run {outcome.run_id}:")
-    current = layout.current
-    console.print(f"  warehouse  [bold]{current / outcome.warehouse.name}[/bold]   (rwe sql)")
-    console.print(f"  report     [bold]{current / outcome.report.name}[/bold]")
-    console.print(f"  manifest   {current / 'manifest.json'}")
+    console.print(f"  warehouse  [bold]{outcome.warehouse}[/bold]   (rwe sql)", soft_wrap=True)
+    console.print(f"  report     [bold]{outcome.report}[/bold]", soft_wrap=True)
+    console.print(f"  manifest   {layout.current / 'manifest.json'}", soft_wrap=True)
 
 
 @app.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import duckdb
 
+from expectations import run as checks
+from expectations.checks import CheckResult
 from pipeline import publish
 from pipeline.errors import CommandError
 from pipeline.paths import Layout
@@ -29,6 +32,8 @@ RECORDED_PACKAGES = (
     "scipy",
 )
 
+WAREHOUSE = "warehouse.duckdb"
+
 Step = Callable[[str], None]
 
 
@@ -37,7 +42,6 @@ class Outcome:
     """What a run left behind."""
 
     run_id: str
-    folder: Path
     warehouse: Path
     report: Path
     warnings: list[str]
@@ -48,9 +52,6 @@ def run(delivery: Path, layout: Layout, *, step: Step, progress: Progress) -> Ou
 
     Nothing is published unless every step succeeds. Raises CommandError with the reason otherwise.
     """
-    from analysis import estimates, report, second_programming
-    from expectations import run as checks
-
     started = datetime.now(UTC)
     run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
 
@@ -58,26 +59,62 @@ def run(delivery: Path, layout: Layout, *, step: Step, progress: Progress) -> Ou
     dbt_build(delivery.resolve(), layout, progress)
 
     step("expectations: what the extract and the marts must look like")
+    warnings = _check(layout, run_id)
+
+    with _unpublished(layout, run_id) as folder:
+        step("analysis: survival, tables, figures, published against computed")
+        reports, disagreements = _analyse(layout, folder, run_id, started)
+
+        step("publish: a de-identified copy, then one pointer swap")
+        relations = publish.publish_warehouse(layout, folder / WAREHOUSE)
+        publish.finish(folder, _manifest(layout, folder, run_id, started, relations))
+    publish.point_to(layout, layout.published / run_id)
+    return Outcome(
+        run_id, layout.current / WAREHOUSE, layout.current / reports[0], warnings + disagreements
+    )
+
+
+@contextmanager
+def _unpublished(layout: Layout, run_id: str) -> Iterator[Path]:
+    """A folder that becomes the run's folder when all goes well, and else leaves no trace."""
+    folder = layout.published / f".{run_id}"
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+        folder.rename(layout.published / run_id)
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+
+
+def _check(layout: Layout, run_id: str) -> list[str]:
+    """Run and store the expectations; return what failed without blocking."""
     results = checks.run(layout.warehouse)
     checks.write(layout.warehouse, results, run_id)
+
+    def told(result: CheckResult) -> str:
+        counted = f"{result.n_violating} of {result.n_checked}"
+        return f"{result.check_id} {result.table_name}: {result.name} ({counted})"
+
     if blocking := checks.blocking_failures(results):
         raise CommandError(
             "Blocking expectations failed; nothing was published:\n"
-            + "\n".join(
-                f"  - {r.check_id} {r.table_name}: {r.name} ({r.n_violating} of {r.n_checked})"
-                for r in blocking
-            )
+            + "\n".join(f"  - {told(result)}" for result in blocking)
         )
+    return [told(result) for result in results if result.status in ("fail", "error")]
 
-    step("analysis: survival, tables, figures, published against computed")
-    folder = layout.published / run_id
-    folder.mkdir(parents=True)
+
+def _analyse(
+    layout: Layout, folder: Path, run_id: str, started: datetime
+) -> tuple[list[str], list[str]]:
+    """Compute every study; return the names of the reports, and where lifelines disagrees."""
+    from analysis import estimates, report, second_programming
+
+    about = {"run_id": run_id, "started": f"{started:%Y-%m-%d %H:%M} UTC", **versions()}
+    reports, disagreements = [], []
     with duckdb.connect(str(layout.warehouse)) as connection:
-        studies = [
-            s for (s,) in connection.execute("select study_id from reference.studies").fetchall()
-        ]
-        disagreements = []
-        for study_id in studies:
+        for row in _rows(connection, "select study_id from reference.studies order by study_id"):
+            study_id = str(row["study_id"])
             estimates.compute(connection, study_id)
             disagreements += [
                 f"{study_id} {found.exhibit}: {found.what} differ from lifelines "
@@ -85,45 +122,27 @@ def run(delivery: Path, layout: Layout, *, step: Step, progress: Progress) -> Ou
                 for found in second_programming.compute(connection, study_id)
                 if not found.agrees
             ]
-        for study_id in studies:
-            report.render(
-                connection,
-                study_id,
-                folder / f"{study_id}.html",
-                run={"run_id": run_id, "started": f"{started:%Y-%m-%d %H:%M} UTC", **versions()},
-            )
+            reports.append(f"{study_id}.html")
+            report.render(connection, study_id, folder / reports[-1], run=about)
         connection.execute("checkpoint")
+    return reports, disagreements
 
-    step("publish: a de-identified copy, then one pointer swap")
-    relations = publish.publish_warehouse(layout, folder / "warehouse.duckdb")
-    with _reading(layout.warehouse) as connection:
+
+def _manifest(
+    layout: Layout, folder: Path, run_id: str, started: datetime, relations: dict[str, int]
+) -> publish.Manifest:
+    with duckdb.connect(str(layout.warehouse), read_only=True) as connection:
         delivered = _rows(connection, "select * from staging.stg_common__delivery")[0]
         files = _rows(connection, "select * from quality.source_files order by file_id")
-    publish.finish(
-        folder,
-        publish.Manifest(
-            run_id=run_id,
-            started=started.isoformat(),
-            ended=datetime.now(UTC).isoformat(),
-            delivery=delivered,
-            files=files,
-            versions=versions(),
-            relations=relations,
-            outputs={p.name: publish.sha256(p) for p in sorted(folder.iterdir())},
-        ),
-    )
-    publish.point_to(layout, folder)
-    return Outcome(
+    return publish.Manifest(
         run_id=run_id,
-        folder=folder,
-        warehouse=folder / "warehouse.duckdb",
-        report=folder / f"{studies[0]}.html",
-        warnings=[
-            f"{r.check_id} {r.table_name}: {r.name} ({r.n_violating} of {r.n_checked})"
-            for r in results
-            if r.status in ("fail", "error")
-        ]
-        + disagreements,
+        started=started.isoformat(),
+        ended=datetime.now(UTC).isoformat(),
+        delivery=delivered,
+        files=files,
+        versions=versions(),
+        relations=relations,
+        outputs={path.name: publish.sha256(path) for path in sorted(folder.iterdir())},
     )
 
 
@@ -133,12 +152,6 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in RECORDED_PACKAGES},
     }
-
-
-@contextmanager
-def _reading(warehouse: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
-        yield connection
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, object]]:

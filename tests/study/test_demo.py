@@ -60,6 +60,7 @@ def test_models_find_the_planted_times_again(
             "join reference.studies as studies using (study_id) "
             "where cohort.included and intervals.endpoint = ? and intervals.line_number = 1 "
             "and intervals.line_rule_set_id = studies.line_rule_set_id "
+            "and intervals.endpoint_rule_set_id = studies.endpoint_rule_set_id "
             "order by all",
             [endpoint],
         ).fetchall()
