@@ -113,7 +113,7 @@ def test_estimates_are_those_of_mice_within_the_noise_of_imputation() -> None:
         duration="time",
         event="event",
         covariates=["age", "sex", "wt.loss", "meal.cal", "poor"],
-        m=30,
+        m=20,
     ).table.set_index("term")
     assert list(found.index) == list(MICE)
     for term, (coefficient, std_error) in MICE.items():
