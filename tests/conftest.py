@@ -16,6 +16,17 @@ import pytest
 PROJECT = Path(__file__).resolve().parent.parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--cases",
+        action="append",
+        type=Path,
+        metavar="FILE",
+        help="with tests/patients or tests/endpoints: a file of cases to run instead of the "
+        "shipped ones; may be repeated",
+    )
+
+
 @dataclass(frozen=True)
 class Run:
     """One finished `rwe build`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,17 +13,6 @@ from tests.endpoints.delivery import write_delivery
 from tests.endpoints.warehouse import Seeds, Warehouse, build
 
 SHIPPED_CASES = [Path(__file__).resolve().parent / "cases.yaml"]
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    with contextlib.suppress(ValueError):  # another folder of cases has the same option
-        parser.addoption(
-            "--cases",
-            action="append",
-            type=Path,
-            metavar="FILE",
-            help="a file of cases to run instead of the shipped ones; may be repeated",
-        )
 
 
 @dataclass(frozen=True)

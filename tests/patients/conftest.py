@@ -16,16 +16,6 @@ HERE = Path(__file__).resolve().parent
 SHIPPED_CASES = [HERE / f"{name}.yaml" for name in ("cases", "further_cases", "gastric_cases")]
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--cases",
-        action="append",
-        type=Path,
-        metavar="FILE",
-        help="a file of patient timelines to run instead of the shipped ones; may be repeated",
-    )
-
-
 @dataclass(frozen=True)
 class Cases:
     """The timelines of this run and the rule set that each expectation is about."""
