@@ -118,7 +118,7 @@ def imputed_cox(
     def fit(data: pd.DataFrame) -> CoxModel:
         columns = model_columns(data, covariates)
         names = [name for name in (duration, event, entry) if name is not None]
-        together = columns.join(data[names])
+        together = pd.concat([columns, data[names]], axis=1)
         return cox(
             together,
             duration=duration,

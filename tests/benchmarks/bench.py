@@ -233,8 +233,9 @@ errors by 1e-4 of a standard error.
 
 {table}
 
-Measured on {os.cpu_count()} cores, {platform.system()} {platform.machine()}: {engines}. Reading the
-data is not timed. Whole-day times are counted into a histogram, where other engines sort.
+Measured on {os.cpu_count()} cores, {platform.system()} {platform.machine()}: {engines}.
+Reading the data is not timed. On a machine that does other work too, CPU seconds are the fairer
+column. Whole-day times are counted into a histogram, where other engines sort.
 """
 
 
