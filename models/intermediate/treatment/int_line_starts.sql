@@ -408,37 +408,58 @@ next_lines as (
     select
         advances.history_id,
         advances.line_start_date,
-        min(advances.start_date) as next_start_date,
+        min(advances.start_date) as start_date,
         min_by(
             advances.reason,
             {{ days_between('advances.line_start_date', 'advances.start_date') }} * 100
             + reasons.precedence
-        ) as next_reason
+        ) as reason
     from advances
     inner join {{ ref('line_start_reasons') }} as reasons
         on advances.reason = reasons.reason
     group by advances.history_id, advances.line_start_date
 ),
 
-lines as (
+links as (
+    select
+        possible_lines.history_id,
+        possible_lines.start_date,
+        next_lines.start_date as next_line_start_date,
+        next_lines.reason as next_start_reason
+    from possible_lines
+    left join next_lines
+        on
+            possible_lines.history_id = next_lines.history_id
+            and possible_lines.start_date = next_lines.line_start_date
+),
+
+chains as (
     with recursive chain as (
         select
-            history_id,
+            links.history_id,
             1 as line_number,
-            start_date,
-            'FIRST_SACT' as start_reason
+            'FIRST_SACT' as start_reason,
+            links.start_date,
+            links.next_line_start_date,
+            links.next_start_reason
         from first_days
+        inner join links
+            on
+                first_days.history_id = links.history_id
+                and first_days.start_date = links.start_date
         union all
         select
             chain.history_id,
             chain.line_number + 1 as line_number,
-            next_lines.next_start_date as start_date,
-            next_lines.next_reason as start_reason
+            chain.next_start_reason as start_reason,
+            links.start_date,
+            links.next_line_start_date,
+            links.next_start_reason
         from chain
-        inner join next_lines
+        inner join links
             on
-                chain.history_id = next_lines.history_id
-                and chain.start_date = next_lines.line_start_date
+                chain.history_id = links.history_id
+                and chain.next_line_start_date = links.start_date
     )
 
     select * from chain
@@ -450,11 +471,8 @@ final as (
         line_number,
         start_reason,
         start_date,
-        lead(start_date) over (
-            partition by history_id
-            order by line_number
-        ) as next_line_start_date
-    from lines
+        next_line_start_date
+    from chains
 )
 
 select * from final
