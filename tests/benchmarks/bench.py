@@ -225,7 +225,7 @@ def page(rows: list[list[str]], n: int, repetitions: dict[str, int], engines: st
 
 `make bench` prints these numbers; `python tests/benchmarks/bench.py --write` also writes this page.
 
-One cohort of {n:,} patients with whole-day times and 5 covariates, about 70% of them with an
+One cohort of {n:,} patients with whole-day times and 5 covariates, two thirds of them with an
 event; all engines in one run, medians over repetitions ({counted}). The ratio says how many times
 the seconds of this project the other engine takes. The run fails if the estimates differ: curve,
 standard errors (R), median and log-rank chi-square by 1e-8 of their value, coefficients and their
