@@ -21,6 +21,7 @@ from analysis.descriptive import (
     response,
 )
 from analysis.ledger import Ledger
+from analysis.lines import line_reasons, line_transitions, swimmer
 from analysis.multivariable import multivariable
 from analysis.results_tables import TABLES, replace_rows
 from analysis.study import Analysis, Study, StudyError, load_study
@@ -40,14 +41,17 @@ KINDS: dict[str, Analyser] = {
     "survival": survival,
     "univariable": univariable,
     "cox": multivariable,
+    "swimmer": swimmer,
+    "line_transitions": line_transitions,
+    "line_reasons": line_reasons,
 }
 
 
 def compute(connection: duckdb.DuckDBPyConnection, study_id: str) -> None:
     """Compute a study's estimates, curves and comparison with what it published.
 
-    Replaces the study's rows in results.estimates, results.survival_curves and
-    results.published_comparison.
+    Replaces the study's rows in results.estimates, results.survival_curves, results.figure_bars
+    and results.published_comparison.
 
     Raises
     ------
@@ -58,11 +62,12 @@ def compute(connection: duckdb.DuckDBPyConnection, study_id: str) -> None:
     ledger = analyse(connection, study)
     estimates = ledger.frame()
     curves = pd.concat(ledger.curves) if ledger.curves else None
+    bars = pd.concat(ledger.bars) if ledger.bars else None
     compared = comparison.compare(comparison.published(connection, study_id), estimates)
     connection.execute("begin transaction")
     try:
         connection.execute("create schema if not exists results")
-        for table, rows in zip(TABLES, (estimates, curves, compared), strict=True):
+        for table, rows in zip(TABLES, (estimates, curves, bars, compared), strict=True):
             replace_rows(connection, table, study_id, rows)
     except BaseException:
         connection.execute("rollback")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
-from analysis import clinical_tables, layout, model_tables, survival_tables
+from analysis import clinical_tables, layout, line_exhibits, model_tables, survival_tables
 from analysis.book import Book, BookPage
 from analysis.figures import MOST_BANDS, Curve, Panel, Ratio, forest, survival_panel
 from analysis.flow import Step, flow_diagram
 from analysis.ledger import HAZARD_RATIO, MEDIAN, PREFERRED
+from analysis.pictures import Picture
 from analysis.study import Analysis, Study
 from analysis.survival import ALL_GROUPS, SIGNIFICANCE_LEVEL
 
@@ -21,6 +23,7 @@ from analysis.survival import ALL_GROUPS, SIGNIFICANCE_LEVEL
 SECTIONS = (
     ("patients", "Patients", ("characteristics", "count_within")),
     ("treatment", "Treatment", ("cross_count",)),
+    ("lines", "Lines of therapy", ("swimmer", "line_transitions", "line_reasons")),
     ("response", "Response", ("response",)),
     ("toxicity", "Toxicity", ("adverse_events",)),
     ("survival", "Survival", ("survival",)),
@@ -29,18 +32,38 @@ SECTIONS = (
 )
 
 
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """What figures are drawn from beside the estimates.
+
+    Attributes
+    ----------
+    curves, bars : DataFrame
+        The study's rows of results.survival_curves and results.figure_bars.
+    """
+
+    curves: pd.DataFrame
+    bars: pd.DataFrame
+
+
 @dataclass(frozen=True)
 class Exhibit:
-    """One table or figure with what belongs under it."""
+    """One table or figure with what belongs under it.
+
+    Attributes
+    ----------
+    pictures, wide
+        Figures beside each other, and figures that need the whole width.
+    """
 
     identifier: str
     number: str
     title: str
-    svgs: Sequence[Markup] = ()
+    pictures: Sequence[Picture] = ()
+    wide: Sequence[Picture] = ()
+    legend: str = ""
     tables: Sequence[layout.Table] = ()
     cautions: Sequence[str] = ()
-    forest: Markup | None = None
-    bands_apart: bool = False
     empty: bool = False
 
 
@@ -86,78 +109,131 @@ def cohort_flow(book: Book) -> Markup:
     )
 
 
-def sections(study: Study, book: Book, curves: pd.DataFrame) -> list[Section]:
+def sections(study: Study, book: Book, drawn: Drawn) -> list[Section]:
     """Sections that the study has analyses for, in the order a clinician reads."""
     found = []
     for identifier, title, kinds in SECTIONS:
         chosen = [analysis for analysis in study.analyses if analysis.kind in kinds]
         exhibits = [
-            _exhibit(study, book, curves, list(analyses))
-            for _, analyses in groupby(chosen, key=lambda analysis: analysis.exhibit)
+            _BUILDERS[own[0].kind](study, book, drawn, own)
+            for own in (
+                list(analyses) for _, analyses in groupby(chosen, key=lambda each: each.exhibit)
+            )
         ]
         if exhibits:
             found.append(Section(identifier, title, exhibits))
     return found
 
 
-def _exhibit(study: Study, book: Book, curves: pd.DataFrame, analyses: list[Analysis]) -> Exhibit:
-    first = analyses[0]
-    identifier, number = first.exhibit, layout.number_of(first.exhibit)
-    if first.kind == "survival":
-        every = [_panel(study, book, curves, analysis) for analysis in analyses]
-        panels = [panel for panel in every if panel.curves]
-        if not panels:
-            return Exhibit(identifier, number, first.title, empty=True)
-        return Exhibit(
-            identifier,
-            number,
-            first.title,
-            svgs=[Markup(survival_panel(panel)) for panel in panels],
-            tables=[
-                table
-                for table in (
-                    survival_tables.medians_table(study, book, analyses),
-                    survival_tables.tests_table(study, book, analyses),
-                    *(
-                        survival_tables.exposure_table(study, book, analysis)
-                        for analysis in analyses
-                    ),
-                    survival_tables.delayed_entry_table(study, book, analyses),
-                )
-                if table is not None
-            ],
-            cautions=[
-                *layout.small_groups(study, book, analyses),
-                *layout.cautions(study, identifier),
-            ],
-            bands_apart=any(len(panel.curves) > MOST_BANDS for panel in panels),
-        )
-    if first.kind == "cox":
-        return Exhibit(
-            identifier,
-            number,
-            first.title,
-            tables=[model_tables.cox_table(study, book, first)],
-            forest=_forest(study, book, first),
-        )
-    if first.kind in ("characteristics", "count_within"):
-        table = clinical_tables.characteristics_table(study, book, analyses)
-    elif first.kind == "cross_count":
-        table = clinical_tables.cross_table(study, book, analyses)
-    elif first.kind == "response":
-        table = clinical_tables.response_table(study, book, first)
-    elif first.kind == "adverse_events":
-        table = clinical_tables.adverse_event_table(study, book, first)
-    else:
-        table = model_tables.univariable_table(study, book, first)
+def _of(analysis: Analysis, **content: Any) -> Exhibit:
+    """An exhibit with the number and title of its first analysis."""
+    return Exhibit(analysis.exhibit, layout.number_of(analysis.exhibit), analysis.title, **content)
+
+
+def _only_table(analysis: Analysis, table: layout.Table) -> Exhibit:
     has_columns = len(table.head[0]) > 1
-    return Exhibit(
-        identifier,
-        number,
-        first.title,
-        tables=[table] if has_columns else [],
-        empty=not has_columns,
+    return _of(analysis, tables=[table] if has_columns else [], empty=not has_columns)
+
+
+def _survival(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -> Exhibit:
+    first = analyses[0]
+    every = [_panel(study, book, drawn.curves, analysis) for analysis in analyses]
+    panels = [panel for panel in every if panel.curves]
+    if not panels:
+        return _of(first, empty=True)
+    bands_apart = any(len(panel.curves) > MOST_BANDS for panel in panels)
+    tables = (
+        survival_tables.medians_table(study, book, analyses),
+        survival_tables.tests_table(study, book, analyses),
+        *(survival_tables.exposure_table(study, book, analysis) for analysis in analyses),
+        survival_tables.delayed_entry_table(study, book, analyses),
     )
+    return _of(
+        first,
+        pictures=[survival_panel(panel) for panel in panels],
+        legend="Curves: Kaplan\N{EN DASH}Meier. Shaded: pointwise 95% log\N{EN DASH}log band. "
+        f"Ticks: censored patients.{'' if bands_apart else ' Dotted: median.'} Beside each group: "
+        "preferred interval of the median.",
+        tables=[table for table in tables if table is not None],
+        cautions=[
+            *layout.small_groups(study, book, analyses),
+            *layout.cautions(study, first.exhibit),
+        ],
+    )
+
+
+def _cox(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -> Exhibit:
+    first = analyses[0]
+    return _of(
+        first,
+        tables=[model_tables.cox_table(study, book, first)],
+        wide=_forest(study, book, first),
+    )
+
+
+def _characteristics(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -> Exhibit:
+    return _only_table(analyses[0], clinical_tables.characteristics_table(study, book, analyses))
+
+
+def _cross_count(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -> Exhibit:
+    return _only_table(analyses[0], clinical_tables.cross_table(study, book, analyses))
+
+
+def _response(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -> Exhibit:
+    return _only_table(analyses[0], clinical_tables.response_table(study, book, analyses[0]))
+
+
+def _adverse_events(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -> Exhibit:
+    return _only_table(analyses[0], clinical_tables.adverse_event_table(study, book, analyses[0]))
+
+
+def _univariable(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -> Exhibit:
+    return _only_table(analyses[0], model_tables.univariable_table(study, book, analyses[0]))
+
+
+def _swimmer(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -> Exhibit:
+    first = analyses[0]
+    picture = line_exhibits.swimmer_picture(study, book, drawn.bars, first)
+    return _of(
+        first,
+        wide=[picture] if picture else [],
+        legend=line_exhibits.SWIMMER_LEGEND,
+        cautions=layout.cautions(study, first.exhibit),
+        empty=picture is None,
+    )
+
+
+def _transitions(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -> Exhibit:
+    first = analyses[0]
+    picture = line_exhibits.alluvial_picture(study, book, first)
+    return _of(
+        first,
+        wide=[picture] if picture else [],
+        legend=line_exhibits.ALLUVIAL_LEGEND,
+        cautions=layout.cautions(study, first.exhibit),
+        empty=picture is None,
+    )
+
+
+def _reasons(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -> Exhibit:
+    return _only_table(analyses[0], line_exhibits.reasons_table(study, book, analyses[0]))
+
+
+Builder = Callable[[Study, Book, Drawn, list[Analysis]], Exhibit]
+
+_BUILDERS: dict[str, Builder] = {
+    "characteristics": _characteristics,
+    "count_within": _characteristics,
+    "cross_count": _cross_count,
+    "response": _response,
+    "adverse_events": _adverse_events,
+    "survival": _survival,
+    "univariable": _univariable,
+    "cox": _cox,
+    "swimmer": _swimmer,
+    "line_transitions": _transitions,
+    "line_reasons": _reasons,
+}
 
 
 def _panel(study: Study, book: Book, curves: pd.DataFrame, analysis: Analysis) -> Panel:
@@ -232,7 +308,7 @@ def _footer(page: BookPage, variable: str, analysis: Analysis) -> list[str]:
     return lines
 
 
-def _forest(study: Study, book: Book, analysis: Analysis) -> Markup | None:
+def _forest(study: Study, book: Book, analysis: Analysis) -> Sequence[Picture]:
     page = book.page(analysis.exhibit, analysis.population)
     ratios = [
         Ratio(
@@ -247,13 +323,13 @@ def _forest(study: Study, book: Book, analysis: Analysis) -> Markup | None:
         for label, name, contrast in model_tables.cox_terms(study, book, analysis)
     ]
     if not ratios:
-        return None
+        return ()
     words = "; ".join(f"{ratio.label}: {ratio.shown}, P {ratio.p_value}" for ratio in ratios)
-    return Markup(
+    return [
         forest(
             f"{analysis.exhibit}-forest",
             "Hazard ratios of the multivariable model",
             ratios,
             f"Forest plot, Efron's ties. {words}.",
         )
-    )
+    ]

@@ -1,44 +1,28 @@
-"""Survival curves and forest plots as inline SVG, drawn from the results tables alone."""
+"""Survival curves and forest plots, drawn from the results tables alone."""
 
 from __future__ import annotations
 
-import io
-import logging
-import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
-from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-#: Okabe and Ito's palette, told apart by every kind of colour vision, darkest first.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-#: A second cue beside colour, for print in grey.
-DASHES: tuple[Any, ...] = (
-    "-",
-    (0, (5, 1.6)),
-    (0, (1.2, 1.2)),
-    (0, (6, 1.6, 1.2, 1.6)),
-    (0, (3, 1, 1, 1, 1, 1)),
-    (0, (8, 3)),
-    (0, (2, 3)),
+from analysis.pictures import (
+    DASHES,
+    FULL_WIDTH,
+    INK,
+    MUTED,
+    PALETTE,
+    RULE,
+    Picture,
+    colour,
+    drawing,
 )
-INK = "#1a1a1a"
-MUTED = "#5b6470"
-RULE = "#c9ced6"
-
-#: Text is laid out with the font that comes with matplotlib, so that the file is the same on every
-#: machine, and shown in narrower fonts that every machine has one of.
-LAYOUT_FONT = "DejaVu Sans"
-SHOWN_FONTS = "Arial, Helvetica, Liberation Sans, sans-serif"
 
 #: Inches. Narrow, so that a panel is as wide as a telephone at about its natural size.
 WIDTH = 4.45
@@ -54,22 +38,6 @@ SMALL_PER_ROW = 4
 SMALL_HEIGHT, SMALL_TITLE, SMALL_GAP = 0.72, 0.26, 0.14
 
 RATIO_TICKS = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 10, 20, 50, 100)
-
-RC: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "font.family": LAYOUT_FONT,
-    "font.size": 7.8,
-    "text.color": INK,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "axes.linewidth": 0.7,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "xtick.major.width": 0.7,
-    "ytick.major.width": 0.7,
-    "path.simplify": False,
-    "text.parse_math": False,
-}
 
 
 @dataclass(frozen=True)
@@ -135,7 +103,7 @@ class Ratio:
     emphasis: bool
 
 
-def survival_panel(panel: Panel) -> str:
+def survival_panel(panel: Panel) -> Picture:
     """Draw Kaplan-Meier curves with bands, censor ticks and the numbers at risk under the axis."""
     labels = [textwrap.wrap(curve.label, LABEL_CHARACTERS) or [""] for curve in panel.curves]
     apart = len(panel.curves) > MOST_BANDS
@@ -145,9 +113,7 @@ def survival_panel(panel: Panel) -> str:
     small = small_rows * (SMALL_HEIGHT + SMALL_TITLE) + (0.3 if apart else 0.0)
     foot = small + at_risk + AXIS_FOOT
     height = header + PLOT_HEIGHT + foot
-    with mpl.rc_context({**RC, "svg.hashsalt": panel.identifier}):
-        figure = Figure(figsize=(WIDTH, height))
-        FigureCanvasSVG(figure)
+    with drawing(WIDTH, height) as figure:
         axes = figure.add_axes(
             (
                 LEFT / WIDTH,
@@ -167,11 +133,7 @@ def survival_panel(panel: Panel) -> str:
         _numbers_at_risk(figure, panel, labels, (small + at_risk) / height, height)
         if apart:
             _bands_apart(figure, panel, small / height, height)
-        return _svg(figure, panel.identifier, panel.title, panel.description)
-
-
-def _colour(order: int) -> str:
-    return PALETTE[order % len(PALETTE)]
+    return Picture(panel.identifier, panel.title, panel.description, figure)
 
 
 def _draw_band(axes: Axes, curve: Curve, alpha: float = 0.16) -> None:
@@ -185,21 +147,21 @@ def _draw_band(axes: Axes, curve: Curve, alpha: float = 0.16) -> None:
         100 * rows["lower"].to_numpy(dtype=float),
         100 * rows["upper"].to_numpy(dtype=float),
         step="post",
-        color=_colour(curve.order),
+        color=colour(curve.order),
         alpha=alpha,
         linewidth=0,
     )
 
 
 def _draw_curve(axes: Axes, curve: Curve) -> None:
-    rows, colour = curve.rows, _colour(curve.order)
+    rows, own = curve.rows, colour(curve.order)
     time = rows["time_months"].to_numpy(dtype=float)
     survival = 100 * rows["survival"].to_numpy(dtype=float)
     axes.plot(
         time,
         survival,
         drawstyle="steps-post",
-        color=colour,
+        color=own,
         linewidth=1.5,
         linestyle=DASHES[curve.order % len(DASHES)],
         solid_capstyle="butt",
@@ -214,7 +176,7 @@ def _draw_curve(axes: Axes, curve: Curve) -> None:
         marker="|",
         markersize=5,
         markeredgewidth=0.9,
-        color=colour,
+        color=own,
         zorder=4,
         clip_on=False,
     )
@@ -248,7 +210,7 @@ def _bands_apart(figure: Figure, panel: Panel, top: float, height: float) -> Non
                 curve.rows["time_months"].to_numpy(dtype=float),
                 100 * curve.rows["survival"].to_numpy(dtype=float),
                 drawstyle="steps-post",
-                color=RULE if curve is not shown else _colour(curve.order),
+                color=RULE if curve is not shown else colour(curve.order),
                 linewidth=0.7 if curve is not shown else 1.2,
                 zorder=2 if curve is not shown else 3,
             )
@@ -281,7 +243,7 @@ def _draw_medians(axes: Axes, curves: Sequence[Curve]) -> None:
         axes.plot(
             [median, median],
             [0, 50],
-            color=_colour(curve.order),
+            color=colour(curve.order),
             linewidth=0.7,
             linestyle=(0, (2, 2)),
             zorder=1,
@@ -326,7 +288,7 @@ def _swatch(figure: Figure, curve: Curve, left: float, right: float, y: float) -
         Line2D(
             [left, right],
             [y, y],
-            color=_colour(curve.order),
+            color=colour(curve.order),
             linewidth=1.6,
             linestyle=DASHES[curve.order % len(DASHES)],
         )
@@ -344,13 +306,13 @@ def _numbers_at_risk(
         for tick, at_risk in zip(panel.ticks, curve.at_risk, strict=True):
             x = left + (right - left) * tick / panel.longest
             figure.text(x, y, at_risk, va="center", ha="center", fontsize=7.2)
-        figure.add_artist(Line2D([0.018, 0.027], [y, y], color=_colour(curve.order), linewidth=2.6))
+        figure.add_artist(Line2D([0.018, 0.027], [y, y], color=colour(curve.order), linewidth=2.6))
         for number, text in enumerate(lines):
             y -= ROW / height if number else 0
             figure.text(0.041, y, text, va="center", ha="left", fontsize=7)
 
 
-def forest(identifier: str, title: str, ratios: Sequence[Ratio], description: str) -> str:
+def forest(identifier: str, title: str, ratios: Sequence[Ratio], description: str) -> Picture:
     """Draw hazard ratios with their intervals on a logarithmic axis, numbers beside."""
     row, head, foot = 0.25, 0.3, 0.52
     height = head + row * len(ratios) + foot
@@ -361,9 +323,7 @@ def forest(identifier: str, title: str, ratios: Sequence[Ratio], description: st
         if limit is not None and np.isfinite(limit) and limit > 0
     ]
     low, high = min([0.5, *limits]) / 1.2, max([2.0, *limits]) * 1.2
-    with mpl.rc_context({**RC, "svg.hashsalt": identifier}):
-        figure = Figure(figsize=(7.0, height))
-        FigureCanvasSVG(figure)
+    with drawing(FULL_WIDTH, height) as figure:
         axes = figure.add_axes((0.41, foot / height, 0.3, row * len(ratios) / height))
         axes.set_xscale("log")
         axes.set_xlim(low, high)
@@ -394,42 +354,12 @@ def forest(identifier: str, title: str, ratios: Sequence[Ratio], description: st
             "\N{RIGHTWARDS ARROW} shorter survival",
             labelpad=4,
         )
-        return _svg(figure, identifier, title, description)
+    return Picture(identifier, title, description, figure)
 
 
 def _draw_ratio(axes: Axes, ratio: Ratio, number: int) -> None:
     if ratio.value is None or ratio.lower is None or ratio.upper is None:
         return
-    colour = PALETTE[0] if ratio.emphasis else MUTED
-    axes.plot([ratio.lower, ratio.upper], [number, number], color=colour, linewidth=1.3)
-    axes.plot([ratio.value], [number], marker="s", markersize=5, color=colour, linestyle="none")
-
-
-def _svg(figure: Figure, identifier: str, title: str, description: str) -> str:
-    """Serialise to an SVG element fit to stand in a page beside others."""
-    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
-    # Identifiers are unique in a page, not only in a file.
-    text = re.sub(r'\bid="', f'id="{identifier}-', text)
-    text = re.sub(r"url\(#", f"url(#{identifier}-", text)
-    text = re.sub(r'href="#', f'href="#{identifier}-', text)
-    text = text.replace(f"'{LAYOUT_FONT}'", SHOWN_FONTS)
-    opening = re.search(r"<svg[^>]*>", text)
-    assert opening is not None
-    view = re.search(r'viewBox="([^"]+)"', opening.group())
-    assert view is not None
-    names = (
-        f'<title id="{identifier}-title">{escape(title)}</title>'
-        f'<desc id="{identifier}-desc">{escape(description)}</desc>'
-    )
-    replacement = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-        f'viewBox="{view.group(1)}" role="img" '
-        f'aria-labelledby="{identifier}-title {identifier}-desc">{names}'
-    )
-    return (text[: opening.start()] + replacement + text[opening.end() :]).strip()
+    shade = PALETTE[0] if ratio.emphasis else MUTED
+    axes.plot([ratio.lower, ratio.upper], [number, number], color=shade, linewidth=1.3)
+    axes.plot([ratio.value], [number], marker="s", markersize=5, color=shade, linestyle="none")

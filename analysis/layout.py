@@ -63,7 +63,7 @@ class Table:
 
 
 def number_of(exhibit: str) -> str:
-    """Number of an exhibit: table3 is Table 3, fig2 is Figure 2."""
+    """Number of an exhibit: table3 is Table 3, fig2 is Figure 2, figS1 is Figure S1."""
     for prefix, name in (("table", "Table"), ("fig", "Figure")):
         if exhibit.startswith(prefix):
             return f"{name} {exhibit.removeprefix(prefix)}"

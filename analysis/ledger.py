@@ -75,6 +75,7 @@ class Ledger:
     study_id: str
     entries: dict[str, Entry] = field(default_factory=dict)
     curves: list[pd.DataFrame] = field(default_factory=list)
+    bars: list[pd.DataFrame] = field(default_factory=list)
 
     def add(
         self,
@@ -142,6 +143,18 @@ class Ledger:
             method=method,
             parameters=json.dumps(parameters or {}, sort_keys=True, ensure_ascii=False),
             note=note,
+        )
+
+    def add_bars(self, exhibit: str, population: str, bars: pd.DataFrame, unit: str) -> None:
+        """Enter the bars of a figure with a bar a patient: rows of results.figure_bars.
+
+        Parameters
+        ----------
+        bars
+            position, panel, part, level, start_value, end_value; no patient's name.
+        """
+        self.bars.append(
+            bars.assign(study_id=self.study_id, exhibit=exhibit, population=population, unit=unit)
         )
 
     def page(self, exhibit: str, population: str, **parameters: object) -> Page:

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from analysis import comparison, layout
 from analysis.book import Book
-from analysis.exhibits import cohort_flow, sections
+from analysis.exhibits import Drawn, cohort_flow, sections
 from analysis.findings import key_findings
 from analysis.group_tests import FEW_EVENTS, SMALL_GROUP
 from analysis.multivariable import EVENTS_PER_VARIABLE
@@ -52,10 +52,15 @@ def page(connection: duckdb.DuckDBPyConnection, study_id: str, *, run: dict[str,
     """The report as HTML text."""
     study = load_study(connection, study_id)
     book = Book(connection, study_id)
-    curves = frame(
-        connection,
-        "select * from results.survival_curves where study_id = ? order by rowid",
-        study_id,
+    drawn = Drawn(
+        *(
+            frame(
+                connection,
+                f"select * from results.{table} where study_id = ? order by rowid",
+                study_id,
+            )
+            for table in ("survival_curves", "figure_bars")
+        )
     )
     summary = comparison.summary(connection, study_id)
     compared = rows(
@@ -75,7 +80,7 @@ def page(connection: duckdb.DuckDBPyConnection, study_id: str, *, run: dict[str,
         delivery=_delivery(connection),
         findings=key_findings(study, book, summary),
         flow=cohort_flow(book),
-        sections=sections(study, book, curves),
+        sections=sections(study, book, drawn),
         summary=summary,
         by_exhibit=_verdicts_by_exhibit(compared),
         compared=compared,

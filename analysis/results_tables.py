@@ -68,6 +68,25 @@ TABLES = (
         },
     ),
     ResultsTable(
+        "figure_bars",
+        "One row per part of a bar in a figure that has a bar a patient; no row names the patient.",
+        {
+            "study_id": ("varchar", "The study."),
+            "exhibit": ("varchar", "Figure it belongs to."),
+            "population": ("varchar", "Whom the figure is about."),
+            "position": ("integer", "Place of the bar in the figure, from 1."),
+            "panel": ("varchar", "Group that the bar stands in."),
+            "part": (
+                "varchar",
+                "line, observed, progression, death, ongoing or best change.",
+            ),
+            "level": ("varchar", "Group of the line, or best response."),
+            "start_value": ("double", "Where the part begins, or where a mark stands."),
+            "end_value": ("double", "Where the part ends; NULL for a mark."),
+            "unit": ("varchar", "months from the start of line 1, or percent."),
+        },
+    ),
+    ResultsTable(
         "published_comparison",
         "One row per number that the study printed, with what this warehouse computes.",
         {

@@ -27,6 +27,7 @@ class Level:
     name: str
     order: int
     source_value: str | None
+    named_drug: str | None = None
 
     @property
     def short(self) -> str:
@@ -298,7 +299,12 @@ def _variables(connection: duckdb.DuckDBPyConnection, study_id: str) -> dict[str
         study_id,
     ):
         levels.setdefault(row["variable"], []).append(
-            Level(row["level"], int(row["level_order"]), row["source_value"])
+            Level(
+                row["level"],
+                int(row["level_order"]),
+                row["source_value"] or None,
+                row["named_drug"] or None,
+            )
         )
     return {
         row["variable"]: Variable(

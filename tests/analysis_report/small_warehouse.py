@@ -36,6 +36,13 @@ CHARACTERISTICS = (
     "local_therapy",
     "first_line_group",
 )
+TARGETED = {
+    "plus bevacizumab": ("bevacizumab", "anti_vegf", "targeted"),
+    "plus cetuximab": ("cetuximab", "anti_egfr", "targeted"),
+    "plus trastuzumab": ("trastuzumab", "anti_her2", "targeted"),
+}
+LINE_RULE_SETS = ("primary", "gap_60")
+ENDPOINT_RULE_SETS = ("primary", "ema")
 LINES = {1: "first", 2: "second", 3: "third", 4: "fourth"}
 
 INTEGERS = {
@@ -47,6 +54,8 @@ INTEGERS = {
     "synchronous_within_days",
     "follow_up_complete_within_days",
     "minimum_stable_days",
+    "gap_days",
+    "progression_restart_days",
 }
 DOUBLES = {"minimum", "maximum", "ihc_min_pct", "ish_min_ratio", "ish_min_pct"}
 DATES = {"period_start", "data_cutoff"}
@@ -126,7 +135,11 @@ def build(path: Path | str, cohort: pd.DataFrame | None = None) -> duckdb.DuckDB
 
 
 def _seeds(connection: duckdb.DuckDBPyConnection) -> None:
-    for path in sorted([*SEEDS.glob("studies/*.csv"), *SEEDS.glob("code_lists/*.csv")]):
+    for path in sorted(
+        path
+        for folder in ("studies", "code_lists", "therapy")
+        for path in SEEDS.glob(f"{folder}/*.csv")
+    ):
         columns = pd.read_csv(path, nrows=0).columns
         casts = ", ".join(_cast(name) for name in columns)
         connection.execute(
@@ -258,26 +271,31 @@ def _intervals(patients: pd.DataFrame) -> pd.DataFrame:
                 "endpoint": endpoint,
                 "event": patients[event] == 1,
                 "time_days": patients[time],
-                "source": ["death" if happened else "last_contact" for happened in patients[event]],
+                "source": [(end if happened else "last_contact") for happened in patients[event]],
                 "censor_reason": [
                     None if happened else "alive at data cut-off" for happened in patients[event]
                 ],
             }
         )
-        for endpoint, time, event in (
-            ("OS", "os_days", "death"),
-            ("PFS", "pfs_days", "pfs_event"),
+        for endpoint, time, event, end in (
+            ("OS", "os_days", "death", "death"),
+            ("PFS", "pfs_days", "pfs_event", "progression"),
         )
     ]
-    rows = pd.concat(parts, ignore_index=True)
-    return rows.assign(
-        study_id=STUDY,
-        line_rule_set_id="primary",
-        endpoint_rule_set_id="primary",
-        line_number=1,
-        time_months=rows["time_days"] / DAYS_PER_MONTH,
-        entry_days=[(position % 4) * 10 for position in range(len(rows))],
-    )
+    rows = pd.concat(parts, ignore_index=True).assign(study_id=STUDY, line_number=1)
+    rows["entry_days"] = [(position % 4) * 10 for position in range(len(rows))]
+    sets = [("primary", rule_set) for rule_set in ENDPOINT_RULE_SETS]
+    sets += [(rule_set, "primary") for rule_set in LINE_RULE_SETS if rule_set != "primary"]
+    found = []
+    for line_rule_set, endpoint_rule_set in sets:
+        own = rows.assign(line_rule_set_id=line_rule_set, endpoint_rule_set_id=endpoint_rule_set)
+        # Another definition makes the progression-free time shorter.
+        if (line_rule_set, endpoint_rule_set) != ("primary", "primary"):
+            shorter = own["endpoint"] == "PFS"
+            own["time_days"] = own["time_days"].where(~shorter, own["time_days"] * 9 // 10)
+        found.append(own)
+    every = pd.concat(found, ignore_index=True)
+    return every.assign(time_months=every["time_days"] / DAYS_PER_MONTH)
 
 
 def _responses(patients: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
@@ -320,32 +338,71 @@ def _events(patients: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
 
 
 def _lines(patients: pd.DataFrame) -> pd.DataFrame:
-    """Lines that divide the time to the end of observation evenly."""
+    """Lines that divide the time to the end of observation evenly, with a pause after each.
+
+    The rule set gap_60 splits the first line of every tenth patient.
+    """
     rows = []
-    for patient in patients.itertuples():
-        last = 1 if pd.isna(patient.trastuzumab_line) else int(patient.trastuzumab_line)
-        for number in range(1, last + 1):
-            start = 14 + patient.os_days * (number - 1) // (last + 1)
-            rows.append((patient.patient_key, number, start))
-    return pd.DataFrame(rows, columns=["patient_key", "line_number", "start_day"]).assign(
-        study_id=STUDY, rule_set_id="primary"
-    )
+    for rule_set in LINE_RULE_SETS:
+        for place, patient in enumerate(patients.itertuples()):
+            given = 1 if pd.isna(patient.trastuzumab_line) else int(patient.trastuzumab_line)
+            splits = rule_set != "primary" and place % 10 == 0
+            last = given + splits
+            for number in range(1, last + 1):
+                start = 14 + patient.os_days * (number - 1) // (last + 1)
+                end = 10 + patient.os_days * number // (last + 1)
+                rows.append(
+                    (
+                        rule_set,
+                        patient.patient_key,
+                        number,
+                        max(number - splits, 1),
+                        start,
+                        max(start, end),
+                        "FIRST_SACT" if number == 1 else "PD_WITH_CHANGE",
+                        "NEXT_LINE" if number < last else "DEATH" if patient.death else "ONGOING",
+                        "moderate" if place % 7 == 0 else "high",
+                    )
+                )
+    return pd.DataFrame(
+        rows,
+        columns=[
+            "rule_set_id",
+            "patient_key",
+            "line_number",
+            "own_number",
+            "start_day",
+            "end_day",
+            "start_reason",
+            "end_reason",
+            "confidence",
+        ],
+    ).assign(study_id=STUDY)
 
 
 def _components(patients: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
-    given = patients.dropna(subset=["trastuzumab_line"])
-    drug = pd.DataFrame(
-        {
-            "patient_key": given["patient_key"],
-            "line_number": given["trastuzumab_line"].astype(int),
-            "ingredient": "trastuzumab",
-            "drug_class": "anti_her2",
-            "modality": "targeted",
-        }
-    )
-    others = lines[["patient_key", "line_number"]].assign(
-        ingredient="irinotecan", drug_class="topoisomerase", modality="cytotoxic"
-    )
-    return pd.concat([drug, others], ignore_index=True).assign(
-        study_id=STUDY, rule_set_id="primary", days_from_line_start=0
-    )
+    """Irinotecan in every line, the first line's targeted drug, and trastuzumab in its line."""
+    known = patients.set_index("patient_key")
+    rows = []
+    for line in lines.itertuples():
+        patient = known.loc[line.patient_key]
+        drugs = [("irinotecan", "topoisomerase_i", "cytotoxic")]
+        if line.own_number == 1:
+            drugs += [TARGETED[name] for name in TARGETED if patient.first_line_group == name]
+        if not pd.isna(patient.trastuzumab_line) and line.own_number == patient.trastuzumab_line:
+            drugs.append(TARGETED["plus trastuzumab"])
+        rows += [
+            (line.rule_set_id, line.patient_key, line.line_number, *drug)
+            for drug in dict.fromkeys(drugs)
+        ]
+    return pd.DataFrame(
+        rows,
+        columns=[
+            "rule_set_id",
+            "patient_key",
+            "line_number",
+            "ingredient",
+            "drug_class",
+            "modality",
+        ],
+    ).assign(study_id=STUDY, days_from_line_start=0)

@@ -41,7 +41,7 @@ def panel(*labels: str) -> Panel:
 
 @pytest.mark.parametrize("labels", [("A",), ("A", "B"), ("A", "B", "C", "D", "E")])
 def test_a_panel_is_one_svg_element_that_needs_nothing_else(labels: tuple[str, ...]) -> None:
-    text = survival_panel(panel(*labels))
+    text = survival_panel(panel(*labels)).svg
     root = ElementTree.fromstring(text)
     assert root.tag == f"{SVG}svg"
     assert root.get("role") == "img"
@@ -55,20 +55,20 @@ def test_a_panel_is_one_svg_element_that_needs_nothing_else(labels: tuple[str, .
 
 
 def test_identifiers_are_unique_and_carry_the_figure_s_name() -> None:
-    found = re.findall(r'\bid="([^"]+)"', survival_panel(panel("A", "B")))
+    found = re.findall(r'\bid="([^"]+)"', survival_panel(panel("A", "B")).svg)
     assert len(found) == len(set(found))
     assert all(identifier.startswith("fig9-os-") for identifier in found)
 
 
 def test_the_same_data_give_the_same_bytes() -> None:
-    assert survival_panel(panel("A", "B")) == survival_panel(panel("A", "B"))
+    assert survival_panel(panel("A", "B")).svg == survival_panel(panel("A", "B")).svg
 
 
 def test_hostile_labels_are_text() -> None:
     hostile = '<script>alert("x")</script>&'
     for text in (
-        survival_panel(panel(hostile, "B")),
-        forest("f", hostile, [Ratio(hostile, 1.5, 0.5, 4.0, "1.50", "0.3", False)], hostile),
+        survival_panel(panel(hostile, "B")).svg,
+        forest("f", hostile, [Ratio(hostile, 1.5, 0.5, 4.0, "1.50", "0.3", False)], hostile).svg,
         flow_diagram("g", hostile, "1", [Step(hostile, "1", "0", "0")], hostile, hostile),
     ):
         ElementTree.fromstring(text)
@@ -76,7 +76,7 @@ def test_hostile_labels_are_text() -> None:
 
 
 def test_dollar_signs_are_no_mathematics() -> None:
-    assert "cost $5 and $6" in survival_panel(panel("cost $5 and $6"))
+    assert "cost $5 and $6" in survival_panel(panel("cost $5 and $6")).svg
 
 
 def test_a_forest_plot_leaves_a_gap_where_nothing_is_estimable() -> None:
@@ -84,10 +84,10 @@ def test_a_forest_plot_leaves_a_gap_where_nothing_is_estimable() -> None:
         Ratio("a vs b", 0.5, 0.2, 1.2, "0.50 (0.20\N{EN DASH}1.20)", "0.12", False),
         Ratio("c vs d", None, None, None, "NE", "\N{EN DASH}", False),
     ]
-    text = forest("forest", "Ratios", ratios, "Two ratios.")
+    text = forest("forest", "Ratios", ratios, "Two ratios.").svg
     ElementTree.fromstring(text)
     assert "NE" in text
-    only_gaps = forest("forest", "Ratios", ratios[1:], "No ratio.")
+    only_gaps = forest("forest", "Ratios", ratios[1:], "No ratio.").svg
     ElementTree.fromstring(only_gaps)
 
 

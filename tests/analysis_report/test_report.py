@@ -86,6 +86,7 @@ def test_sections_follow_the_order_of_a_clinician(outline: Outline) -> None:
         "Cohort",
         "Patients",
         "Treatment",
+        "Lines of therapy",
         "Response",
         "Toxicity",
         "Survival",
@@ -98,7 +99,11 @@ def test_sections_follow_the_order_of_a_clinician(outline: Outline) -> None:
     exhibits = [text.partition(".")[0] for level, text in outline.headings if level == 3]
     named = [name for name in exhibits if name.startswith(("Table ", "Figure "))]
     assert named == [
-        *(f"Table {number}" for number in range(1, 6)),
+        *(f"Table {number}" for number in range(1, 4)),
+        "Figure S1",
+        "Figure S2",
+        "Table S1",
+        *(f"Table {number}" for number in range(4, 6)),
         *(f"Figure {number}" for number in range(1, 5)),
         "Table 6",
         "Table 7",
