@@ -47,11 +47,12 @@ def _of_the_file(table: Table, kinds: dict[str, Kind]) -> Iterator[Check]:
         yield kinds["delivered"].check(
             staged(table.name), (), BuiltIn(HAS_ROWS, {"min_value": 1}), expects_table=True
         )
-    read = f"staging.stg_extract__{table.name}"
-    yield kinds["quarantined"].check(
-        read, ("reject_reason",), condition(read, "reject_reason is not null")
-    )
     delivered = f"raw.{table.name}"
+    unread = (
+        "src_rid in (select quarantine.src_rid from quality.quarantine as quarantine "
+        f"where quarantine.table_name = '{table.name}')"
+    )
+    yield kinds["quarantined"].check(delivered, (), condition(delivered, unread))
     counts = (
         f"select (select count(*) from {delivered}) as n_delivered, "
         f"(select count(*) from {staged(table.name)}) as n_staged, "

@@ -17,3 +17,13 @@
 {%- endif -%}
 {{ return(names) }}
 {%- endmacro %}
+
+
+{# Reads the delivery into the raw tables, every header before any row: dbt-duckdb calls the loader
+   (pipeline/delivery.py) for each source that is named here. #}
+{% macro load_delivery() -%}
+{%- for table in ['files'] + delivered_tables() -%}
+{%- do source('extract', table) -%}
+{%- endfor -%}
+select 1
+{%- endmacro %}

@@ -1,9 +1,10 @@
 {#
     Casts every column of a delivered table to the kind its contract names and says, in `reject_reason`,
     which columns could not be read. Rows with a reason go to quarantine; nothing is dropped.
-    The contract is models/staging/extract/extract_contract.yml.
+    The contract is models/staging/extract/extract_contract.yml. `rows` stands for the delivered rows
+    where only some of them are wanted.
 #}
-{% macro typed_source(table_name) -%}
+{% macro typed_source(table_name, rows=none) -%}
 {%- if execute -%}
 {%- set contract = graph.sources['source.' ~ project_name ~ '.extract.' ~ table_name] -%}
 {%- set columns = contract.columns.values() | rejectattr('config.meta.role', 'equalto', 'patient') | list -%}
@@ -44,7 +45,7 @@ select
         ),
         ''
     ) as reject_reason
-from {{ source('extract', table_name) }}
+from {{ rows or source('extract', table_name) }}
 {%- endif -%}
 {%- endmacro %}
 

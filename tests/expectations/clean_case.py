@@ -137,7 +137,6 @@ def tables() -> dict[str, dict[str, str]]:
             if columns:
                 found[f"{schema}.{model['name']}"] = columns
     for name in read_contract().tables:
-        found[f"staging.stg_extract__{name}"] = {"src_rid": "bigint", "reject_reason": "varchar"}
         found[f"raw.{name}"] = {"src_rid": "bigint"}
     return found
 
@@ -155,7 +154,7 @@ def clean_rows() -> dict[str, list[Row]]:
             for number, story in enumerate(stories, start=1)
         ]
         raw = [{"src_rid": row["src_rid"]} for row in rows[name]]
-        rows[f"raw.{table.name}"] = rows[f"staging.stg_extract__{table.name}"] = raw
+        rows[f"raw.{table.name}"] = raw
         delivered.append(
             {"file_id": table.file_id, "table_name": table.name, "n_records": len(raw)}
         )

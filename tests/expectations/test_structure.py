@@ -85,7 +85,14 @@ def spoiled_statements(table: Table) -> list[str]:
         f"update wrong set {', '.join(wrong)}",
         f"insert into {name} from wrong",
         f"insert into {name} from wrong",
-        f"insert into staging.stg_extract__{table.name} values (null, 'x: missing')",
+        *quarantined_statements(table.name),
+    ]
+
+
+def quarantined_statements(table: str) -> list[str]:
+    return [
+        f"insert into raw.{table} values (-1)",
+        f"insert into quality.quarantine (table_name, src_rid) values ('{table}', -1)",
     ]
 
 
@@ -99,7 +106,7 @@ def test_every_check_can_be_tripped(spoil: Spoil) -> None:
         "insert into staging.stg_common__delivery by name "
         "select delivery_id, 'no code' as synthetic from staging.stg_common__delivery",
         "insert into staging.stg_common__delivery (delivery_id) values (null)",
-        "insert into staging.stg_extract__delivery values (null, 'x: missing')",
+        *quarantined_statements("delivery"),
     ]
     warehouse = spoil(*statements, *delivery)
     results = run(warehouse, checks=[c for c in CHECKS if c.check_id != ID["delivered"]])

@@ -1,17 +1,23 @@
 {% set tables = delivered_tables() -%}
 
-with counts as (
+with delivered as (
     {%- for table in tables %}
     select
         '{{ table }}' as table_name,
-        count(*) as n_records,
-        count_if(reject_reason is null) as n_staged,
-        count_if(reject_reason is not null) as n_quarantined
-    from {{ ref('stg_extract__' ~ table) }}
+        (select count(*) from {{ source('extract', table) }}) as n_records,
+        (select count(*) from {{ ref('stg_common__' ~ table) }}) as n_staged
     {%- if not loop.last %}
     union all
     {%- endif %}
     {%- endfor %}
+),
+
+quarantined as (
+    select
+        table_name,
+        count(*) as n_quarantined
+    from {{ ref('quarantine') }}
+    group by table_name
 ),
 
 final as (
@@ -22,12 +28,14 @@ final as (
         files.size_bytes,
         files.sha256,
         cast(files.contract_version as int) as contract_version,
-        cast(counts.n_records as int) as n_records,
-        cast(counts.n_staged as int) as n_staged,
-        cast(counts.n_quarantined as int) as n_quarantined
+        cast(delivered.n_records as int) as n_records,
+        cast(delivered.n_staged as int) as n_staged,
+        cast(coalesce(quarantined.n_quarantined, 0) as int) as n_quarantined
     from {{ source('extract', 'files') }} as files
-    inner join counts
-        on files.table_name = counts.table_name
+    inner join delivered
+        on files.table_name = delivered.table_name
+    left join quarantined
+        on files.table_name = quarantined.table_name
 )
 
 select * from final

@@ -1,3 +1,7 @@
+with typed as (
+    {{ typed_source('adverse_events') }}
+)
+
 select
     src_rid,
     patient_key,
@@ -9,5 +13,5 @@ select
     end_date,
     attribution,
     recorded_date
-from {{ ref('stg_extract__adverse_events') }}
+from typed
 where reject_reason is null

@@ -1,3 +1,7 @@
+with typed as (
+    {{ typed_source('comorbidities') }}
+)
+
 select
     src_rid,
     patient_key,
@@ -9,5 +13,5 @@ select
     onset_date_latest,
     onset_date_precision,
     recorded_date
-from {{ ref('stg_extract__comorbidities') }}
+from typed
 where reject_reason is null

@@ -1,3 +1,7 @@
+with typed as (
+    {{ typed_source('consent') }}
+)
+
 select
     src_rid,
     patient_key,
@@ -5,5 +9,5 @@ select
     purpose,
     decision,
     consent_date
-from {{ ref('stg_extract__consent') }}
+from typed
 where reject_reason is null

@@ -1,8 +1,12 @@
+with typed as (
+    {{ typed_source('delivery') }}
+)
+
 select
     src_rid,
     delivery_id,
     site_code,
     extract_date,
     synthetic
-from {{ ref('stg_extract__delivery') }}
+from typed
 where reject_reason is null

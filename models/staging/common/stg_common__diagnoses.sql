@@ -1,3 +1,7 @@
+with typed as (
+    {{ typed_source('diagnoses') }}
+)
+
 select
     src_rid,
     patient_key,
@@ -11,5 +15,5 @@ select
     differentiation,
     stage,
     recorded_date
-from {{ ref('stg_extract__diagnoses') }}
+from typed
 where reject_reason is null

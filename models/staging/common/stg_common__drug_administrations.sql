@@ -1,3 +1,7 @@
+with typed as (
+    {{ typed_source('drug_administrations') }}
+)
+
 select
     src_rid,
     patient_key,
@@ -15,5 +19,5 @@ select
     days_supply,
     intent,
     recorded_date
-from {{ ref('stg_extract__drug_administrations') }}
+from typed
 where reject_reason is null

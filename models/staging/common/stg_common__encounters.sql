@@ -1,3 +1,7 @@
+with typed as (
+    {{ typed_source('encounters') }}
+)
+
 select
     src_rid,
     patient_key,
@@ -7,5 +11,5 @@ select
     end_date,
     department,
     problem_list_reviewed
-from {{ ref('stg_extract__encounters') }}
+from typed
 where reject_reason is null

@@ -1,3 +1,7 @@
+with typed as (
+    {{ typed_source('lesion_measurements') }}
+)
+
 select
     src_rid,
     patient_key,
@@ -11,5 +15,5 @@ select
     short_axis_mm,
     lesion_status,
     measured_date
-from {{ ref('stg_extract__lesion_measurements') }}
+from typed
 where reject_reason is null

@@ -1,3 +1,7 @@
+with typed as (
+    {{ typed_source('metastases') }}
+)
+
 select
     src_rid,
     patient_key,
@@ -7,5 +11,5 @@ select
     metastasis_date,
     method,
     recorded_date
-from {{ ref('stg_extract__metastases') }}
+from typed
 where reject_reason is null

@@ -1,3 +1,7 @@
+with typed as (
+    {{ typed_source('molecular_tests') }}
+)
+
 select
     src_rid,
     patient_key,
@@ -10,5 +14,5 @@ select
     method,
     collected_date,
     reported_date
-from {{ ref('stg_extract__molecular_tests') }}
+from typed
 where reject_reason is null

@@ -1,3 +1,7 @@
+with typed as (
+    {{ typed_source('pathology') }}
+)
+
 select
     src_rid,
     patient_key,
@@ -15,5 +19,5 @@ select
     ish_method,
     collected_date,
     reported_date
-from {{ ref('stg_extract__pathology') }}
+from typed
 where reject_reason is null

@@ -1,3 +1,7 @@
+with typed as (
+    {{ typed_source('patients') }}
+)
+
 select
     src_rid,
     patient_key,
@@ -6,5 +10,5 @@ select
     birth_date_latest,
     birth_date_precision,
     recorded_date
-from {{ ref('stg_extract__patients') }}
+from typed
 where reject_reason is null

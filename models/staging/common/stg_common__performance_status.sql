@@ -1,3 +1,7 @@
+with typed as (
+    {{ typed_source('performance_status') }}
+)
+
 select
     src_rid,
     patient_key,
@@ -6,5 +10,5 @@ select
     score,
     assessed_date,
     recorded_date
-from {{ ref('stg_extract__performance_status') }}
+from typed
 where reject_reason is null

@@ -1,3 +1,7 @@
+with typed as (
+    {{ typed_source('procedures') }}
+)
+
 select
     src_rid,
     patient_key,
@@ -8,5 +12,5 @@ select
     procedure_code,
     procedure_date,
     recorded_date
-from {{ ref('stg_extract__procedures') }}
+from typed
 where reject_reason is null

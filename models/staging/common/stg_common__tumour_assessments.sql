@@ -1,3 +1,7 @@
+with typed as (
+    {{ typed_source('tumour_assessments') }}
+)
+
 select
     src_rid,
     patient_key,
@@ -11,5 +15,5 @@ select
     new_lesion,
     overall_response,
     reported_date
-from {{ ref('stg_extract__tumour_assessments') }}
+from typed
 where reject_reason is null

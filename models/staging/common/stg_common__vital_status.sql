@@ -1,3 +1,7 @@
+with typed as (
+    {{ typed_source('vital_status') }}
+)
+
 select
     src_rid,
     patient_key,
@@ -10,5 +14,5 @@ select
     cause_of_death,
     source,
     recorded_date
-from {{ ref('stg_extract__vital_status') }}
+from typed
 where reject_reason is null

@@ -1,1 +1,0 @@
-{{ typed_source('encounters') }}
