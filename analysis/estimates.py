@@ -24,6 +24,7 @@ from analysis.ledger import Ledger
 from analysis.lines import line_reasons, line_transitions, swimmer
 from analysis.multivariable import multivariable
 from analysis.results_tables import TABLES, replace_rows
+from analysis.rule_sets import endpoint_rule_sets, line_rule_set_changes, line_rule_sets
 from analysis.study import Analysis, Study, StudyError, load_study
 from analysis.survival import survival, univariable
 
@@ -44,6 +45,9 @@ KINDS: dict[str, Analyser] = {
     "swimmer": swimmer,
     "line_transitions": line_transitions,
     "line_reasons": line_reasons,
+    "line_rule_set_changes": line_rule_set_changes,
+    "line_rule_sets": line_rule_sets,
+    "endpoint_rule_sets": endpoint_rule_sets,
 }
 
 

@@ -10,7 +10,14 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from analysis import clinical_tables, layout, line_exhibits, model_tables, survival_tables
+from analysis import (
+    clinical_tables,
+    layout,
+    line_exhibits,
+    model_tables,
+    sensitivity_exhibits,
+    survival_tables,
+)
 from analysis.book import Book, BookPage
 from analysis.figures import MOST_BANDS, Curve, Panel, Ratio, forest, survival_panel
 from analysis.flow import Step, flow_diagram
@@ -29,6 +36,11 @@ SECTIONS = (
     ("survival", "Survival", ("survival",)),
     ("univariable", "Univariable analyses", ("univariable",)),
     ("multivariable", "Multivariable analysis", ("cox",)),
+    (
+        "sensitivity",
+        "Sensitivity to definitions",
+        ("line_rule_set_changes", "line_rule_sets", "endpoint_rule_sets"),
+    ),
 )
 
 
@@ -219,6 +231,20 @@ def _reasons(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -
     return _only_table(analyses[0], line_exhibits.reasons_table(study, book, analyses[0]))
 
 
+def _rule_sets(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -> Exhibit:
+    picture = sensitivity_exhibits.sensitivity_picture(study, book, analyses)
+    return _of(
+        analyses[0],
+        wide=[picture] if picture else [],
+        legend=sensitivity_exhibits.LEGEND if picture else "",
+        tables=[sensitivity_exhibits.sensitivity_table(study, book, analyses)],
+        cautions=[
+            *sensitivity_exhibits.one_rule_set_only(book, analyses),
+            *layout.cautions(study, analyses[0].exhibit),
+        ],
+    )
+
+
 Builder = Callable[[Study, Book, Drawn, list[Analysis]], Exhibit]
 
 _BUILDERS: dict[str, Builder] = {
@@ -233,6 +259,9 @@ _BUILDERS: dict[str, Builder] = {
     "swimmer": _swimmer,
     "line_transitions": _transitions,
     "line_reasons": _reasons,
+    "line_rule_set_changes": _rule_sets,
+    "line_rule_sets": _rule_sets,
+    "endpoint_rule_sets": _rule_sets,
 }
 
 

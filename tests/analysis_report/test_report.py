@@ -92,6 +92,7 @@ def test_sections_follow_the_order_of_a_clinician(outline: Outline) -> None:
         "Survival",
         "Univariable analyses",
         "Multivariable analysis",
+        "Sensitivity to definitions",
         "Published against computed",
         "Methods",
         "Data provenance",
@@ -107,6 +108,8 @@ def test_sections_follow_the_order_of_a_clinician(outline: Outline) -> None:
         *(f"Figure {number}" for number in range(1, 5)),
         "Table 6",
         "Table 7",
+        "Figure S3",
+        "Figure S4",
     ]
 
 

@@ -1,0 +1,111 @@
+"""Headline numbers under other rule sets."""
+
+from __future__ import annotations
+
+import duckdb
+import pandas as pd
+import small_warehouse
+from small_warehouse import STUDY
+from test_report import Outline
+
+from analysis import estimates, report
+from analysis.rule_sets import rule_set_label
+
+
+def value(
+    book: pd.DataFrame, exhibit: str, variable: str, level: str, statistic: str, convention: str
+) -> float:
+    found = book[
+        (book["exhibit"] == exhibit)
+        & (book["variable"] == variable)
+        & (book["level"] == level)
+        & (book["statistic"] == statistic)
+        & (book["convention"] == convention)
+    ]
+    assert len(found) == 1
+    return float(found["value"].iloc[0])
+
+
+def test_the_study_s_own_rule_set_repeats_the_headline_numbers(book: pd.DataFrame) -> None:
+    for exhibit in ("figS3", "figS4"):
+        for endpoint in ("os", "pfs"):
+            assert value(book, exhibit, endpoint, "primary", "median_months", "preferred") == value(
+                book, "fig1", endpoint, "first line", "median_months", "preferred"
+            )
+        assert value(
+            book,
+            exhibit,
+            "os: trastuzumab vs no trastuzumab",
+            "primary",
+            "hazard_ratio",
+            "preferred",
+        ) == value(book, "fig2", "os", "group A vs group B", "hazard_ratio", "preferred")
+
+
+def test_another_rule_set_is_computed_from_its_own_intervals(book: pd.DataFrame) -> None:
+    for exhibit, rule_set in (("figS3", "gap_60"), ("figS4", "ema")):
+        own = value(book, exhibit, "pfs", "primary", "median_months", "preferred")
+        other = value(book, exhibit, "pfs", rule_set, "median_months", "preferred")
+        assert 0.85 * own < other < 0.95 * own
+        assert value(book, exhibit, "os", rule_set, "median_months", "preferred") == value(
+            book, exhibit, "os", "primary", "median_months", "preferred"
+        )
+
+
+def test_patients_who_change_are_counted(book: pd.DataFrame) -> None:
+    cohort = small_warehouse.calibrated()
+    split = cohort.iloc[::10]
+    shifted = split["trastuzumab_line"].fillna(1) > 1
+    for variable, expected in (
+        ("number of lines", len(split)),
+        ("trastuzumab_line", int(shifted.sum())),
+        ("first_line_group", 0),
+    ):
+        assert value(book, "figS3", f"changed: {variable}", "primary", "n", "as published") == 0
+        assert (
+            value(book, "figS3", f"changed: {variable}", "gap_60", "n", "as published") == expected
+        )
+    assert 0 < shifted.sum() < len(split)
+
+
+def test_groups_that_follow_from_lines_are_those_of_the_rule_set() -> None:
+    with small_warehouse.build(":memory:") as connection:
+        # Under gap_60 nobody who had trastuzumab from the second line on is known to have had it.
+        connection.execute(
+            "delete from treatment.line_components "
+            "where rule_set_id = 'gap_60' and ingredient = 'trastuzumab' and line_number > 1"
+        )
+        estimates.compute(connection, STUDY)
+        found = connection.execute(
+            "select level, value from results.estimates where exhibit = 'figS3' "
+            "and variable = 'os: trastuzumab vs no trastuzumab' and statistic = 'hazard_ratio'"
+        ).fetchall()
+    ratios = dict(found)
+    assert ratios["gap_60"] != ratios["primary"]
+
+
+def test_with_one_rule_set_the_report_says_so_and_draws_nothing() -> None:
+    with small_warehouse.build(":memory:") as connection:
+        connection.execute(
+            "delete from survival.survival_intervals where endpoint_rule_set_id <> 'primary'"
+        )
+        estimates.compute(connection, STUDY)
+        text = report.page(connection, STUDY, run={})
+    outline = Outline(text)
+    assert "one definition only (Primary)" in text
+    assert "figS4-sensitivity-title" not in outline.identifiers
+    assert "figS3-sensitivity-title" in outline.identifiers
+
+
+def test_every_rule_set_stands_in_the_table(
+    warehouse: duckdb.DuckDBPyConnection, page: str
+) -> None:
+    section = page[page.index('id="figS3-definitions-table"') :]
+    section = section[: section.index("</table>")]
+    assert "Gap 60 days" in section
+    assert section.index(">Primary<") < section.index("Gap 60 days")
+
+
+def test_rule_sets_are_named_as_people_write_them() -> None:
+    labels = [rule_set_label(name) for name in ("fda", "real_world", "recist_derived", "irecist")]
+    assert labels == ["FDA", "Real world", "RECIST derived", "iRECIST"]
