@@ -4,7 +4,9 @@
 {%- endmacro %}
 
 {% macro default__string_agg_sorted(expression, separator) -%}
-    string_agg(distinct {{ expression }}, '{{ separator }}' order by {{ expression }})
+    nullif(
+        array_to_string(array_sort(array_distinct(array_agg({{ expression }}))), '{{ separator }}'), ''
+    )
 {%- endmacro %}
 
 {% macro spark__string_agg_sorted(expression, separator) -%}
