@@ -17,7 +17,8 @@ build: $(READY)
 test: $(READY) browser lint
 	pytest
 
-lint: $(READY)
+# sqlfluff lints the SQL that dbt compiles, and dbt compiles against a delivery.
+lint: $(READY) | extracts/demo
 	ruff check .
 	ruff format --check .
 	mypy
@@ -32,6 +33,9 @@ browser:
 		&& apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
 	} || echo "chromium is not installed: the browser tests will be skipped"
 
+extracts/demo: | $(READY)
+	rwe demo
+
 $(READY): requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13) and "Python 3.11 or 3.12 is needed")'
 	$(PYTHON) -m venv $(VENV)
@@ -45,7 +49,7 @@ lock:
 	uv export --all-groups --no-emit-project --no-header --no-annotate --output-file requirements.txt >/dev/null
 
 clean:
-	rm -rf build target logs extracts
+	rm -rf build/* target logs extracts
 
 # Kaplan-Meier, log-rank and Cox on a million rows beside lifelines and, where installed, R. Takes minutes.
 .PHONY: bench
