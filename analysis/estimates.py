@@ -8,6 +8,8 @@ import duckdb
 import pandas as pd
 
 from analysis import comparison
+from analysis.confounding import e_values, weighting
+from analysis.depth_of_response import waterfall
 from analysis.descriptive import (
     adverse_events,
     attrition,
@@ -20,13 +22,16 @@ from analysis.descriptive import (
     quantity,
     response,
 )
+from analysis.groups_compared import characteristics_by_group, missingness
 from analysis.ledger import Ledger
 from analysis.lines import line_reasons, line_transitions, swimmer
+from analysis.missing_covariates import imputation
 from analysis.multivariable import multivariable
 from analysis.results_tables import TABLES, replace_rows
 from analysis.rule_sets import endpoint_rule_sets, line_rule_set_changes, line_rule_sets
 from analysis.study import Analysis, Study, StudyError, load_study
 from analysis.survival import survival, univariable
+from analysis.univariable_ratios import univariable_ratios
 
 Analyser = Callable[[duckdb.DuckDBPyConnection, Study, Analysis, Ledger], None]
 
@@ -45,6 +50,13 @@ KINDS: dict[str, Analyser] = {
     "swimmer": swimmer,
     "line_transitions": line_transitions,
     "line_reasons": line_reasons,
+    "characteristics_by_group": characteristics_by_group,
+    "missingness": missingness,
+    "waterfall": waterfall,
+    "univariable_ratios": univariable_ratios,
+    "imputation": imputation,
+    "weighting": weighting,
+    "e_values": e_values,
     "line_rule_set_changes": line_rule_set_changes,
     "line_rule_sets": line_rule_sets,
     "endpoint_rule_sets": endpoint_rule_sets,

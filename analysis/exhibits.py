@@ -12,6 +12,8 @@ from markupsafe import Markup
 
 from analysis import (
     clinical_tables,
+    confounding_exhibits,
+    group_tables,
     layout,
     line_exhibits,
     model_tables,
@@ -19,23 +21,30 @@ from analysis import (
     survival_tables,
 )
 from analysis.book import Book, BookPage
+from analysis.depth_of_response import BEST_CHANGE
 from analysis.figures import MOST_BANDS, Curve, Panel, Ratio, forest, survival_panel
 from analysis.flow import Step, flow_diagram
 from analysis.ledger import HAZARD_RATIO, MEDIAN, PREFERRED
 from analysis.pictures import Picture
 from analysis.study import Analysis, Study
 from analysis.survival import ALL_GROUPS, SIGNIFICANCE_LEVEL
+from analysis.waterfall_plot import waterfall_plot
 
 #: Sections of the report, in the order a clinician reads, and the kinds of analysis in each.
 SECTIONS = (
-    ("patients", "Patients", ("characteristics", "count_within")),
+    (
+        "patients",
+        "Patients",
+        ("characteristics", "count_within", "characteristics_by_group", "missingness"),
+    ),
     ("treatment", "Treatment", ("cross_count",)),
     ("lines", "Lines of therapy", ("swimmer", "line_transitions", "line_reasons")),
-    ("response", "Response", ("response",)),
+    ("response", "Response", ("response", "waterfall")),
     ("toxicity", "Toxicity", ("adverse_events",)),
     ("survival", "Survival", ("survival",)),
-    ("univariable", "Univariable analyses", ("univariable",)),
-    ("multivariable", "Multivariable analysis", ("cox",)),
+    ("univariable", "Univariable analyses", ("univariable", "univariable_ratios")),
+    ("multivariable", "Multivariable analysis", ("cox", "imputation")),
+    ("confounding", "Confounding", ("weighting", "e_values")),
     (
         "sensitivity",
         "Sensitivity to definitions",
@@ -179,7 +188,12 @@ def _cox(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -> Ex
     return _of(
         first,
         tables=[model_tables.cox_table(study, book, first)],
-        wide=_forest(study, book, first),
+        wide=_forest(
+            book,
+            first,
+            model_tables.cox_terms(study, book, first),
+            "Hazard ratios of the multivariable model",
+        ),
     )
 
 
@@ -245,6 +259,71 @@ def _rule_sets(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis])
     )
 
 
+def _by_group(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -> Exhibit:
+    table = group_tables.characteristics_by_group_table(study, book, analyses[0])
+    return _only_table(analyses[0], table)
+
+
+def _missingness(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -> Exhibit:
+    return _only_table(analyses[0], group_tables.missingness_table(study, book, analyses[0]))
+
+
+def _imputation(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -> Exhibit:
+    return _only_table(analyses[0], confounding_exhibits.imputation_table(study, book, analyses[0]))
+
+
+def _e_values(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -> Exhibit:
+    return _only_table(analyses[0], confounding_exhibits.e_value_table(study, book, analyses[0]))
+
+
+def _weighting(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -> Exhibit:
+    first = analyses[0]
+    picture = confounding_exhibits.love_picture(study, book, first)
+    return _of(
+        first,
+        wide=[picture] if picture else [],
+        tables=[confounding_exhibits.weighting_table(study, book, first)],
+        cautions=layout.cautions(study, first.exhibit),
+    )
+
+
+def _univariable_ratios(
+    study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]
+) -> Exhibit:
+    first = analyses[0]
+    terms = confounding_exhibits.univariable_terms(study, book, first)
+    wide = _forest(book, first, terms, "Hazard ratios of one variable at a time")
+    return _of(
+        first,
+        wide=wide,
+        legend=confounding_exhibits.UNIVARIABLE_LEGEND,
+        cautions=layout.cautions(study, first.exhibit),
+        empty=not wide,
+    )
+
+
+def _waterfall(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -> Exhibit:
+    first = analyses[0]
+    page = book.page(first.exhibit, first.population)
+    bars = drawn.bars[drawn.bars["exhibit"] == first.exhibit]
+    if bars.empty:
+        return _of(first, empty=True)
+    measured = page.display(BEST_CHANGE, None, "n", PREFERRED)
+    without = page.display(BEST_CHANGE, None, "without_n", PREFERRED)
+    median = page.cell(BEST_CHANGE, None, "median_pct", PREFERRED)
+    words = (
+        f"{measured} patients with target lesions measured at baseline and later; {without} "
+        f"without are not shown. Median best change {median}%."
+    )
+    return _of(
+        first,
+        wide=[waterfall_plot(f"{first.exhibit}-waterfall", first.title, bars, words)],
+        legend=f"{words} Dotted: a fall of 30% and a rise of 20% from baseline (RECIST 1.1). "
+        "Colour: best overall response, which new and non-target lesions decide too.",
+        cautions=layout.cautions(study, first.exhibit),
+    )
+
+
 Builder = Callable[[Study, Book, Drawn, list[Analysis]], Exhibit]
 
 _BUILDERS: dict[str, Builder] = {
@@ -259,6 +338,13 @@ _BUILDERS: dict[str, Builder] = {
     "swimmer": _swimmer,
     "line_transitions": _transitions,
     "line_reasons": _reasons,
+    "characteristics_by_group": _by_group,
+    "missingness": _missingness,
+    "waterfall": _waterfall,
+    "univariable_ratios": _univariable_ratios,
+    "imputation": _imputation,
+    "weighting": _weighting,
+    "e_values": _e_values,
     "line_rule_set_changes": _rule_sets,
     "line_rule_sets": _rule_sets,
     "endpoint_rule_sets": _rule_sets,
@@ -337,7 +423,10 @@ def _footer(page: BookPage, variable: str, analysis: Analysis) -> list[str]:
     return lines
 
 
-def _forest(study: Study, book: Book, analysis: Analysis) -> Sequence[Picture]:
+def _forest(
+    book: Book, analysis: Analysis, terms: Sequence[tuple[str, str, str]], title: str
+) -> Sequence[Picture]:
+    """A forest plot of the ratios named: label, variable and contrast of each."""
     page = book.page(analysis.exhibit, analysis.population)
     ratios = [
         Ratio(
@@ -345,11 +434,11 @@ def _forest(study: Study, book: Book, analysis: Analysis) -> Sequence[Picture]:
             page.value(name, contrast, HAZARD_RATIO.value),
             page.value(name, contrast, HAZARD_RATIO.lower),
             page.value(name, contrast, HAZARD_RATIO.upper),
-            page.with_limits(name, contrast, HAZARD_RATIO, PREFERRED),
+            survival_tables.marked_ratio(page, name, contrast),
             page.cell(name, contrast, "p", PREFERRED),
             (page.value(name, contrast, "p") or 1.0) < SIGNIFICANCE_LEVEL,
         )
-        for label, name, contrast in model_tables.cox_terms(study, book, analysis)
+        for label, name, contrast in terms
     ]
     if not ratios:
         return ()
@@ -357,7 +446,7 @@ def _forest(study: Study, book: Book, analysis: Analysis) -> Sequence[Picture]:
     return [
         forest(
             f"{analysis.exhibit}-forest",
-            "Hazard ratios of the multivariable model",
+            title,
             ratios,
             f"Forest plot, Efron's ties. {words}.",
         )

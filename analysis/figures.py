@@ -38,6 +38,10 @@ SMALL_PER_ROW = 4
 SMALL_HEIGHT, SMALL_TITLE, SMALL_GAP = 0.72, 0.26, 0.14
 
 RATIO_TICKS = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 10, 20, 50, 100)
+#: On an axis that spans more than this ratio, only these have room.
+WIDE_AXIS, FEW_RATIO_TICKS = 60, (0.01, 0.1, 0.5, 1, 2, 10, 100)
+#: Hazard ratios beyond these are cut; the numbers beside the figure give them.
+SMALLEST_RATIO, LARGEST_RATIO = 0.02, 50
 
 
 @dataclass(frozen=True)
@@ -322,7 +326,8 @@ def forest(identifier: str, title: str, ratios: Sequence[Ratio], description: st
         for limit in (ratio.lower, ratio.upper)
         if limit is not None and np.isfinite(limit) and limit > 0
     ]
-    low, high = min([0.5, *limits]) / 1.2, max([2.0, *limits]) * 1.2
+    low = max(min([0.5, *limits]) / 1.2, SMALLEST_RATIO)
+    high = min(max([2.0, *limits]) * 1.2, LARGEST_RATIO)
     with drawing(FULL_WIDTH, height) as figure:
         axes = figure.add_axes((0.41, foot / height, 0.3, row * len(ratios) / height))
         axes.set_xscale("log")
@@ -343,7 +348,7 @@ def forest(identifier: str, title: str, ratios: Sequence[Ratio], description: st
             figure.text(0.005, y, ratio.label, va="center", ha="left")
             figure.text(0.905, y, ratio.shown, va="center", ha="right")
             figure.text(0.995, y, ratio.p_value, va="center", ha="right")
-        ticks = [tick for tick in RATIO_TICKS if low <= tick <= high]
+        ticks = ratio_ticks(low, high)
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.minorticks_off()
         axes.set_yticks([])
@@ -355,6 +360,12 @@ def forest(identifier: str, title: str, ratios: Sequence[Ratio], description: st
             labelpad=4,
         )
     return Picture(identifier, title, description, figure)
+
+
+def ratio_ticks(low: float, high: float) -> list[float]:
+    """Ticks of a logarithmic axis of hazard ratios."""
+    ticks = FEW_RATIO_TICKS if high / low > WIDE_AXIS else RATIO_TICKS
+    return [tick for tick in ticks if low <= tick <= high]
 
 
 def _draw_ratio(axes: Axes, ratio: Ratio, number: int) -> None:

@@ -28,7 +28,7 @@ _DECIMALS = (
     (re.compile(r"(^|_)(n|events)$|^n_at_risk_"), 0),
     (re.compile(r"_years$"), 0),
     (re.compile(r"(^|_)(p|p_holm|chi2|concordance)$"), 3),
-    (re.compile(r"hazard_ratio|hr_ci_"), 2),
+    (re.compile(r"hazard_ratio|hr_ci_|e_value|smd|_weight$"), 2),
 )
 _DEFAULT_DECIMALS = 1
 
@@ -144,6 +144,25 @@ class Ledger:
             parameters=json.dumps(parameters or {}, sort_keys=True, ensure_ascii=False),
             note=note,
         )
+
+    def value(self, beside: Entry, statistic: str) -> float | None:
+        """Value of another statistic of the same result, or None."""
+        for entry in self.entries.values():
+            if entry.statistic == statistic and (
+                entry.exhibit,
+                entry.population,
+                entry.variable,
+                entry.level,
+                entry.convention,
+            ) == (
+                beside.exhibit,
+                beside.population,
+                beside.variable,
+                beside.level,
+                beside.convention,
+            ):
+                return entry.value
+        return None
 
     def add_bars(self, exhibit: str, population: str, bars: pd.DataFrame, unit: str) -> None:
         """Enter the bars of a figure with a bar a patient: rows of results.figure_bars.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 
-from analysis.figures import RATIO_TICKS
+from analysis.figures import ratio_ticks
 from analysis.pictures import FULL_WIDTH, MUTED, PALETTE, Picture, drawing
 
 #: Inches.
@@ -83,7 +83,7 @@ def _draw_column(axes: Axes, column: Column) -> None:
     low, high = _limits(column)
     if column.is_ratio:
         axes.set_xscale("log")
-        ticks = [tick for tick in RATIO_TICKS if low <= tick <= high]
+        ticks = ratio_ticks(low, high)
         axes.axvline(1, color=MUTED, linewidth=0.7, zorder=1)
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.minorticks_off()

@@ -84,6 +84,7 @@ class Analysis:
     contrast_level: str | None
     pairwise: bool
     landmark_months: tuple[float, ...]
+    covariates: tuple[str, ...]
     title: str
 
 
@@ -354,6 +355,7 @@ def _analyses(connection: duckdb.DuckDBPyConnection, study_id: str) -> tuple[Ana
             contrast_level=row["contrast_level"] or None,
             pairwise=row["pairwise"] == "yes",
             landmark_months=_numbers(row["landmark_months"]),
+            covariates=tuple(str(row["covariates"]).split("+")) if row["covariates"] else (),
             title=row["title"],
         )
         for row in rows(

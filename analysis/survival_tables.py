@@ -137,7 +137,7 @@ def tests_table(study: Study, book: Book, analyses: Sequence[Analysis]) -> Table
         if contrasts and len(analyses) > 1:
             rows.append(Row(endpoint_label(analysis), (), "heading"))
         for contrast in contrasts:
-            ratio = _ratio(page, variable, contrast)
+            ratio = marked_ratio(page, variable, contrast)
             mean = mean_difference(page, variable, contrast)
             holm = page.cell(variable, contrast, "logrank_p_holm", PREFERRED)
             has_ratio |= ratio != NOTHING
@@ -212,7 +212,7 @@ def mean_difference(page: BookPage, variable: str, level: str | None) -> str:
     )
 
 
-def _ratio(page: BookPage, variable: str, level: str) -> str:
+def marked_ratio(page: BookPage, variable: str, level: str) -> str:
     """An unadjusted hazard ratio with its interval, marked if it is penalised."""
     number = page.get(variable, level, HAZARD_RATIO.value, PREFERRED)
     mark = PENALISED if number and number.value is not None and "Firth" in number.method else ""
@@ -245,7 +245,7 @@ def exposure_table(study: Study, book: Book, analysis: Analysis) -> Table | None
                 [
                     *patients,
                     str(number.events) if number and number.events is not None else NOTHING,
-                    _ratio(page, name, contrast),
+                    marked_ratio(page, name, contrast),
                     page.cell(name, contrast, "p", PREFERRED),
                 ]
             ),

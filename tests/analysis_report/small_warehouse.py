@@ -317,8 +317,10 @@ def _responses(patients: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
         for patient in patients.itertuples()
         if not pd.isna(line := patient.trastuzumab_line)
     ]
+    depth = {"CR": -100.0, "PR": -45.0, "SD": -10.0, "PD": 25.0}
     return pd.DataFrame(
-        rows, columns=["patient_key", "line_number", "best_overall_response"]
+        [(*row, depth.get(str(row[2]))) for row in rows],
+        columns=["patient_key", "line_number", "best_overall_response", "best_change_pct"],
     ).assign(study_id=STUDY, line_rule_set_id="primary")
 
 

@@ -98,8 +98,8 @@ def test_patients_are_kept_from_line_to_line(book: pd.DataFrame) -> None:
 
 
 def test_reasons_and_grades_add_up_to_the_lines(book: pd.DataFrame) -> None:
-    lines = counts(book, "tableS1", "lines")
-    own = book[(book["exhibit"] == "tableS1") & (book["statistic"] == "n")]
+    lines = counts(book, "tableS3", "lines")
+    own = book[(book["exhibit"] == "tableS3") & (book["statistic"] == "n")]
     for kind in ("began", "ended", "confidence"):
         found = own[own["variable"].str.startswith(f"{kind}: ")]
         assert found.groupby("level")["value"].sum().to_dict() == lines

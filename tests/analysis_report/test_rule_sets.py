@@ -27,7 +27,7 @@ def value(
 
 
 def test_the_study_s_own_rule_set_repeats_the_headline_numbers(book: pd.DataFrame) -> None:
-    for exhibit in ("figS3", "figS4"):
+    for exhibit in ("figS6", "figS7"):
         for endpoint in ("os", "pfs"):
             assert value(book, exhibit, endpoint, "primary", "median_months", "preferred") == value(
                 book, "fig1", endpoint, "first line", "median_months", "preferred"
@@ -43,7 +43,7 @@ def test_the_study_s_own_rule_set_repeats_the_headline_numbers(book: pd.DataFram
 
 
 def test_another_rule_set_is_computed_from_its_own_intervals(book: pd.DataFrame) -> None:
-    for exhibit, rule_set in (("figS3", "gap_60"), ("figS4", "ema")):
+    for exhibit, rule_set in (("figS6", "gap_60"), ("figS7", "ema")):
         own = value(book, exhibit, "pfs", "primary", "median_months", "preferred")
         other = value(book, exhibit, "pfs", rule_set, "median_months", "preferred")
         assert 0.85 * own < other < 0.95 * own
@@ -61,9 +61,9 @@ def test_patients_who_change_are_counted(book: pd.DataFrame) -> None:
         ("trastuzumab_line", int(shifted.sum())),
         ("first_line_group", 0),
     ):
-        assert value(book, "figS3", f"changed: {variable}", "primary", "n", "as published") == 0
+        assert value(book, "figS6", f"changed: {variable}", "primary", "n", "as published") == 0
         assert (
-            value(book, "figS3", f"changed: {variable}", "gap_60", "n", "as published") == expected
+            value(book, "figS6", f"changed: {variable}", "gap_60", "n", "as published") == expected
         )
     assert 0 < shifted.sum() < len(split)
 
@@ -77,7 +77,7 @@ def test_groups_that_follow_from_lines_are_those_of_the_rule_set() -> None:
         )
         estimates.compute(connection, STUDY)
         found = connection.execute(
-            "select level, value from results.estimates where exhibit = 'figS3' "
+            "select level, value from results.estimates where exhibit = 'figS6' "
             "and variable = 'os: trastuzumab vs no trastuzumab' and statistic = 'hazard_ratio'"
         ).fetchall()
     ratios = dict(found)
@@ -93,14 +93,14 @@ def test_with_one_rule_set_the_report_says_so_and_draws_nothing() -> None:
         text = report.page(connection, STUDY, run={})
     outline = Outline(text)
     assert "one definition only (Primary)" in text
-    assert "figS4-sensitivity-title" not in outline.identifiers
-    assert "figS3-sensitivity-title" in outline.identifiers
+    assert "figS7-sensitivity-title" not in outline.identifiers
+    assert "figS6-sensitivity-title" in outline.identifiers
 
 
 def test_every_rule_set_stands_in_the_table(
     warehouse: duckdb.DuckDBPyConnection, page: str
 ) -> None:
-    section = page[page.index('id="figS3-definitions-table"') :]
+    section = page[page.index('id="figS6-definitions-table"') :]
     section = section[: section.index("</table>")]
     assert "Gap 60 days" in section
     assert section.index(">Primary<") < section.index("Gap 60 days")

@@ -1,0 +1,67 @@
+"""Depth of response: the best change of the target lesions in first-line treatment."""
+
+from __future__ import annotations
+
+import duckdb
+
+from analysis.ledger import PREFERRED, Ledger
+from analysis.study import FIRST_LINE, Analysis, Study, frame
+
+BEST_CHANGE = "best change"
+
+
+def waterfall(
+    connection: duckdb.DuckDBPyConnection, study: Study, analysis: Analysis, ledger: Ledger
+) -> None:
+    """Enter a bar for every patient with measured target lesions, from worst to best.
+
+    The change is that of the mart survival.response_by_line: the largest fall of the complete sum
+    from baseline, or the smallest rise.
+    """
+    members = study.members(analysis.population)
+    bars = frame(
+        connection,
+        """
+        select patient_key, best_overall_response as level, best_change_pct as end_value
+        from survival.response_by_line
+        where
+            study_id = ?
+            and line_rule_set_id = ?
+            and line_number = ?
+            and best_change_pct is not null
+        order by best_change_pct desc, level, patient_key
+        """,
+        study.study_id,
+        study.settings["line_rule_set_id"],
+        FIRST_LINE,
+    )
+    bars = bars[bars["patient_key"].isin(members.index)].drop(columns="patient_key")
+    page = ledger.page(
+        analysis.exhibit,
+        analysis.population,
+        line_rule_set_id=study.settings["line_rule_set_id"],
+        line_number=FIRST_LINE,
+    ).about(len(members))
+    for statistic, count, method in (
+        ("n", len(bars), "patients with a complete sum at baseline and later"),
+        ("without_n", len(members) - len(bars), "patients without such a pair of sums"),
+    ):
+        page.add(BEST_CHANGE, None, statistic, count, method, convention=PREFERRED)
+    if bars.empty:
+        return
+    page.about(len(bars)).add(
+        BEST_CHANGE,
+        None,
+        "median_pct",
+        float(bars["end_value"].median()),
+        "median best change of the sum of target lesions",
+        convention=PREFERRED,
+    )
+    ledger.add_bars(
+        analysis.exhibit,
+        analysis.population,
+        bars.assign(
+            position=range(1, len(bars) + 1), panel=None, part=BEST_CHANGE, start_value=0.0
+        ),
+        "percent",
+    )

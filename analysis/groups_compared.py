@@ -1,0 +1,99 @@
+"""How alike two groups are: Table 1 by group with standardised differences, and what is missing."""
+
+from __future__ import annotations
+
+import duckdb
+
+from analysis.descriptive import MISSING, percent, shown_levels
+from analysis.estimators import standardised_difference
+from analysis.ledger import NO_PATIENTS, NOT_ESTIMABLE, PREFERRED, Ledger
+from analysis.study import Analysis, Study
+
+ALL_PATIENTS = "all patients"
+
+
+def characteristics_by_group(
+    connection: duckdb.DuckDBPyConnection, study: Study, analysis: Analysis, ledger: Ledger
+) -> None:
+    """Enter counts by level and group, and the standardised difference of each variable."""
+    members = study.members(analysis.population)
+    group = study.variable(analysis.group_variable)
+    groups = shown_levels(study, group.name)
+    for name in groups:
+        n = int((members[group.name] == name).sum())
+        ledger.page(analysis.exhibit, analysis.population).about(n).add(
+            group.name, name, "n", n, "count of patients", convention=PREFERRED
+        )
+    for variable in study.variables.values():
+        if not variable.in_table1:
+            continue
+        values = members[variable.name]
+        for level in [*variable.level_names, *([MISSING] if values.isna().any() else [])]:
+            has_level = values.isna() if level == MISSING else values == level
+            for name in groups:
+                inside = members[group.name] == name
+                n, count = int(inside.sum()), int((inside & has_level).sum())
+                page = ledger.page(analysis.exhibit, analysis.population, group=name).about(n)
+                label = f"{level}: {name}"
+                page.add(
+                    variable.name, label, "n", count, "count of patients", convention=PREFERRED
+                )
+                page.add(
+                    variable.name,
+                    label,
+                    "pct",
+                    percent(count, n),
+                    "share of all patients of the group",
+                    convention=PREFERRED,
+                    missing=NO_PATIENTS,
+                )
+        known = members[members[group.name].notna() & values.notna()]
+        difference = None
+        if len(groups) == 2 and known[group.name].nunique() == 2:
+            difference = standardised_difference(
+                known[variable.name].astype(str), known[group.name].astype(str)
+            )
+        ledger.page(analysis.exhibit, analysis.population).about(len(known)).add(
+            variable.name,
+            None,
+            "smd",
+            difference,
+            "standardised difference over all levels (Yang and Dalton 2012)",
+            convention=PREFERRED,
+            missing=NOT_ESTIMABLE,
+        )
+
+
+def missingness(
+    connection: duckdb.DuckDBPyConnection, study: Study, analysis: Analysis, ledger: Ledger
+) -> None:
+    """Enter, by variable, how many patients it is not known of: all, and by group."""
+    members = study.members(analysis.population)
+    group = study.variable(analysis.group_variable)
+    parts = {ALL_PATIENTS: members.index == members.index}
+    for name in shown_levels(study, group.name):
+        parts[name] = (members[group.name] == name).to_numpy()
+    for label, inside in parts.items():
+        page = ledger.page(analysis.exhibit, analysis.population).about(int(inside.sum()))
+        page.add("patients", label, "n", page.n, "count of patients", convention=PREFERRED)
+        for variable in study.variables.values():
+            if not (variable.in_table1 or variable.in_univariable or variable.cox_reference):
+                continue
+            count = int(members.loc[inside, variable.name].isna().sum())
+            page.add(
+                f"{MISSING}: {variable.name}",
+                label,
+                "n",
+                count,
+                "patients whose level is not known",
+                convention=PREFERRED,
+            )
+            page.add(
+                f"{MISSING}: {variable.name}",
+                label,
+                "pct",
+                percent(count, page.n or 0),
+                "share of patients whose level is not known",
+                convention=PREFERRED,
+                missing=NO_PATIENTS,
+            )

@@ -1,0 +1,72 @@
+"""The waterfall plot: the best change of the target lesions, a bar a patient."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.patches import Rectangle
+
+from analysis.pictures import FULL_WIDTH, MUTED, PALETTE, Picture, drawing
+
+#: RECIST 1.1 section 4.3.1: a fall of at least 30% from baseline is a partial response, a rise of
+#: at least 20% from the nadir progression.
+PARTIAL_RESPONSE, PROGRESSION = -30.0, 20.0
+
+#: Colours of the best overall responses, in the order of the legend.
+RESPONSES = {
+    "CR": PALETTE[0],
+    "PR": PALETTE[5],
+    "SD": PALETTE[4],
+    "NON-CR/NON-PD": PALETTE[3],
+    "PD": PALETTE[1],
+    "NE": MUTED,
+}
+NO_RESPONSE = "#c9ced6"
+
+#: Inches.
+HEIGHT, LEFT, HEAD = 2.6, 0.62, 0.32
+
+
+def waterfall_plot(identifier: str, title: str, bars: pd.DataFrame, description: str) -> Picture:
+    """Draw the bars from the worst change to the best.
+
+    Parameters
+    ----------
+    bars
+        Rows of results.figure_bars: position, level (best overall response), end_value (percent).
+    """
+    ordered = bars.sort_values("position")
+    low, high = float(ordered["end_value"].min()), float(ordered["end_value"].max())
+    with drawing(FULL_WIDTH, HEIGHT) as figure:
+        axes = figure.add_axes(
+            (
+                LEFT / FULL_WIDTH,
+                0.06,
+                1 - (LEFT + 0.1) / FULL_WIDTH,
+                (HEIGHT - HEAD) / HEIGHT - 0.08,
+            )
+        )
+        axes.bar(
+            ordered["position"].to_numpy(dtype=float),
+            ordered["end_value"].to_numpy(dtype=float),
+            width=0.86,
+            color=[RESPONSES.get(str(level), NO_RESPONSE) for level in ordered["level"]],
+            linewidth=0,
+            zorder=2,
+        )
+        axes.axhline(0, color="black", linewidth=0.7, zorder=3)
+        for limit in (PARTIAL_RESPONSE, PROGRESSION):
+            axes.axhline(limit, color=MUTED, linewidth=0.6, linestyle=(0, (2, 2)), zorder=1)
+        axes.set_xlim(0.3, len(ordered) + 0.7)
+        axes.set_ylim(min(low, PARTIAL_RESPONSE) - 8, max(high, PROGRESSION) + 8)
+        axes.set_xticks([])
+        axes.set_ylabel("Best change from baseline (%)", labelpad=4)
+        axes.spines[["top", "right", "bottom"]].set_visible(False)
+        axes.tick_params(length=3, pad=3)
+        used = [name for name in RESPONSES if name in set(ordered["level"])]
+        for place, name in enumerate(used):
+            x, y = LEFT / FULL_WIDTH + 0.13 * place, 1 - HEAD / 2 / HEIGHT
+            figure.add_artist(
+                Rectangle((x, y - 0.018), 0.022, 0.036, facecolor=RESPONSES[name], linewidth=0)
+            )
+            figure.text(x + 0.03, y, name, va="center", ha="left", fontsize=7.2)
+    return Picture(identifier, title, description, figure)

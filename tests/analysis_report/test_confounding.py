@@ -1,0 +1,131 @@
+"""Groups compared, weighting, E-values, missing covariates, univariable ratios, waterfall."""
+
+from __future__ import annotations
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+import small_warehouse
+from lifelines import CoxPHFitter
+from small_warehouse import STUDY
+
+from analysis import estimates, report
+from analysis.study import load_study
+
+
+def find(book: pd.DataFrame, exhibit: str, variable: str, statistic: str) -> dict[str, float]:
+    found = book[
+        (book["exhibit"] == exhibit)
+        & (book["variable"] == variable)
+        & (book["statistic"] == statistic)
+    ]
+    return dict(zip(found["level"], found["value"], strict=True))
+
+
+def test_standardised_difference_of_two_levels_is_the_usual_one(book: pd.DataFrame) -> None:
+    share = find(book, "tableS1", "sex", "pct")
+    p, q = share["male: trastuzumab"] / 100, share["male: no trastuzumab"] / 100
+    expected = abs(p - q) / np.sqrt((p * (1 - p) + q * (1 - q)) / 2)
+    assert find(book, "tableS1", "sex", "smd")[None] == pytest.approx(expected, rel=1e-9)
+
+
+def test_groups_add_up_to_table_1(book: pd.DataFrame) -> None:
+    both = find(book, "tableS1", "primary_site", "n")
+    for level, n in find(book, "table1", "primary_site", "n").items():
+        assert both[f"{level}: trastuzumab"] + both[f"{level}: no trastuzumab"] == n
+
+
+def test_weighted_ratio_is_that_of_lifelines_with_the_same_weights(
+    warehouse: duckdb.DuckDBPyConnection, book: pd.DataFrame
+) -> None:
+    from analysis.estimators import treatment_weights
+
+    study = load_study(warehouse, STUDY)
+    analysis = next(each for each in study.analyses if each.kind == "weighting")
+    patients = study.survival("OS", "all")
+    patients["exposed"] = patients["trastuzumab"] == "trastuzumab"
+    weights = treatment_weights(patients, treatment="exposed", covariates=list(analysis.covariates))
+    design = patients[["time", "event"]].assign(
+        exposed=patients["exposed"].astype(int), weight=weights.weights
+    )
+    fitted = CoxPHFitter().fit(
+        design, "time", "event", weights_col="weight", robust=True, fit_options={"precision": 1e-12}
+    )
+    contrast = "trastuzumab vs no trastuzumab"
+    ours = find(book, "figS5", "os weighted", "hazard_ratio")[contrast]
+    assert np.log(ours) == pytest.approx(fitted.params_["exposed"], abs=1e-6)
+    plain = find(book, "figS5", "os unweighted", "hazard_ratio")[contrast]
+    assert plain == find(book, "fig2", "os", "hazard_ratio")["group A vs group B"]
+    sizes = find(book, "figS5", "trastuzumab", "n")
+    effective = find(book, "figS5", "trastuzumab", "effective_sample_size")
+    assert all(effective[name] < sizes[name] for name in sizes)
+
+
+def test_weighting_is_never_shown_without_its_caveat(page: str) -> None:
+    section = page[page.index('id="confounding"') : page.index('id="sensitivity"')]
+    assert "does not repair immortal time" in section
+
+
+def test_e_values_follow_the_formula_and_skip_the_unweighted_copy(book: pd.DataFrame) -> None:
+    ratio = find(book, "fig2", "os", "hazard_ratio")["group A vs group B"]
+    risk = (1 - 0.5 ** np.sqrt(ratio)) / (1 - 0.5 ** np.sqrt(1 / ratio))
+    expected = 1 / risk + np.sqrt(1 / risk * (1 / risk - 1))
+    assert find(book, "tableS5", "fig2: os", "e_value")["group A vs group B"] == pytest.approx(
+        expected
+    )
+    names = set(book.loc[book["exhibit"] == "tableS5", "variable"])
+    assert {"fig2: os", "fig2: os time-dependent", "figS5: os weighted"} <= names
+    assert "figS5: os unweighted" not in names
+
+
+def test_nothing_is_imputed_where_nothing_is_missing(book: pd.DataFrame, page: str) -> None:
+    assert set(book.loc[book["exhibit"] == "tableS4", "statistic"]) == {"incomplete_n"}
+    assert "Every covariate of the model is known of every patient." in page
+    assert "No variable has a missing value" in page
+
+
+def test_missing_covariates_are_imputed_beside_the_complete_cases() -> None:
+    cohort = small_warehouse.calibrated()
+    cohort["sex"] = [None if k % 5 == 0 else sex for k, sex in enumerate(cohort["sex"])]
+    with small_warehouse.build(":memory:", cohort) as connection:
+        estimates.compute(connection, STUDY)
+        book = connection.execute("select * from results.estimates").fetchdf()
+        text = report.page(connection, STUDY, run={})
+    sizes = find(book, "tableS4", "os cox", "n")
+    assert sizes == {"complete cases": 50.0, "multiple imputation": 63.0}
+    complete = find(book, "tableS4", "os cox complete cases: sex", "hazard_ratio")
+    table7 = book[
+        (book["exhibit"] == "table7")
+        & (book["variable"] == "os cox: sex")
+        & (book["statistic"] == "hazard_ratio")
+        & (book["convention"] == "preferred")
+    ]
+    assert complete["female vs male"] == pytest.approx(table7["value"].iloc[0], rel=1e-9)
+    imputed = find(book, "tableS4", "os cox multiple imputation: sex", "hazard_ratio")
+    assert imputed["female vs male"] != complete["female vs male"]
+    assert find(book, "tableS2", "missing: sex", "n")["all patients"] == 13
+    assert "13 (20.6)" in text
+
+
+def test_univariable_ratios_are_those_of_models_of_one_variable(
+    warehouse: duckdb.DuckDBPyConnection, book: pd.DataFrame
+) -> None:
+    patients = load_study(warehouse, STUDY).survival("OS", "all")
+    design = patients[["time", "event"]].assign(right=patients["primary_site"] == "right colon")
+    fitted = CoxPHFitter().fit(
+        design.astype(float), "time", "event", fit_options={"precision": 1e-12}
+    )
+    ours = find(book, "figS4", "os alone: primary_site", "hazard_ratio")["right vs left"]
+    assert np.log(ours) == pytest.approx(fitted.params_["right"], abs=1e-8)
+
+
+def test_the_waterfall_falls(warehouse: duckdb.DuckDBPyConnection, book: pd.DataFrame) -> None:
+    bars = warehouse.execute(
+        "select * from results.figure_bars where exhibit = 'figS3' order by position"
+    ).fetchdf()
+    assert bars["end_value"].is_monotonic_decreasing
+    shown = find(book, "figS3", "best change", "n")[None]
+    left_out = find(book, "figS3", "best change", "without_n")[None]
+    assert len(bars) == shown
+    assert shown + left_out == 63
