@@ -240,7 +240,7 @@ def limitations(
             f"({unmapped and unmapped['rows']} rows); they belong to no line of therapy.",
             unmapped and unmapped["texts"],
         ),
-        (f"{unjudged} checks had nothing to check or were not run.", unjudged),
+        (f"Checks that had nothing to check or were not run: {unjudged}.", unjudged),
         ("No second programme has recomputed the results.", not recomputed),
         (
             f"Known of fewer than {LITTLE_KNOWN:.0%} of the patients: {_listed(little_known)}.",

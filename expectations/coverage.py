@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from expectations.small_cells import COVER, SMALL_CELL, Sum, is_small, shown
+from expectations.small_cells import COVER, SMALL_CELL, Sum, hidden, is_small, shown
 from expectations.tables import columns, exist, rows
 
 ALL = "All"
@@ -73,21 +73,15 @@ def completeness(connection: duckdb.DuckDBPyConnection, study_id: str) -> HeatMa
     years = sorted({year for year, _ in totals}, key=lambda year: (year == YEAR_UNKNOWN, year))
     patients = _margins(totals, years)
     with_it = {variable: _margins(counts, years) for variable, counts in known.items()}
-    texts = _hide(patients, with_it, years)
+    texts = shown(patients, also=_hidden_patients(patients, years))
     return HeatMap(
         headings=(*years, ALL, INCLUDED),
-        patients=tuple(texts["patients", "", heading] for heading in patients),
+        patients=tuple(texts[heading] for heading in patients),
         groups=tuple(
             (
                 title,
                 tuple(
-                    (
-                        variable,
-                        tuple(
-                            _cell(texts, variable, heading, patients, with_it[variable])
-                            for heading in patients
-                        ),
-                    )
+                    (variable, _variable(patients, with_it[variable], years))
                     for variable in variables
                 ),
             )
@@ -156,18 +150,14 @@ def follow_up(connection: duckdb.DuckDBPyConnection, study_id: str) -> FollowUp 
     parts = ("dead", "alive", "lost")
     counts = {(row["index_year"], part): row[part] for row in kept for part in ("patients", *parts)}
     names = [row["index_year"] for row in years]
+    patients = {row["index_year"]: row["patients"] for row in kept}
     texts = shown(
         counts,
         [
-            *(
-                Sum((row["index_year"], "patients"), _keys(row["index_year"], parts))
-                for row in kept
-            ),
-            *(
-                Sum((ALL, part), tuple((name, part) for name in names))
-                for part in ("patients", *parts)
-            ),
+            *(Sum((name, "patients"), _keys(name, parts)) for name in patients),
+            *(Sum((ALL, part), tuple((name, part) for name in names)) for part in parts),
         ],
+        also=((name, "patients") for name in _hidden_patients(patients, names)),
     )
     labels = {
         "patients": "Patients",
@@ -303,45 +293,38 @@ def _margins(counts: Counts, years: Iterable[str]) -> Margins:
     }
 
 
-def _hide(
-    patients: Margins, with_it: dict[str, Margins], years: list[str]
-) -> dict[tuple[str, str, str], str]:
-    """Texts of all counts behind the heat map, with the sums that tie them together."""
-    counts: dict[tuple[str, str, str], int] = {}
-    sums: list[Sum[tuple[str, str, str]]] = []
-    for heading, n in patients.items():
-        counts["patients", "", heading] = n
-        for variable, known in with_it.items():
-            counts["known", variable, heading] = known[heading]
-            counts["missing", variable, heading] = n - known[heading]
-            sums.append(
-                Sum(
-                    ("patients", "", heading),
-                    (("known", variable, heading), ("missing", variable, heading)),
-                )
-            )
-    for kind, variable in {(kind, variable) for kind, variable, _ in counts}:
-        sums.append(Sum((kind, variable, ALL), tuple((kind, variable, year) for year in years)))
-    return shown(counts, sums)
+def _hidden_patients(patients: Margins, years: Iterable[str]) -> set[str]:
+    """Which counts of patients not to print; every table of this page hides the same."""
+    return hidden(patients, [Sum(ALL, tuple(years))])
 
 
-def _cell(
-    texts: dict[tuple[str, str, str], str],
-    variable: str,
-    heading: str,
-    patients: Margins,
-    known: Margins,
-) -> Cell:
-    n, missing = patients[heading], patients[heading] - known[heading]
-    if n == 0:
+def _variable(patients: Margins, known: Margins, years: Iterable[str]) -> tuple[Cell, ...]:
+    """Cells of one variable: hidden where few have it or few lack it, and where sums would tell."""
+    missing = {heading: n - known[heading] for heading, n in patients.items()}
+    over_years = [Sum(ALL, tuple(years))]
+    concealed: set[str] = set()
+    while True:
+        both = hidden(known, over_years, hidden(missing, over_years, concealed))
+        if both == concealed:
+            break
+        concealed = both
+    return tuple(
+        _cell(known[heading], missing[heading], is_hidden=heading in concealed)
+        for heading in patients
+    )
+
+
+def _cell(known: int, missing: int, *, is_hidden: bool) -> Cell:
+    if not known + missing:
         return Cell("–", None)
-    if is_small(missing) and missing < n:
+    if is_small(missing):
         return Cell(f"<{SMALL_CELL} lack", None)
-    if is_small(known[heading]):
+    if is_small(known):
         return Cell(f"<{SMALL_CELL} have", None)
-    if COVER in (texts["known", variable, heading], texts["missing", variable, heading]):
+    if is_hidden:
         return Cell(COVER, None)
-    return Cell(_percent(known[heading], n), min(SHADES, math.ceil(10 * missing / n)))
+    whole = known + missing
+    return Cell(_percent(known, whole), min(SHADES, math.ceil(10 * missing / whole)))
 
 
 def _percent(part: int, whole: int) -> str:

@@ -35,18 +35,28 @@ def is_small(count: int) -> bool:
     return 0 < count < SMALL_CELL
 
 
-def shown(counts: Mapping[Key, int], sums: Iterable[Sum[Key]] = ()) -> dict[Key, str]:
+def shown(
+    counts: Mapping[Key, int], sums: Iterable[Sum[Key]] = (), also: Iterable[Key] = ()
+) -> dict[Key, str]:
     """Return the text to print for each count: the number, `<5`, or `hidden`."""
-    concealed = hidden(counts, sums)
-    return {
-        key: _text(count) if key not in concealed else COVER if not is_small(count) else _small()
-        for key, count in counts.items()
-    }
+    concealed = hidden(counts, sums, also)
+
+    def text(key: Key, count: int) -> str:
+        if is_small(count):
+            return f"<{SMALL_CELL}"
+        return COVER if key in concealed else f"{count:,}"
+
+    return {key: text(key, count) for key, count in counts.items()}
 
 
-def hidden(counts: Mapping[Key, int], sums: Iterable[Sum[Key]] = ()) -> set[Key]:
-    """Return which counts must not be printed: the small ones and those that cover them."""
-    concealed = {key for key, count in counts.items() if is_small(count)}
+def hidden(
+    counts: Mapping[Key, int], sums: Iterable[Sum[Key]] = (), also: Iterable[Key] = ()
+) -> set[Key]:
+    """Return which counts must not be printed: the small ones and those that cover them.
+
+    `also` are hidden for a reason from elsewhere, whatever their size.
+    """
+    concealed = {key for key, count in counts.items() if is_small(count)} | set(also)
     wanted = list(sums)
     changed = True
     while changed:
@@ -74,11 +84,3 @@ def _cover(counts: Mapping[Key, int], one: Sum[Key], concealed: set[Key]) -> Key
     if not exposed:
         return None
     return visible[0] if visible else one.total
-
-
-def _small() -> str:
-    return f"<{SMALL_CELL}"
-
-
-def _text(count: int) -> str:
-    return f"{count:,}"

@@ -206,8 +206,11 @@ def _rule(check: Check | None) -> str:
     if isinstance(check.rule, BuiltIn):
         arguments = ", ".join(f"{k}={v!r}" for k, v in check.rule.arguments.items())
         return f"{check.rule.expectation}({arguments})"
-    within = "" if check.rule.applies_to == "true" else f" among: {check.rule.applies_to}"
-    return " ".join(f"violated by: {check.rule.violation}{within}".split())
+    looked_at = f"({check.rule.rows})" if check.rule.rows else check.table
+    return " ".join(
+        f"select * from {looked_at} as checked "
+        f"where ({check.rule.applies_to}) and ({check.rule.violation})".split()
+    )
 
 
 def _place(order: tuple[str, ...], name: str) -> tuple[int, str]:
