@@ -392,6 +392,7 @@ def _weibull(
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
     """Whole days from S(t) = exp(-hazard_ratio (t / scale) ** shape), given that t > after."""
     lived = (after / scale) ** shape
+    days: np.ndarray[tuple[int, ...], np.dtype[np.float64]]
     days = scale * (lived - np.log1p(-uniform) / hazard_ratio) ** (1 / shape)
     return np.minimum(np.ceil(days), 10 * LONGEST_FOLLOW_UP).astype(np.int64)
 
