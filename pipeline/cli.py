@@ -94,7 +94,9 @@ def build(
         console.print(f"[yellow]warning[/yellow] {warning}", soft_wrap=True)
     console.print(f"Built in {time.monotonic() - began:.0f} s. Published run {outcome.run_id}:")
     console.print(f"  warehouse  [bold]{outcome.warehouse}[/bold]   (rwe sql)", soft_wrap=True)
-    console.print(f"  report     [bold]{outcome.report}[/bold]", soft_wrap=True)
+    for report in outcome.reports:
+        console.print(f"  report     [bold]{report}[/bold]", soft_wrap=True)
+    console.print(f"  quality    [bold]{outcome.quality}[/bold]", soft_wrap=True)
     console.print(f"  manifest   {layout.current / 'manifest.json'}", soft_wrap=True)
 
 

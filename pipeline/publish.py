@@ -74,9 +74,10 @@ def publish_warehouse(layout: Layout, target: Path) -> dict[str, int]:
 def finish(run_folder: Path, manifest: Manifest) -> None:
     """Write the manifest and make sure that every file of the run is on disk."""
     (run_folder / "manifest.json").write_text(json.dumps(asdict(manifest), indent=2, default=str))
-    for path in run_folder.iterdir():
-        with path.open("rb") as stream:
-            os.fsync(stream.fileno())
+    for path in run_folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as stream:
+                os.fsync(stream.fileno())
 
 
 def point_to(layout: Layout, run_folder: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import duckdb
 
+from expectations import report as quality
 from expectations import run as checks
 from expectations.checks import CheckResult
 from pipeline import publish
@@ -33,6 +34,7 @@ RECORDED_PACKAGES = (
 )
 
 WAREHOUSE = "warehouse.duckdb"
+QUALITY_REPORT = "quality.html"
 
 Step = Callable[[str], None]
 
@@ -43,7 +45,8 @@ class Outcome:
 
     run_id: str
     warehouse: Path
-    report: Path
+    reports: list[Path]
+    quality: Path
     warnings: list[str]
 
 
@@ -59,18 +62,23 @@ def run(delivery: Path, layout: Layout, *, step: Step, progress: Progress) -> Ou
     dbt_build(delivery.resolve(), layout, progress)
 
     step("expectations: what the extract and the marts must look like")
-    warnings = _check(layout, run_id)
+    about = {"run_id": run_id, "started": f"{started:%Y-%m-%d %H:%M} UTC", **versions()}
+    warnings = _check(layout, about)
 
     with _unpublished(layout, run_id) as folder:
         step("analysis: survival, tables, figures, published against computed")
-        reports, disagreements = _analyse(layout, folder, run_id, started)
+        studies, disagreements = _analyse(layout, folder, about)
 
         step("publish: a de-identified copy, then one pointer swap")
         relations = publish.publish_warehouse(layout, folder / WAREHOUSE)
         publish.finish(folder, _manifest(layout, folder, run_id, started, relations))
     publish.point_to(layout, layout.published / run_id)
     return Outcome(
-        run_id, layout.current / WAREHOUSE, layout.current / reports[0], warnings + disagreements
+        run_id=run_id,
+        warehouse=layout.current / WAREHOUSE,
+        reports=[layout.current / f"{study_id}.html" for study_id in studies],
+        quality=layout.current / QUALITY_REPORT,
+        warnings=warnings + disagreements,
     )
 
 
@@ -87,34 +95,36 @@ def _unpublished(layout: Layout, run_id: str) -> Iterator[Path]:
         raise
 
 
-def _check(layout: Layout, run_id: str) -> list[str]:
+def _check(layout: Layout, about: dict[str, str]) -> list[str]:
     """Run and store the expectations; return what failed without blocking."""
     results = checks.run(layout.warehouse)
-    checks.write(layout.warehouse, results, run_id)
+    checks.write(layout.warehouse, results, about["run_id"])
 
     def told(result: CheckResult) -> str:
         counted = f"{result.n_violating} of {result.n_checked}"
         return f"{result.check_id} {result.table_name}: {result.name} ({counted})"
 
     if blocking := checks.blocking_failures(results):
+        page = layout.work / QUALITY_REPORT
+        with duckdb.connect(str(layout.warehouse), read_only=True) as connection:
+            quality.render(connection, page, run=about)
         raise CommandError(
             "Blocking expectations failed; nothing was published:\n"
             + "\n".join(f"  - {told(result)}" for result in blocking)
+            + f"\nThe data-quality report says what to do: {page}"
         )
     return [told(result) for result in results if result.status in ("fail", "error")]
 
 
-def _analyse(
-    layout: Layout, folder: Path, run_id: str, started: datetime
-) -> tuple[list[str], list[str]]:
-    """Compute every study; return the names of the reports, and where lifelines disagrees."""
+def _analyse(layout: Layout, folder: Path, about: dict[str, str]) -> tuple[list[str], list[str]]:
+    """Compute every study and write the reports; return the studies and what lifelines disputes."""
     from analysis import estimates, report, second_programming
 
-    about = {"run_id": run_id, "started": f"{started:%Y-%m-%d %H:%M} UTC", **versions()}
-    reports, disagreements = [], []
+    disagreements = []
     with duckdb.connect(str(layout.warehouse)) as connection:
-        for row in _rows(connection, "select study_id from reference.studies order by study_id"):
-            study_id = str(row["study_id"])
+        found = connection.execute("select study_id from reference.studies order by study_id")
+        studies = [study_id for (study_id,) in found.fetchall()]
+        for study_id in studies:
             estimates.compute(connection, study_id)
             disagreements += [
                 f"{study_id} {found.exhibit}: {found.what} differ from lifelines "
@@ -122,10 +132,10 @@ def _analyse(
                 for found in second_programming.compute(connection, study_id)
                 if not found.agrees
             ]
-            reports.append(f"{study_id}.html")
-            report.render(connection, study_id, folder / reports[-1], run=about)
+            report.render(connection, study_id, folder / f"{study_id}.html", run=about)
+        quality.render(connection, folder / QUALITY_REPORT, run=about)
         connection.execute("checkpoint")
-    return reports, disagreements
+    return studies, disagreements
 
 
 def _manifest(
@@ -142,7 +152,11 @@ def _manifest(
         files=files,
         versions=versions(),
         relations=relations,
-        outputs={path.name: publish.sha256(path) for path in sorted(folder.iterdir())},
+        outputs={
+            str(path.relative_to(folder)): publish.sha256(path)
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        },
     )
 
 

@@ -117,9 +117,10 @@ def test_published_file_holds_no_date_and_no_patient_number(demo: Run) -> None:
     assert not {"raw", "staging", "intermediate"} & {schema for (schema,) in schemas}
     with (demo.extract / "patients.csv").open(encoding="utf-8") as stream:
         numbers = [row["patient_id"].encode() for row in csv.DictReader(stream)]
-    for path in demo.current.iterdir():
-        content = path.read_bytes()
-        assert not [n for n in numbers[:200] if n in content], path.name
+    for path in demo.current.resolve().rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert not [n for n in numbers[:200] if n in content], path.name
 
 
 def test_every_published_column_is_described(demo: Run) -> None:
