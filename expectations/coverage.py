@@ -118,7 +118,7 @@ def follow_up(connection: duckdb.DuckDBPyConnection, study_id: str) -> FollowUp 
                 ) as is_dead,
                 coalesce(
                     people.last_contact_date
-                    >= people.data_cutoff - studies.follow_up_complete_within_days,
+                    >= people.data_cutoff - cast(studies.follow_up_complete_within_days as int),
                     false
                 ) as is_followed,
                 date_diff(

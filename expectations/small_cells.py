@@ -13,6 +13,8 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import numpy as np
+
 SMALL_CELL = 5
 """Counts of patients below this one are hidden, except zero."""
 
@@ -58,15 +60,19 @@ def hidden(
     """
     concealed = {key for key, count in counts.items() if is_small(count)} | set(also)
     wanted = list(sums)
-    changed = True
-    while changed:
-        changed = False
-        for one in wanted:
-            cover = _cover(counts, one, concealed)
-            if cover is not None:
-                concealed.add(cover)
-                changed = True
-    return concealed
+    small = [key for key in counts if key in concealed]
+    while True:
+        covers = [_cover(counts, one, concealed) for one in wanted]
+        if not any(cover is not None for cover in covers):
+            covers = [
+                _any_cover(counts, wanted, key, concealed)
+                for key in small
+                if _can_be_solved(key, wanted, concealed)
+            ]
+        found = [cover for cover in covers if cover is not None]
+        if not found:
+            return concealed
+        concealed.add(min(found, key=lambda cover: counts[cover]))
 
 
 def _cover(counts: Mapping[Key, int], one: Sum[Key], concealed: set[Key]) -> Key | None:
@@ -84,3 +90,27 @@ def _cover(counts: Mapping[Key, int], one: Sum[Key], concealed: set[Key]) -> Key
     if not exposed:
         return None
     return visible[0] if visible else one.total
+
+
+def _can_be_solved(key: Key, sums: Iterable[Sum[Key]], concealed: set[Key]) -> bool:
+    """Whether the sums together, as linear equations in what is hidden, determine this count."""
+    unknown = list(concealed)
+    equations = np.array(
+        [[(x == one.total) * -1.0 + (x in one.parts) for x in unknown] for one in sums]
+    ).reshape(-1, len(unknown))
+    alone = np.array([[float(x == key) for x in unknown]])
+    rank = np.linalg.matrix_rank
+    return bool(rank(equations) == rank(np.vstack([equations, alone])))
+
+
+def _any_cover(
+    counts: Mapping[Key, int], sums: Iterable[Sum[Key]], key: Key, concealed: set[Key]
+) -> Key | None:
+    """The smallest count large enough, in a sum with this one; else anywhere; None if none."""
+    tied = [(one.total, *one.parts) for one in sums]
+    near = [other for one in tied if key in one for other in one]
+    for candidates in (near, [other for one in tied for other in one]):
+        left = [k for k in candidates if k not in concealed and counts[k] >= SMALL_CELL]
+        if left:
+            return min(left, key=lambda other: counts[other])
+    return None

@@ -90,7 +90,7 @@ def judge(results: Sequence[Result], disagreements: int) -> Verdict:
                 ),
                 (
                     disagreements,
-                    f"{_counted(disagreements, 'result')} differ between two programmes",
+                    f"two programmes disagree on {_counted(disagreements, 'result')}",
                 ),
             )
             if count

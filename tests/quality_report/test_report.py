@@ -1,0 +1,308 @@
+"""What the page says, what it never says, and that its numbers are those of the tables."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import pytest
+from quality_page import RUN, Page, section, tables
+
+from expectations import report
+from expectations import run as checks
+from expectations.checks import CheckResult
+from expectations.verdict import STATUSES
+
+HOSTILE = (
+    "\"><script>alert('x')</script><img src=http://example.invalid/x onerror=alert(1)>{{ 7*7 }}"
+)
+
+
+def headline(page: str) -> str:
+    return re.findall(r'class="headline">([^<]+)<', page)[0]
+
+
+def statuses(results: list[CheckResult]) -> list[CheckResult]:
+    """One result of each status, and one that blocks."""
+    first = results[0]
+    return [
+        replace(first, check_id="T-1", status="pass", n_violating=0, n_checked=20),
+        replace(first, check_id="T-2", status="fail", n_violating=7, n_checked=20, blocks=False),
+        replace(first, check_id="T-3", status="error", n_violating=None, n_checked=None,
+                detail="Binder Error", blocks=False),
+        replace(first, check_id="T-4", status="not_applicable", n_checked=0, detail="no rows"),
+        replace(first, check_id="T-5", status="not_run", n_checked=None, detail="not asked for"),
+        replace(first, check_id="T-6", status="fail", n_violating=9, n_checked=20, blocks=True),
+    ]  # fmt: skip
+
+
+def test_a_clean_run_is_publishable(page: Page) -> None:
+    text = page()
+    assert headline(text) == "Publishable"
+    assert "Nothing: no check failed" in section(text, "failures")
+    assert RUN["run_id"] in text
+
+
+def test_a_warning_is_said_and_does_not_block(page: Page, results: list[CheckResult]) -> None:
+    text = page(stored=statuses(results)[:5])
+    assert headline(text) == "Publishable with warnings"
+    assert "2 checks of 5 failed or could not be evaluated" in text
+
+
+def test_a_blocked_run_says_so(page: Page, results: list[CheckResult]) -> None:
+    text = page(stored=statuses(results))
+    assert headline(text) == "Blocked"
+    assert "1 check of 6 forbids publication." in text
+    failed = section(text, "failures")
+    shown = [failed.index(check) for check in ("T-6", "T-3", "T-2")]
+    assert shown == sorted(shown), "blocking first, then errors, then warnings"
+
+
+def test_a_blocked_run_has_a_page_before_anything_is_computed(tmp_path: Path) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    duckdb.connect(str(path)).close()
+    results = checks.run(path)
+    checks.write(path, results, RUN["run_id"])
+    output = tmp_path / "quality.html"
+    with duckdb.connect(str(path), read_only=True) as connection:
+        report.render(connection, output, run=RUN)
+    text = output.read_text(encoding="utf-8")
+    assert headline(text) == "Blocked"
+    assert "ORIGIN NOT STATED" in text
+    assert "No study was built." in text
+
+
+@pytest.mark.parametrize("run", [RUN, {}])
+def test_a_run_without_results_is_not_called_sound(tiny: Path, run: dict[str, str]) -> None:
+    with duckdb.connect(str(tiny), read_only=True) as connection:
+        text = report.page(connection, run=run)
+    assert headline(text) == "Not checked"
+    assert "Nothing may be published from it." in text
+
+
+def test_results_of_another_run_do_not_count(page: Page) -> None:
+    assert headline(page("update quality.expectation_results set run_id = 'other'")) == (
+        "Not checked"
+    )
+
+
+def test_every_status_shows(page: Page, results: list[CheckResult]) -> None:
+    text = page(stored=statuses(results))
+    (_, *rows, total) = tables(text)["Checks by category and status"]
+    assert total[2:] == ["1", "2", "1", "1", "1", "6"]
+    assert len(rows) == 1
+    (_, _, row) = tables(text)["Checks by table, category and context"]
+    for words in ("1", "2 fail", "1 error", "1 not applicable", "1 not run"):
+        assert words in " ".join(row)
+    tally = re.findall(r'class="n">(\d+)</span> <span class="status (\w+)">', text)
+    assert [status for _, status in tally] == list(STATUSES)
+
+
+def test_every_result_is_on_the_page_exactly_once(page: Page, results: list[CheckResult]) -> None:
+    some = [
+        replace(results[0], status="fail", n_violating=1, n_checked=1),
+        replace(results[1], status="not_run", detail="the layer was not asked for"),
+        *results[2:],
+    ]
+    text = page(stored=some)
+    listed = [
+        row[0]
+        for label in ("Checks that passed", "Checks not applicable or not run")
+        for row in tables(text)[label][1:]
+    ] + re.findall(r'<h3><span class="number">([^<]+)</span>', text)
+    assert Counter(listed) == Counter(result.check_id for result in results)
+    (_, *rows, total) = tables(text)["Checks by category and status"]
+    assert sum(int(row[-1]) for row in rows) == int(total[-1]) == len(results)
+
+
+def test_a_failed_check_is_explained(page: Page, results: list[CheckResult]) -> None:
+    text = section(page(stored=statuses(results)), "failures")
+    first = results[0]
+    assert "7 of 20 (35.0%)" in text
+    for said in (first.rationale, first.advice, first.denominator, "Binder Error"):
+        assert said in text.replace("&#39;", "'").replace("&#34;", '"')
+
+
+def test_rows_are_accounted_for(page: Page, warehouse: Path) -> None:
+    text = page(
+        "update quality.source_files set n_records = 12, n_staged = 9, n_quarantined = 3 "
+        "where table_name = 'patients'",
+        "update quality.source_files set file_name = null, sha256 = null "
+        "where table_name = 'comorbidities'",
+        "update quality.source_files set n_records = 5 where table_name = 'consent'",
+        "insert into quality.quarantine (file_name, table_name, record_no, reason) "
+        "select 'patients.csv', 'patients', n, 'birth_date: not a date' "
+        "from unnest([11, 2, 7]) as numbers (n)",
+    )
+    account = {row[0]: row[1:] for row in tables(text)["Row accounting by file"][1:]}
+    assert account["patients.csv"] == ["12", "9", "3", "adds up", "a" * 64]
+    assert account["comorbidities, not delivered"][-1] == ""
+    assert account["consent.csv"][3] == "does not add up"
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        (n,) = connection.execute("select sum(n_records) from quality.source_files").fetchone()
+    assert account["All"][0] == str(n)
+    assert tables(text)["Quarantined records"][1:] == [
+        ["patients.csv", "birth_date: not a date", "3", "2, 7, 11"]
+    ]
+    assert "Not delivered: comorbidities." in section(text, "scope")
+
+
+def test_a_long_list_of_record_numbers_is_cut(page: Page) -> None:
+    text = page(
+        "insert into quality.quarantine (file_name, table_name, record_no, reason) "
+        "select 'patients.csv', 'patients', range, 'sex: not a code' from range(1, 31)"
+    )
+    (row,) = tables(text)["Quarantined records"][1:]
+    assert row[2] == "30"
+    assert row[3].endswith("19, 20 and 10 more")
+
+
+def test_attrition_is_that_of_the_mart(page: Page) -> None:
+    (_, *rows) = tables(page())["Attrition of her2_mcrc"]
+    assert [row[1:] for row in rows] == [["3", "1", "0", "2"], ["2", "0", "1", "1"]]
+
+
+REAL = "update staging.stg_common__delivery set synthetic = 'no'"
+
+
+def test_of_real_patients_small_counts_are_hidden(page: Page, results: list[CheckResult]) -> None:
+    text = page(
+        REAL,
+        "update cohort.cohort_attrition set n_in = 300, n_not_met = 2, n_out = 298 where step = 1",
+        "update cohort.cohort_attrition set n_in = 298, n_not_met = 90, n_unknown = 0, "
+        "n_out = 208 where step = 2",
+        "update quality.source_files set n_records = 300, n_staged = 298, n_quarantined = 2 "
+        "where table_name = 'patients'",
+        "insert into quality.quarantine (file_name, table_name, record_no, reason) "
+        "values ('patients.csv', 'patients', 4711, 'sex: not a code'), "
+        "('patients.csv', 'patients', 4712, 'sex: not a code')",
+        stored=[
+            replace(results[0], status="fail", n_violating=2, n_checked=300, denominator="rows"),
+            replace(results[0], status="fail", n_violating=298, n_checked=300),
+        ],
+    )
+    assert "SYNTHETIC" not in text
+    assert "ORIGIN NOT STATED" not in text
+    (_, *steps) = tables(text)["Attrition of her2_mcrc"]
+    assert [row[1:] for row in steps] == [
+        ["300", "<5", "0", "hidden"],
+        ["hidden", "hidden", "0", "208"],
+    ]
+    account = {row[0]: row[1:] for row in tables(text)["Row accounting by file"][1:]}
+    assert account["patients.csv"][:4] == ["300", "hidden", "<5", "adds up"]
+    assert tables(text)["Quarantined records"][1:] == [
+        ["patients.csv", "sex: not a code", "<5", "not listed"]
+    ]
+    assert "471" not in text
+    assert "&lt;5 of 300" in section(text, "failures")
+    assert "all but &lt;5 of 300" in section(text, "failures")
+
+
+def test_an_unstated_origin_is_treated_as_real(page: Page) -> None:
+    text = page("update staging.stg_common__delivery set synthetic = null")
+    assert "ORIGIN NOT STATED" in text
+    (_, *steps) = tables(text)["Attrition of her2_mcrc"]
+    assert steps[0][1:] == ["<5", "<5", "0", "<5"]
+
+
+def test_agreement_and_second_programming_are_those_of_the_tables(page: Page) -> None:
+    text = page(
+        "insert into survival.recist_agreement values "
+        "('her2_mcrc', 'PR', 'PR', 40, 90, 0.889, 0.75), ('her2_mcrc', 'PD', 'PD', 40, 90, "
+        "0.889, 0.75), ('her2_mcrc', 'PR', 'PD', 10, 90, 0.889, 0.75)",
+        "create schema if not exists results",
+        "create table results.second_programming as select 'her2_mcrc' as study_id, "
+        "'fig1' as exhibit, 'Kaplan-Meier estimates of OS' as what, 63 as n_compared, "
+        "0.25 as largest_difference, false as agrees",
+    )
+    (_, _, *rows) = tables(text)["Agreement of responses, her2_mcrc"]
+    assert rows == [
+        ["PR", "40", "10", "50"],
+        ["PD", "0", "40", "40"],
+        ["All", "40", "50", "90"],
+    ]
+    assert "88.9%" in text
+    assert tables(text)["Second programming"][1:] == [
+        ["her2_mcrc, fig1", "Kaplan-Meier estimates of OS", "63", "2.5e-01", "differ"]
+    ]
+    assert headline(text) == "Publishable with warnings"
+    assert "two programmes disagree on 1 result." in text
+
+
+def test_drugs_without_a_name_are_counted_and_not_quoted(page: Page) -> None:
+    text = page(
+        "insert into treatment.unmapped_drugs (drug_text, n_rows, n_patients) "
+        "values ('Secret elixir', 30, 6), ('Another', 12, 9)"
+    )
+    assert "does not know: 2, in 42 rows" in text
+    assert "elixir" not in text
+
+
+def test_no_key_and_no_value_of_a_patient_is_on_the_page(page: Page, warehouse: Path) -> None:
+    canary = "Canary-7391"
+    with duckdb.connect(str(warehouse)) as connection:
+        texts = connection.execute(
+            "select table_schema || '.' || table_name, column_name "
+            "from information_schema.columns where data_type = 'VARCHAR' and column_name <> "
+            "'study_id' and table_schema in ('staging', 'intermediate', 'raw', 'treatment', "
+            "'survival', 'safety') and table_name <> 'stg_common__delivery'"
+        ).fetchall()
+        for table, column in texts:
+            connection.execute(f"update {table} set \"{column}\" = '{canary}'")
+        for table in ("cohort.cohort", "cohort.patient_characteristics", "cohort.biomarkers"):
+            connection.execute(f"update {table} set patient_key = '{canary}'")
+    assert canary not in page()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update quality.source_files set file_name = $$",
+        "update quality.source_files set sha256 = $$",
+        "update staging.stg_common__delivery set site_code = $$",
+        "update staging.stg_common__delivery set delivery_id = $$",
+        "update cohort.cohort_attrition set criterion = $$",
+        "update cohort.biomarkers set biomarker = $$",
+        "update quality.expectation_results set name = $$",
+        "update quality.expectation_results set status = 'fail', advice = $$",
+        "update quality.expectation_results set status = 'error', detail = $$",
+        "update quality.expectation_results set table_name = $$",
+        "update quality.expectation_results set kahn_category = $$",
+        "update reference.studies set title = $$",
+        "insert into quality.quarantine (file_name, table_name, record_no, reason) "
+        "values ('f.csv', 't', 1, $$)",
+    ],
+)
+def test_hostile_text_is_text(page: Page, statement: str) -> None:
+    text = page(statement.replace("$$", "$text$" + HOSTILE + "$text$"))
+    assert "&lt;script&gt;alert(" in text
+    assert "<script" not in text
+    assert "<img" not in text
+    assert "{{ 7*7 }}" in text
+
+
+def test_the_page_needs_nothing_else(page: Page) -> None:
+    text = page()
+    assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in text
+    assert not re.search(r"<(script|iframe|object|embed|form|base)\b", text)
+    assert not re.search(r"(src|href)=\"(?!#|data:)", text)
+    assert "url(" not in text
+
+
+def test_every_link_of_the_crosswalk_leads_somewhere(page: Page) -> None:
+    text = page()
+    anchors = set(re.findall(r'href="#([^"]+)"', text))
+    assert anchors <= set(re.findall(r'id="([^"]+)"', text))
+    items = tables(text)["Reporting crosswalk"][1:]
+    assert {item[0].split()[0] for item in items} == {"STROBE", "RECORD", "ESMO-GROW"}
+    assert {item[2] for item in items} > {"author to write"}
+    assert all(item[2] for item in items)
+
+
+def test_there_is_room_to_sign(page: Page) -> None:
+    text = section(page(), "sign-off")
+    for word in ("Name", "Signature", "Date"):
+        assert text.count(f"<span>{word}</span>") == len(report.SIGNATURES)
