@@ -79,6 +79,11 @@ class Book:
         """How many numbers there are."""
         return len(self._numbers)
 
+    @property
+    def methods(self) -> set[str]:
+        """Methods by which the numbers were computed, in words."""
+        return {number.method for number in self._numbers.values()}
+
     def page(self, exhibit: str, population: str) -> BookPage:
         """The numbers of one exhibit and population."""
         return BookPage(self, exhibit, population)

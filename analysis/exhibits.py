@@ -8,7 +8,6 @@ from itertools import groupby
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
 
 from analysis import (
     clinical_tables,
@@ -97,7 +96,7 @@ class Section:
     exhibits: Sequence[Exhibit]
 
 
-def cohort_flow(book: Book) -> Markup:
+def cohort_flow(book: Book) -> Picture:
     """The cohort flow diagram."""
     page = book.page("flow", "delivered")
     criteria = book.variables("flow", "delivered")
@@ -118,16 +117,29 @@ def cohort_flow(book: Book) -> Markup:
         f"{step.unknown} unknown"
         for step in steps
     )
-    return Markup(
-        flow_diagram(
-            "flow",
-            "Patients with a cancer diagnosis in the delivery",
-            start,
-            steps,
-            "Cohort flow diagram",
-            f"{start} patients at the start. {words}.",
-        )
+    return flow_diagram(
+        "flow",
+        "Patients with a cancer diagnosis in the delivery",
+        start,
+        steps,
+        "Cohort flow diagram",
+        f"{start} patients at the start. {words}.",
     )
+
+
+def cohort_table(book: Book) -> layout.Table:
+    """The cohort flow as a table, which has room on the first printed page."""
+    page = book.page("flow", "delivered")
+    rows = []
+    for criterion in book.variables("flow", "delivered"):
+        number = page.get(criterion, "remaining", "n")
+        label = str(number.parameters["criterion"]) if number else criterion
+        levels = ("assessed", "not met", "unknown", "remaining")
+        rows.append(
+            layout.Row(label, layout.cells(page.cell(criterion, level, "n") for level in levels))
+        )
+    head = ("Criterion", "Assessed", "Not met", "Unknown", "Remaining")
+    return layout.Table("cohort-flow", "", "Patients by criterion", [layout.cells(head)], rows)
 
 
 def sections(study: Study, book: Book, drawn: Drawn) -> list[Section]:

@@ -1,17 +1,22 @@
-"""The cohort flow diagram as inline SVG."""
+"""The cohort flow diagram."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
-WIDTH = 500
-BOX, SIDE, GAP = 262, 214, 24
-LINE, PADDING, SPACE = 16, 10, 16
-#: Characters that fit a box at 12.5 px; Arial's average is about half an em.
-BOX_CHARACTERS, SIDE_CHARACTERS = 38, 32
+from matplotlib.axes import Axes
+from matplotlib.patches import FancyBboxPatch
+
+from analysis.pictures import INK, RULE, Picture, drawing
+
+#: Inches.
+WIDTH, BOX, SIDE, GAP = 5.2, 2.72, 2.2, 0.26
+LINE, PADDING, SPACE = 0.155, 0.075, 0.15
+#: Characters that fit a box; Arial's average is about half an em.
+BOX_CHARACTERS, SIDE_CHARACTERS = 40, 32
+FAINT = "#f5f6f8"
 
 
 @dataclass(frozen=True)
@@ -26,71 +31,79 @@ class Step:
 
 def flow_diagram(
     identifier: str, start: str, start_n: str, steps: Sequence[Step], title: str, description: str
-) -> str:
+) -> Picture:
     """Draw the patients from top to bottom, exclusions to the right."""
-    parts: list[str] = []
-    y = 1.0
-    y = _box(parts, 0, y, BOX, textwrap.wrap(start, BOX_CHARACTERS), f"n = {start_n}", "start")
-    for step in steps:
-        lines = textwrap.wrap(step.criterion, BOX_CHARACTERS)
-        top = y + SPACE
-        height = _height(lines)
-        middle = top + height / 2
-        parts.append(_arrow(BOX / 2, y, BOX / 2, top))
-        y = _box(parts, 0, top, BOX, lines, f"n = {step.remaining}", "step")
-        reasons = [
-            f"{count} {reason}"
-            for count, reason in ((step.not_met, "not met"), (step.unknown, "unknown"))
-            if count != "0"
-        ]
-        if reasons:
-            parts.append(_arrow(BOX, middle, BOX + GAP, middle))
-            excluded = textwrap.wrap(f"Excluded: {', '.join(reasons)}", SIDE_CHARACTERS)
-            _side(parts, BOX + GAP, middle, excluded)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + 1:.0f}" role="img" '
-        f'class="flow" aria-labelledby="{identifier}-title {identifier}-desc">'
-        f'<title id="{identifier}-title">{escape(title)}</title>'
-        f'<desc id="{identifier}-desc">{escape(description)}</desc>' + "".join(parts) + "</svg>"
-    )
+    boxes = [(textwrap.wrap(start, BOX_CHARACTERS), start_n)]
+    boxes += [(textwrap.wrap(step.criterion, BOX_CHARACTERS), step.remaining) for step in steps]
+    heights = [LINE * (len(lines) + 1) + 2 * PADDING for lines, _ in boxes]
+    height = sum(heights) + SPACE * len(steps) + 0.04
+    with drawing(WIDTH, height) as figure:
+        axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+        axes.set_xlim(0, WIDTH)
+        axes.set_ylim(height, 0)
+        axes.set_axis_off()
+        y = 0.02
+        for place, ((lines, count), box) in enumerate(zip(boxes, heights, strict=True)):
+            if place:
+                _arrow(axes, (BOX / 2, y), (BOX / 2, y + SPACE))
+                y += SPACE
+            _box(axes, y, box, lines, f"n = {count}", FAINT if place == 0 else "white")
+            if place:
+                _excluded(axes, steps[place - 1], y + box / 2)
+            y += box
+    return Picture(identifier, title, description, figure)
 
 
-def _height(lines: Sequence[str]) -> float:
-    return LINE * (len(lines) + 1) + 2 * PADDING - 4
-
-
-def _box(
-    parts: list[str], x: float, y: float, width: float, lines: Sequence[str], count: str, kind: str
-) -> float:
-    height = _height(lines)
-    parts.append(
-        f'<rect class="{kind}" x="{x + 1}" y="{y}" width="{width - 2}" height="{height}" rx="3"/>'
-    )
+def _box(axes: Axes, y: float, height: float, lines: Sequence[str], count: str, face: str) -> None:
+    _frame(axes, 0.02, y, BOX - 0.04, height, face, INK)
     for number, text in enumerate([*lines, count]):
-        emphasis = ' class="count"' if text is count else ""
-        parts.append(
-            f'<text{emphasis} x="{x + width / 2}" y="{y + PADDING + 11 + LINE * number}" '
-            f'text-anchor="middle">{escape(text)}</text>'
+        axes.text(
+            BOX / 2,
+            y + PADDING + LINE * (number + 0.5),
+            text,
+            ha="center",
+            va="center",
+            fontweight="bold" if number == len(lines) else "normal",
         )
-    return y + height
 
 
-def _side(parts: list[str], x: float, middle: float, lines: Sequence[str]) -> None:
-    height = LINE * len(lines) + 2 * PADDING - 6
-    y = middle - height / 2
-    parts.append(
-        f'<rect class="side" x="{x}" y="{y}" width="{SIDE - 2}" height="{height}" rx="3"/>'
-    )
+def _excluded(axes: Axes, step: Step, middle: float) -> None:
+    reasons = [
+        f"{count} {reason}"
+        for count, reason in ((step.not_met, "not met"), (step.unknown, "unknown"))
+        if count != "0"
+    ]
+    if not reasons:
+        return
+    lines = textwrap.wrap(f"Excluded: {', '.join(reasons)}", SIDE_CHARACTERS)
+    height = LINE * len(lines) + 1.4 * PADDING
+    _arrow(axes, (BOX - 0.02, middle), (BOX + GAP, middle))
+    _frame(axes, BOX + GAP, middle - height / 2, SIDE, height, "white", RULE)
     for number, text in enumerate(lines):
-        parts.append(
-            f'<text x="{x + 12}" y="{y + PADDING + 8 + LINE * number}">{escape(text)}</text>'
+        y = middle - height / 2 + 0.7 * PADDING + LINE * (number + 0.5)
+        axes.text(BOX + GAP + 0.1, y, text, ha="left", va="center")
+
+
+def _frame(
+    axes: Axes, x: float, y: float, width: float, height: float, face: str, edge: str
+) -> None:
+    axes.add_patch(
+        FancyBboxPatch(
+            (x, y),
+            width,
+            height,
+            boxstyle="round,pad=0,rounding_size=0.03",
+            facecolor=face,
+            edgecolor=edge,
+            linewidth=0.7,
         )
-
-
-def _arrow(x1: float, y1: float, x2: float, y2: float) -> str:
-    head = (
-        f"M{x2 - 4} {y2 - 6}L{x2} {y2}L{x2 + 4} {y2 - 6}"
-        if x1 == x2
-        else f"M{x2 - 6} {y2 - 4}L{x2} {y2}L{x2 - 6} {y2 + 4}"
     )
-    return f'<path class="arrow" d="M{x1} {y1}L{x2} {y2}{head}"/>'
+
+
+def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+    axes.annotate(
+        "",
+        xy=end,
+        xytext=start,
+        arrowprops={"arrowstyle": "->", "color": INK, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 0},
+    )

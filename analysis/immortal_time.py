@@ -11,6 +11,7 @@ from __future__ import annotations
 import duckdb
 import pandas as pd
 
+from analysis.estimators import split_at_exposure
 from analysis.group_tests import compare_groups, enter_ratio, hazard_ratio
 from analysis.ledger import PREFERRED, Page
 from analysis.study import DAYS_PER_MONTH, FIRST_LINE, Analysis, Study, frame
@@ -90,7 +91,7 @@ def exposure_analyses(
         page.about(len(patients), int(patients["event"].sum()), ingredient=group.argument),
         f"{endpoint} time-dependent",
         contrast,
-        hazard_ratio(split_at_exposure(patients, given), "exposed", entry="entry"),
+        hazard_ratio(exposure_episodes(patients, given), "exposed", entry="entry"),
         "exposure begins with the first dose",
     )
     for months in analysis.landmark_months:
@@ -138,38 +139,19 @@ def _landmark(
     )
 
 
-def split_at_exposure(patients: pd.DataFrame, given: pd.Series) -> pd.DataFrame:
-    """One row a patient and period: before the first dose (exposed 0) and after it (exposed 1).
+def exposure_episodes(patients: pd.DataFrame, given: pd.Series) -> pd.DataFrame:
+    """Rows of a patient before the first dose (exposed 0) and after it (exposed 1).
 
     Parameters
     ----------
-    patients : DataFrame, index patient_key
+    patients : DataFrame
         time, event.
     given : Series, same index
-        Months to the first dose; missing if never. A dose at or after the end changes nothing.
+        Months to the first dose; missing if never.
 
     Returns
     -------
-    DataFrame with patient_key, entry, time, event, exposed.
+    DataFrame with entry, time, event, exposed.
     """
-    keys = pd.Series(patients.index, index=patients.index)
-    start = given.where(given < patients["time"])
-    before = pd.DataFrame(
-        {
-            "patient_key": keys,
-            "entry": FROM_ORIGIN,
-            "time": patients["time"].where(start.isna(), start),
-            "event": patients["event"].where(start.isna(), 0),
-            "exposed": 0,
-        }
-    )[start.isna() | (start > 0)]
-    after = pd.DataFrame(
-        {
-            "patient_key": keys,
-            "entry": start.where(start > 0, FROM_ORIGIN),
-            "time": patients["time"],
-            "event": patients["event"],
-            "exposed": 1,
-        }
-    )[start.notna()]
-    return pd.concat([before, after], ignore_index=True)
+    rows = split_at_exposure(patients["time"], patients["event"], given)
+    return rows.rename(columns={"exit": "time"})

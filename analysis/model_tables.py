@@ -16,7 +16,13 @@ from analysis.layout import (
 )
 from analysis.ledger import FIRTH_HAZARD_RATIO, HAZARD_RATIO, MEDIAN, PREFERRED
 from analysis.study import Analysis, Study
-from analysis.survival_tables import MEAN_NOTE, mean_difference, preferred_p, test_note
+from analysis.survival_tables import (
+    MEAN_NOTE,
+    SMALL_MEAN_NOTE,
+    mean_difference,
+    preferred_p,
+    test_note,
+)
 
 
 def univariable_table(study: Study, book: Book, analysis: Analysis) -> Table:
@@ -84,7 +90,13 @@ def univariable_table(study: Study, book: Book, analysis: Analysis) -> Table:
             ]
         ],
         rows,
-        [test_note(), MEAN_NOTE, ABBREVIATIONS, *cautions(study, analysis.exhibit)],
+        [
+            test_note(),
+            MEAN_NOTE,
+            SMALL_MEAN_NOTE,
+            ABBREVIATIONS,
+            *cautions(study, analysis.exhibit),
+        ],
     )
 
 

@@ -15,9 +15,10 @@ from markupsafe import Markup
 
 from analysis import comparison, layout
 from analysis.book import Book
-from analysis.exhibits import Drawn, cohort_flow, sections
+from analysis.exhibits import Drawn, cohort_flow, cohort_table, sections
 from analysis.findings import key_findings
 from analysis.group_tests import FEW_EVENTS, SMALL_GROUP
+from analysis.methods_statement import methods_statement
 from analysis.multivariable import EVENTS_PER_VARIABLE
 from analysis.study import Study, frame, load_study, rows
 from analysis.survival import SIGNIFICANCE_LEVEL
@@ -52,16 +53,6 @@ def page(connection: duckdb.DuckDBPyConnection, study_id: str, *, run: dict[str,
     """The report as HTML text."""
     study = load_study(connection, study_id)
     book = Book(connection, study_id)
-    drawn = Drawn(
-        *(
-            frame(
-                connection,
-                f"select * from results.{table} where study_id = ? order by rowid",
-                study_id,
-            )
-            for table in ("survival_curves", "figure_bars")
-        )
-    )
     summary = comparison.summary(connection, study_id)
     compared = rows(
         connection,
@@ -80,7 +71,8 @@ def page(connection: duckdb.DuckDBPyConnection, study_id: str, *, run: dict[str,
         delivery=_delivery(connection),
         findings=key_findings(study, book, summary),
         flow=cohort_flow(book),
-        sections=sections(study, book, drawn),
+        flow_table=cohort_table(book),
+        sections=sections(study, book, drawn(connection, study_id)),
         summary=summary,
         by_exhibit=_verdicts_by_exhibit(compared),
         compared=compared,
@@ -93,6 +85,7 @@ def page(connection: duckdb.DuckDBPyConnection, study_id: str, *, run: dict[str,
         verdicts=comparison.VERDICTS,
         number_of=layout.number_of,
         css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        statement=methods_statement(connection, study, book, run),
         criteria=_criteria(connection, study_id),
         endpoints=_endpoints(connection, study),
         files=_files(connection, book),
@@ -104,6 +97,20 @@ def page(connection: duckdb.DuckDBPyConnection, study_id: str, *, run: dict[str,
         events_per_variable=EVENTS_PER_VARIABLE,
         significance_level=SIGNIFICANCE_LEVEL,
         run=run,
+    )
+
+
+def drawn(connection: duckdb.DuckDBPyConnection, study_id: str) -> Drawn:
+    """What the figures of a study are drawn from."""
+    return Drawn(
+        *(
+            frame(
+                connection,
+                f"select * from results.{table} where study_id = ? order by rowid",
+                study_id,
+            )
+            for table in ("survival_curves", "figure_bars")
+        )
     )
 
 

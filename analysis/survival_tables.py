@@ -29,6 +29,11 @@ RATIO_NOTE = (
     "side has no event."
 )
 
+SMALL_MEAN_NOTE = (
+    f"Restricted means of groups with fewer than {SMALL_GROUP} patients or {FEW_EVENTS} events: "
+    "their normal intervals and P values are too optimistic; read them as description."
+)
+
 MEAN_NOTE = (
     "Restricted mean difference: area between the curves up to the longest time that both groups "
     "are observed, first group minus second (of a variable: first level), given where the curves "
@@ -174,7 +179,7 @@ def tests_table(study: Study, book: Book, analyses: Sequence[Analysis]) -> Table
     ]
     notes = [test_note(), *([RATIO_NOTE] if has_ratio else [])]
     if has_mean:
-        notes.append(MEAN_NOTE)
+        notes += [MEAN_NOTE, SMALL_MEAN_NOTE]
     return Table(
         f"{exhibit}-tests",
         "",

@@ -148,3 +148,18 @@ def test_it_prints_every_page_marked_as_synthetic(browser, page_file: Path, tmp_
     assert content.startswith(b"%PDF")
     pages = len(re.findall(rb"/Type\s*/Page\b", content))
     assert 8 <= pages <= 40
+
+
+def test_the_cohort_flow_is_on_the_first_printed_page(browser, page_file: Path) -> None:  # type: ignore[no-untyped-def]
+    # A4 less the margins of the page, at 96 pixels an inch.
+    page = browser.new_page(viewport={"width": 688, "height": 998})
+    page.emulate_media(media="print")
+    page.goto(page_file.as_uri())
+    bottom = page.evaluate("document.querySelector('#cohort').getBoundingClientRect().bottom")
+    wide = page.evaluate(
+        "[...document.querySelectorAll('svg, table.data')]"
+        ".filter(each => each.getBoundingClientRect().right > 689).map(each => each.id)"
+    )
+    page.close()
+    assert bottom < 998
+    assert wide == []

@@ -15,7 +15,7 @@ from small_warehouse import DAYS_PER_MONTH, STUDY
 from analysis import comparison, estimates, report
 from analysis.descriptive import clopper_pearson
 from analysis.group_tests import compare_groups, curves_cross, hazard_ratio, mean_difference
-from analysis.immortal_time import split_at_exposure
+from analysis.immortal_time import exposure_episodes
 from analysis.study import StudyError, load_study
 
 
@@ -148,22 +148,6 @@ def test_events_and_patients_are_different_counts(book: pd.DataFrame) -> None:
     assert (events, patients) == (9, 3)
 
 
-def test_exposure_splits_follow_up_without_losing_any() -> None:
-    patients = pd.DataFrame(
-        {"time": [10.0, 20.0, 5.0, 8.0, 0.0], "event": [1, 0, 1, 1, 0]}, index=list("abcde")
-    )
-    given = pd.Series([4.0, np.nan, 0.0, 9.0, np.nan], index=list("abcde"))
-    rows = split_at_exposure(patients, given)
-    a = rows[rows["patient_key"] == "a"].sort_values("time")
-    assert a[["time", "event", "exposed"]].values.tolist() == [[4, 0, 0], [10, 1, 1]]
-    assert a["entry"].iloc[1] == 4
-    by_patient = rows.groupby("patient_key")["exposed"].agg(list).to_dict()
-    assert by_patient == {"a": [0, 1], "b": [0], "c": [1], "d": [0], "e": [0]}
-    assert rows["event"].sum() == patients["event"].sum()
-    followed = (rows["time"] - rows["entry"].clip(lower=0)).sum()
-    assert followed == patients["time"].sum()
-
-
 def test_immortal_time_makes_a_useless_drug_look_good() -> None:
     """Everybody dies at the same rate; half are treated if they live to month 12."""
     generator = np.random.default_rng(1)
@@ -172,7 +156,7 @@ def test_immortal_time_makes_a_useless_drug_look_good() -> None:
     given = np.where((time > 12) & (np.arange(n) % 2 == 0), 12.0, np.nan)
     patients = pd.DataFrame({"time": time, "event": 1}, index=[f"p{k}" for k in range(n)])
     naive = hazard_ratio(patients.assign(exposed=(~np.isnan(given)).astype(int)), "exposed")
-    episodes = split_at_exposure(patients, pd.Series(given, index=patients.index))
+    episodes = exposure_episodes(patients, pd.Series(given, index=patients.index))
     honest = hazard_ratio(episodes, "exposed", entry="entry")
     assert not isinstance(naive, str) and not isinstance(honest, str)
     assert naive.estimate.upper is not None and naive.estimate.upper < 0.7

@@ -69,7 +69,7 @@ def test_hostile_labels_are_text() -> None:
     for text in (
         survival_panel(panel(hostile, "B")).svg,
         forest("f", hostile, [Ratio(hostile, 1.5, 0.5, 4.0, "1.50", "0.3", False)], hostile).svg,
-        flow_diagram("g", hostile, "1", [Step(hostile, "1", "0", "0")], hostile, hostile),
+        flow_diagram("g", hostile, "1", [Step(hostile, "1", "0", "0")], hostile, hostile).svg,
     ):
         ElementTree.fromstring(text)
         assert "<script" not in text
@@ -94,7 +94,7 @@ def test_a_forest_plot_leaves_a_gap_where_nothing_is_estimable() -> None:
 def test_the_flow_diagram_says_how_many_and_why() -> None:
     text = flow_diagram(
         "flow", "All", "2,517", [Step("Consent", "2,440", "16", "4")], "Flow", "words"
-    )
+    ).svg
     words = [element.text for element in ElementTree.fromstring(text).iter(f"{SVG}text")]
     assert "n = 2,517" in words
     assert "n = 2,440" in words

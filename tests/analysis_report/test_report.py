@@ -238,3 +238,37 @@ def test_without_computed_results_the_report_says_what_is_missing() -> None:
         pytest.raises(duckdb.CatalogException, match="results"),
     ):
         report.page(connection, STUDY, run={})
+
+
+def test_the_methods_statement_says_what_was_run(page: str, book: pd.DataFrame) -> None:
+    statement = page[page.index('id="statement"') :]
+    statement = statement[: statement.index("<h3>")]
+    assert f"{len(book):,} rows" in statement
+    assert "28 days" in statement and "180 days" in statement
+    assert "lifelines 0." in statement
+    assert "seed 20261122" in statement
+    assert "inverse-probability-of-treatment" in statement
+    assert "time-dependent covariate" in statement
+    assert "HER2-positive tumour" in statement
+    # Nothing is missing in this cohort, so nothing was imputed.
+    assert "imputation" not in statement
+
+
+def test_the_statement_claims_nothing_that_was_not_run(
+    warehouse: duckdb.DuckDBPyConnection,
+) -> None:
+    with undone(warehouse):
+        warehouse.execute(
+            "delete from reference.study_analyses where kind in ('weighting', 'imputation', 'cox')"
+        )
+        text = report.page(warehouse, STUDY, run={})
+    statement = text[text.index('id="statement"') :]
+    statement = statement[: statement.index("<h3>")]
+    assert "inverse-probability" not in statement
+    assert "imputation" not in statement
+    assert "Cox models" not in statement
+
+
+def test_the_flow_on_paper_is_the_flow_on_the_screen(outline: Outline, book: pd.DataFrame) -> None:
+    remaining = book[(book["exhibit"] == "flow") & (book["level"] == "remaining")]["display"]
+    assert set(remaining) <= set(outline.cells)

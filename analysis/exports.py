@@ -1,0 +1,185 @@
+"""The report's tables and figures as files: CSV, one Excel workbook, SVG and PNG."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, time
+from pathlib import Path
+
+import duckdb
+import xlsxwriter  # type: ignore[import-untyped]
+
+from analysis.book import Book
+from analysis.exhibits import Exhibit, cohort_flow, cohort_table, sections
+from analysis.layout import Table, number_of
+from analysis.pictures import Picture
+from analysis.report import drawn
+from analysis.study import Study, load_study, rows
+
+#: A spreadsheet takes a text that begins so for a formula (OWASP, CSV injection).
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+#: A cell that is a number and nothing else.
+PLAIN_NUMBER = re.compile(r"\d{1,3}(,\d{3})+|\d+(\.\d+)?")
+
+#: Tables of the results that the page shows in part or in other words.
+RESULTS = {
+    "published_comparison": "Every printed number beside what is computed",
+    "estimates": "Every number of the report, with method and parameters",
+}
+
+#: Excel's longest name of a sheet.
+SHEET_NAME = 31
+WIDEST_COLUMN = 60
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table as rows of text: the first row is the head."""
+
+    name: str
+    title: str
+    lines: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+
+
+def write(connection: duckdb.DuckDBPyConnection, study_id: str, folder: Path) -> list[Path]:
+    """Write every table and figure of a study's report into a folder of the study's own.
+
+    Parameters
+    ----------
+    folder
+        Where exports go; the files are in `folder/<study_id>/`: `tables/*.csv`, `figures/*.svg`
+        and `*.png`, and `<study_id>_tables.xlsx`.
+
+    Returns
+    -------
+    list of Path
+        What was written, in the order of the report.
+
+    Raises
+    ------
+    duckdb.CatalogException
+        If analysis.estimates.compute has not run on this warehouse.
+    """
+    study, book = load_study(connection, study_id), Book(connection, study_id)
+    exhibits = [
+        exhibit
+        for section in sections(study, book, drawn(connection, study_id))
+        for exhibit in section.exhibits
+    ]
+    sheets = [
+        sheet(cohort_table(book)),
+        *(sheet(table) for exhibit in exhibits for table in exhibit.tables),
+        *(_results(connection, study_id, name, title) for name, title in RESULTS.items()),
+    ]
+    own = folder / study_id
+    written = [_write_csv(own / "tables" / f"{each.name}.csv", each) for each in sheets]
+    written.append(_write_workbook(own / f"{study_id}_tables.xlsx", study, sheets))
+    for picture in [cohort_flow(book), *_pictures(exhibits)]:
+        written += _write_picture(own / "figures", picture)
+    return written
+
+
+def sheet(table: Table) -> Sheet:
+    """A table of the report as text; a row under a heading carries the heading's name."""
+    title = f"{number_of(table.identifier)}. {table.title}" if table.number else table.title
+    lines: list[list[str]] = [_head(table)]
+    heading = level = ""
+    for row in table.rows:
+        texts = [text for cell in row.cells for text in [cell.text, *[""] * (cell.span - 1)]]
+        if row.kind == "heading":
+            heading = level = row.label
+            label = row.label
+        elif row.kind == "level":
+            label = level = f"{heading}: {row.label}" if heading else row.label
+        elif row.kind == "sublevel":
+            label = f"{level}: {row.label}"
+        else:
+            label = row.label
+        if any(texts):
+            lines.append([label, *texts])
+    return Sheet(table.identifier, title, lines, table.notes)
+
+
+def _head(table: Table) -> list[str]:
+    """One line of headings: a heading over several columns stands before each of theirs."""
+    if len(table.head) == 1:
+        return [cell.text for cell in table.head[0]]
+    below = iter(table.head[1])
+    return [
+        cell.text if cell.rows > 1 else f"{cell.text}, {next(below).text}"
+        for cell in table.head[0]
+        for _ in range(cell.span)
+    ]
+
+
+def _results(connection: duckdb.DuckDBPyConnection, study_id: str, name: str, title: str) -> Sheet:
+    found = rows(
+        connection, f"select * from results.{name} where study_id = ? order by rowid", study_id
+    )
+    head = list(found[0]) if found else ["study_id"]
+    lines = [["" if row[column] is None else str(row[column]) for column in head] for row in found]
+    return Sheet(name, title, [head, *lines])
+
+
+def safe(text: str) -> str:
+    """A text that no spreadsheet takes for a formula when it opens a CSV file."""
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+
+
+def _write_csv(path: Path, own: Sheet) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Excel knows UTF-8 by the mark at the beginning.
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file)
+        for line in own.lines:
+            writer.writerow([safe(text) for text in line])
+    return path
+
+
+def _write_workbook(path: Path, study: Study, sheets: Sequence[Sheet]) -> Path:
+    """One sheet a table. The same results give the same bytes."""
+    options = {"strings_to_formulas": False, "strings_to_urls": False}
+    with xlsxwriter.Workbook(str(path), options) as workbook:
+        workbook.set_properties(
+            {
+                "title": study.title,
+                "created": datetime.combine(study.settings["data_cutoff"], time()),
+            }
+        )
+        bold, head = (
+            workbook.add_format({"bold": True}),
+            workbook.add_format({"bold": True, "bottom": 1, "text_wrap": True, "valign": "bottom"}),
+        )
+        muted = workbook.add_format({"font_color": "#5b6470"})
+        for own in sheets:
+            page = workbook.add_worksheet(own.name[:SHEET_NAME])
+            page.write_string(0, 0, own.title, bold)
+            for place, line in enumerate(own.lines):
+                for column, text in enumerate(line):
+                    if place and PLAIN_NUMBER.fullmatch(text):
+                        page.write_number(place + 2, column, float(text.replace(",", "")))
+                    else:
+                        page.write_string(place + 2, column, text, None if place else head)
+            for place, note in enumerate(own.notes):
+                page.write_string(len(own.lines) + 3 + place, 0, note, muted)
+            for column in range(len(own.lines[0])):
+                widest = max(len(line[column]) for line in own.lines if column < len(line))
+                page.set_column(column, column, min(widest + 2, WIDEST_COLUMN))
+            page.freeze_panes(3, 1)
+    return path
+
+
+def _pictures(exhibits: Sequence[Exhibit]) -> list[Picture]:
+    return [picture for each in exhibits for picture in (*each.pictures, *each.wide)]
+
+
+def _write_picture(folder: Path, picture: Picture) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    svg, png = folder / f"{picture.identifier}.svg", folder / f"{picture.identifier}.png"
+    svg.write_text(f'<?xml version="1.0" encoding="utf-8"?>\n{picture.svg}\n', encoding="utf-8")
+    png.write_bytes(picture.png)
+    return [svg, png]

@@ -1,0 +1,91 @@
+"""The report's tables and figures as files."""
+
+from __future__ import annotations
+
+import csv
+import struct
+import xml.etree.ElementTree as ElementTree
+import zipfile
+from pathlib import Path
+
+import duckdb
+import pytest
+from small_warehouse import STUDY
+
+from analysis.layout import Cell, Row, Table
+
+exports = pytest.importorskip("analysis.exports", reason="xlsxwriter is not installed")
+
+
+@pytest.fixture(scope="module")
+def folder(warehouse: duckdb.DuckDBPyConnection, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("exports")
+    written = exports.write(warehouse, STUDY, path)
+    assert sorted(written) == sorted(file for file in path.rglob("*") if file.is_file())
+    return path / STUDY
+
+
+def lines(path: Path) -> list[list[str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_every_table_and_figure_of_the_page_is_a_file(folder: Path, page: str) -> None:
+    tables = {path.stem for path in (folder / "tables").glob("*.csv")} - set(exports.RESULTS)
+    assert all(f'id="{name}-table"' in page for name in tables)
+    assert page.count('<table class="data"') == len(tables)
+    names = {path.stem for path in (folder / "figures").glob("*.svg")}
+    assert names == {path.stem for path in (folder / "figures").glob("*.png")}
+    assert page.count("<svg") == len(names)
+    assert all(f'id="{name}-title"' in page for name in names)
+
+
+def test_rows_say_what_they_are_about_without_those_above(folder: Path) -> None:
+    rows = lines(folder / "tables" / "table1.csv")
+    assert ["Sex: Male", "41 (65.1)"] in rows
+    assert ["Number of metastatic organs: Single: of these, liver metastatic", "18"] in rows
+    assert len({row[0] for row in rows}) == len(rows)
+    assert all(len(row) == len(rows[0]) for row in rows)
+    assert lines(folder / "tables" / "table7.csv")[0][1].startswith("As the study computed")
+
+
+def test_figures_are_files_of_their_kind(folder: Path) -> None:
+    for path in (folder / "figures").iterdir():
+        if path.suffix == ".svg":
+            assert ElementTree.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+        else:
+            content = path.read_bytes()
+            assert content.startswith(b"\x89PNG")
+            assert struct.unpack(">I", content[16:20])[0] > 1200
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_no_text_is_a_formula_to_a_spreadsheet(start: str) -> None:
+    assert exports.safe(f"{start}1+1") == f"'{start}1+1"
+    assert exports.safe(f"x{start}") == f"x{start}"
+
+
+def test_hostile_text_stays_text_in_the_workbook(
+    warehouse: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    table = Table(
+        "hostile", "", "=1+1", [[Cell("a"), Cell("b")]], [Row("=HYPERLINK(1)", [Cell("1,234")])]
+    )
+    study = exports.load_study(warehouse, STUDY)
+    path = exports._write_workbook(tmp_path / "x.xlsx", study, [exports.sheet(table)])
+    with zipfile.ZipFile(path) as archive:
+        page = archive.read("xl/worksheets/sheet1.xml").decode()
+        texts = archive.read("xl/sharedStrings.xml").decode()
+    assert "<f>" not in page
+    assert "=HYPERLINK(1)" in texts
+    assert "<v>1234</v>" in page
+    again = exports._write_workbook(tmp_path / "y.xlsx", study, [exports.sheet(table)])
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_the_workbook_has_a_sheet_for_every_table(folder: Path) -> None:
+    with zipfile.ZipFile(folder / f"{STUDY}_tables.xlsx") as archive:
+        sheets = [name for name in archive.namelist() if name.startswith("xl/worksheets/sheet")]
+        content = "".join(archive.read(name).decode() for name in sheets)
+    assert len(sheets) == len(list((folder / "tables").glob("*.csv")))
+    assert "<f>" not in content
