@@ -12,8 +12,10 @@ from typing import Any
 
 import duckdb
 import pytest
+import yaml
 
 PROJECT = Path(__file__).resolve().parent.parent
+PATIENTS = PROJECT / "tests" / "patients"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,9 +24,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         type=Path,
         metavar="FILE",
-        help="with tests/patients or tests/endpoints: a file of cases to run instead of the "
+        help="with tests/patients: a file of timelines or of endpoint cases to run instead of the "
         "shipped ones; may be repeated",
     )
+
+
+def named_cases(config: pytest.Config, kind: str) -> list[Path]:
+    """The files of --cases that hold `endpoint` cases or line-of-therapy `timeline`s."""
+    files: list[Path] = config.getoption("--cases") or []
+    return [file for file in files if _kind_of(file) == kind]
+
+
+def _kind_of(file: Path) -> str:
+    cases = yaml.safe_load(file.read_text(encoding="utf-8"))["cases"]
+    return "endpoint" if all("endpoint" in case for case in cases) else "timeline"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With --cases, run only the tests that the named files are about."""
+    if not config.getoption("--cases"):
+        return
+    for item in [*items]:
+        if PATIENTS in item.path.parents:
+            kind = "endpoint" if PATIENTS / "endpoints" in item.path.parents else "timeline"
+            if not named_cases(config, kind):
+                items.remove(item)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import named_cases
 from tests.patients.rule_sets import RuleSeeds
 from tests.patients.timelines import Expectation, Timeline, read_timelines, write_delivery
 from tests.patients.warehouse import SEEDS, Warehouse, build
@@ -45,7 +46,7 @@ _cases: dict[tuple[Path, ...], Cases] = {}
 
 
 def cases_of(config: pytest.Config) -> Cases:
-    files = config.getoption("--cases", default=None) or SHIPPED_CASES
+    files = named_cases(config, "timeline") or SHIPPED_CASES
     return _cases.setdefault(tuple(files), read_cases(files))
 
 

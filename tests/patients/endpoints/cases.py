@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from tests.endpoints.delivery import NEXT_LINE_DRUG, Patient
-from tests.endpoints.warehouse import Seeds, Warehouse
+from tests.patients.endpoints.delivery import NEXT_LINE_DRUG, Patient
+from tests.patients.endpoints.warehouse import Seeds, Warehouse
 
 Finding = dict[str, Any]
 ASSUMED_START = date(2020, 1, 1)

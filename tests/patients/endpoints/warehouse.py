@@ -17,7 +17,7 @@ import duckdb
 
 from pipeline.pseudonyms import pseudonym
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 LINKED = ("models", "macros", "tests", "dbt_project.yml", "profiles.yml")
 KEY = b"endpoints-of-invented-patients-1"
 DEFAULT_CUTOFF = date(2030, 12, 31)

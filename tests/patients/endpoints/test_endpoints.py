@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.endpoints.cases import Case
-from tests.endpoints.warehouse import Warehouse
+from tests.patients.endpoints.cases import Case
+from tests.patients.endpoints.warehouse import Warehouse
 
 # What the models find instead; docs/endpoints.md, "Where a case is not followed", says why.
 ARGUED: dict[str, dict[str, Any]] = {

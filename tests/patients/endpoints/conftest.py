@@ -1,4 +1,4 @@
-"""One warehouse for all endpoint cases; `pytest tests/endpoints --cases FILE` runs another file."""
+"""One warehouse for all endpoint cases; `pytest tests/patients --cases FILE` runs another file."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.endpoints.cases import Case, read_cases
-from tests.endpoints.delivery import write_delivery
-from tests.endpoints.warehouse import Seeds, Warehouse, build
+from tests.conftest import named_cases
+from tests.patients.endpoints.cases import Case, read_cases
+from tests.patients.endpoints.delivery import write_delivery
+from tests.patients.endpoints.warehouse import Seeds, Warehouse, build
 
 SHIPPED_CASES = [Path(__file__).resolve().parent / "cases.yaml"]
 
@@ -27,7 +28,7 @@ _read: dict[tuple[Path, ...], Cases] = {}
 
 
 def cases_of(config: pytest.Config) -> Cases:
-    files = tuple(config.getoption("--cases", default=None) or SHIPPED_CASES)
+    files = tuple(named_cases(config, "endpoint") or SHIPPED_CASES)
     if files not in _read:
         seeds = Seeds()
         _read[files] = Cases([case for file in files for case in read_cases(file, seeds)], seeds)
