@@ -118,7 +118,7 @@ def _check(layout: Layout, about: dict[str, str]) -> list[str]:
 
 def _analyse(layout: Layout, folder: Path, about: dict[str, str]) -> tuple[list[str], list[str]]:
     """Compute every study and write the reports; return the studies and what lifelines disputes."""
-    from analysis import estimates, report, second_programming
+    from analysis import estimates, exports, report, second_programming
 
     disagreements = []
     with duckdb.connect(str(layout.warehouse)) as connection:
@@ -133,6 +133,7 @@ def _analyse(layout: Layout, folder: Path, about: dict[str, str]) -> tuple[list[
                 if not found.agrees
             ]
             report.render(connection, study_id, folder / f"{study_id}.html", run=about)
+            exports.write(connection, study_id, folder / "exports")
         quality.render(connection, folder / QUALITY_REPORT, run=about)
         connection.execute("checkpoint")
     return studies, disagreements
