@@ -207,9 +207,9 @@ def _rule(check: Check | None) -> str:
         arguments = ", ".join(f"{k}={v!r}" for k, v in check.rule.arguments.items())
         return f"{check.rule.expectation}({arguments})"
     looked_at = f"({check.rule.rows})" if check.rule.rows else check.table
+    among = "" if check.rule.applies_to == "true" else f"({check.rule.applies_to}) and "
     return " ".join(
-        f"select * from {looked_at} as checked "
-        f"where ({check.rule.applies_to}) and ({check.rule.violation})".split()
+        f"select * from {looked_at} as checked where {among}({check.rule.violation})".split()
     )
 
 
