@@ -1,4 +1,4 @@
-"""The report's tables and figures as files: CSV, one Excel workbook, SVG and PNG."""
+"""The report's tables and figures as files: CSV, Excel, Word, SVG and PNG."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from datetime import datetime, time
 from pathlib import Path
 
 import duckdb
-import xlsxwriter  # type: ignore[import-untyped]
+import xlsxwriter
 
 from analysis.book import Book
 from analysis.exhibits import Exhibit, cohort_flow, cohort_table, sections
 from analysis.layout import Table, number_of
 from analysis.pictures import Picture
-from analysis.report import drawn
+from analysis.report import drawn, synthetic
 from analysis.study import Study, load_study, rows
+from analysis.word_document import write_document
 
 #: A spreadsheet takes a text that begins so for a formula (OWASP, CSV injection).
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -29,6 +30,12 @@ RESULTS = {
     "published_comparison": "Every printed number beside what is computed",
     "estimates": "Every number of the report, with method and parameters",
 }
+
+#: What stands on every export of invented patients.
+INVENTED = (
+    "SYNTHETIC DATA. These patients are invented; no number here describes a real person or may "
+    "guide treatment."
+)
 
 #: Excel's longest name of a sheet.
 SHEET_NAME = 31
@@ -52,7 +59,8 @@ def write(connection: duckdb.DuckDBPyConnection, study_id: str, folder: Path) ->
     ----------
     folder
         Where exports go; the files are in `folder/<study_id>/`: `tables/*.csv`, `figures/*.svg`
-        and `*.png`, and `<study_id>_tables.xlsx`.
+        and `*.png`, `<study_id>_tables.xlsx` and `<study_id>_tables_and_figures.docx`. Of synthetic
+        data the workbook and the document say so, and so does a file beside them.
 
     Returns
     -------
@@ -70,16 +78,36 @@ def write(connection: duckdb.DuckDBPyConnection, study_id: str, folder: Path) ->
         for section in sections(study, book, drawn(connection, study_id))
         for exhibit in section.exhibits
     ]
-    sheets = [
+    tables = [
         sheet(cohort_table(book)),
         *(sheet(table) for exhibit in exhibits for table in exhibit.tables),
+    ]
+    sheets = [
+        *tables,
         *(_results(connection, study_id, name, title) for name, title in RESULTS.items()),
     ]
+    pictures = [cohort_flow(book), *_pictures(exhibits)]
+    banner = INVENTED if synthetic(connection) else None
     own = folder / study_id
     written = [_write_csv(own / "tables" / f"{each.name}.csv", each) for each in sheets]
-    written.append(_write_workbook(own / f"{study_id}_tables.xlsx", study, sheets))
-    for picture in [cohort_flow(book), *_pictures(exhibits)]:
+    written.append(
+        _write_workbook(own / f"{study_id}_tables.xlsx", study, banner, tables + results)
+    )
+    written.append(
+        write_document(
+            own / f"{study_id}_tables_and_figures.docx",
+            title=study.title,
+            banner=banner,
+            drawn_up=_drawn_up(study),
+            tables=[(each.title, each.lines, each.notes) for each in tables],
+            pictures=[(picture.title, picture.png) for picture in pictures],
+        )
+    )
+    for picture in pictures:
         written += _write_picture(own / "figures", picture)
+    if banner:
+        written.append(own / "SYNTHETIC_DATA.txt")
+        written[-1].write_text(f"{banner}\n", encoding="utf-8")
     return written
 
 
@@ -140,14 +168,19 @@ def _write_csv(path: Path, own: Sheet) -> Path:
     return path
 
 
-def _write_workbook(path: Path, study: Study, sheets: Sequence[Sheet]) -> Path:
-    """One sheet a table. The same results give the same bytes."""
+def _drawn_up(study: Study) -> datetime:
+    """Date of a file's properties: the same results give the same bytes."""
+    return datetime.combine(study.settings["data_cutoff"], time())
+
+
+def _write_workbook(path: Path, study: Study, banner: str | None, sheets: Sequence[Sheet]) -> Path:
+    """One sheet a table."""
     options = {"strings_to_formulas": False, "strings_to_urls": False}
     with xlsxwriter.Workbook(str(path), options) as workbook:
         workbook.set_properties(
             {
                 "title": study.title,
-                "created": datetime.combine(study.settings["data_cutoff"], time()),
+                "created": _drawn_up(study),
             }
         )
         bold, head = (
@@ -158,6 +191,7 @@ def _write_workbook(path: Path, study: Study, sheets: Sequence[Sheet]) -> Path:
         for own in sheets:
             page = workbook.add_worksheet(own.name[:SHEET_NAME])
             page.write_string(0, 0, own.title, bold)
+            page.write_string(1, 0, banner or "", muted)
             for place, line in enumerate(own.lines):
                 for column, text in enumerate(line):
                     if place and PLAIN_NUMBER.fullmatch(text):

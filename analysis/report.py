@@ -129,6 +129,11 @@ def _exists(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> b
     )
 
 
+def synthetic(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the delivery says that its patients are invented."""
+    return _delivery(connection).get("synthetic") == "yes"
+
+
 def _delivery(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     """Who sent what, and whether the patients are invented; unknown if nobody said."""
     if not _exists(connection, "staging", "stg_common__delivery"):

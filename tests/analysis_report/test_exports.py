@@ -10,11 +10,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from docx import Document
 from small_warehouse import STUDY
 
+from analysis import exports
 from analysis.layout import Cell, Row, Table
-
-exports = pytest.importorskip("analysis.exports", reason="xlsxwriter is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_hostile_text_stays_text_in_the_workbook(
         "hostile", "", "=1+1", [[Cell("a"), Cell("b")]], [Row("=HYPERLINK(1)", [Cell("1,234")])]
     )
     study = exports.load_study(warehouse, STUDY)
-    path = exports._write_workbook(tmp_path / "x.xlsx", study, [exports.sheet(table)])
+    path = exports._write_workbook(tmp_path / "x.xlsx", study, None, [exports.sheet(table)])
     with zipfile.ZipFile(path) as archive:
         page = archive.read("xl/worksheets/sheet1.xml").decode()
         texts = archive.read("xl/sharedStrings.xml").decode()
@@ -89,3 +89,20 @@ def test_the_workbook_has_a_sheet_for_every_table(folder: Path) -> None:
         content = "".join(archive.read(name).decode() for name in sheets)
     assert len(sheets) == len(list((folder / "tables").glob("*.csv")))
     assert "<f>" not in content
+
+
+def test_word_document_has_every_table_and_figure(folder: Path) -> None:
+    document = Document(str(folder / f"{STUDY}_tables_and_figures.docx"))
+    tables = {path.stem for path in (folder / "tables").glob("*.csv")} - set(exports.RESULTS)
+    assert len(document.tables) == len(tables)
+    assert len(document.inline_shapes) == len(list((folder / "figures").glob("*.png")))
+    cells = {cell.text for table in document.tables for cell in table.columns[0].cells}
+    assert "Sex: Male" in cells
+
+
+def test_exports_of_synthetic_data_say_so(folder: Path) -> None:
+    document = Document(str(folder / f"{STUDY}_tables_and_figures.docx"))
+    assert document.sections[0].header.paragraphs[0].text == exports.INVENTED
+    with zipfile.ZipFile(folder / f"{STUDY}_tables.xlsx") as workbook:
+        assert exports.INVENTED in workbook.read("xl/sharedStrings.xml").decode()
+    assert (folder / "SYNTHETIC_DATA.txt").read_text(encoding="utf-8").strip() == exports.INVENTED
