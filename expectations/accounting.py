@@ -280,7 +280,7 @@ def _one_after_the_other(
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(name.replace("_", " ") for name in names)
+    return ", ".join(name if "." in name else name.replace("_", " ") for name in names)
 
 
 def _quoted(table: str) -> str:

@@ -77,7 +77,8 @@ def judge(results: Sequence[Result], disagreements: int) -> Verdict:
             "blocked",
             "Blocked",
             f"{_counted(blocking, 'check')} of {len(results)} "
-            f"{'forbids' if blocking == 1 else 'forbid'} publication.",
+            f"{'forbids' if blocking == 1 else 'forbid'} publication"
+            + (f"; {warned} more failed or could not be evaluated." if warned else "."),
         )
     if warned or disagreements:
         reasons = [

@@ -55,7 +55,7 @@ def test_a_warning_is_said_and_does_not_block(page: Page, results: list[CheckRes
 def test_a_blocked_run_says_so(page: Page, results: list[CheckResult]) -> None:
     text = page(stored=statuses(results))
     assert headline(text) == "Blocked"
-    assert "1 check of 6 forbids publication." in text
+    assert "1 check of 6 forbids publication; 2 more failed or could not be evaluated." in text
     failed = section(text, "failures")
     shown = [failed.index(check) for check in ("T-6", "T-3", "T-2")]
     assert shown == sorted(shown), "blocking first, then errors, then warnings"
@@ -148,6 +148,7 @@ def test_rows_are_accounted_for(page: Page, warehouse: Path) -> None:
         ["patients.csv", "birth_date: not a date", "3", "2, 7, 11"]
     ]
     assert "Not delivered: comorbidities." in section(text, "scope")
+    assert "Derived tables without a row: cohort.cohort_criteria, " in section(text, "scope")
 
 
 def test_a_long_list_of_record_numbers_is_cut(page: Page) -> None:
