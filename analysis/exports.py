@@ -90,9 +90,7 @@ def write(connection: duckdb.DuckDBPyConnection, study_id: str, folder: Path) ->
     banner = INVENTED if synthetic(connection) else None
     own = folder / study_id
     written = [_write_csv(own / "tables" / f"{each.name}.csv", each) for each in sheets]
-    written.append(
-        _write_workbook(own / f"{study_id}_tables.xlsx", study, banner, tables + results)
-    )
+    written.append(_write_workbook(own / f"{study_id}_tables.xlsx", study, banner, sheets))
     written.append(
         write_document(
             own / f"{study_id}_tables_and_figures.docx",
