@@ -79,7 +79,7 @@ def test_hostile_text_stays_text_in_the_workbook(
     assert "<f>" not in page
     assert "=HYPERLINK(1)" in texts
     assert "<v>1234</v>" in page
-    again = exports._write_workbook(tmp_path / "y.xlsx", study, [exports.sheet(table)])
+    again = exports._write_workbook(tmp_path / "y.xlsx", study, None, [exports.sheet(table)])
     assert again.read_bytes() == path.read_bytes()
 
 
