@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from analysis.study import rows
 from pipeline.errors import CommandError
 
 BAR_WIDTH = 60
@@ -24,7 +25,7 @@ def show(connection: duckdb.DuckDBPyConnection, key: str, console: Console) -> N
     Raises CommandError if no patient, or more than one, has such a key.
     """
     patient_key = _only_match(connection, key)
-    for subject in _rows(
+    for subject in rows(
         connection,
         "select cohort.*, characteristics.* exclude (study_id, patient_key, src_rids), "
         "studies.title, studies.line_rule_set_id, studies.endpoint_rule_set_id "
@@ -86,7 +87,7 @@ def _facts(subject: dict[str, Any]) -> Table:
 
 
 def _lines(connection: duckdb.DuckDBPyConnection, subject: dict[str, Any]) -> list[dict[str, Any]]:
-    return _rows(
+    return rows(
         connection,
         "select lines.*, reasons.meaning as start_meaning, responses.best_overall_response, "
         "pfs.time_days as pfs_days, pfs.event as pfs_event, pfs.censor_reason "
@@ -137,7 +138,7 @@ def _line(
         table.add_row("PFS", f"{line['pfs_days']} days, {outcome}")
     table.add_row("best response", line["best_overall_response"] or "not assessed")
     table.add_row("confidence", _confidence(line))
-    for phase in _rows(
+    for phase in rows(
         connection,
         "select phase, drugs, start_day, end_day from treatment.line_phases "
         "where study_id = ? and rule_set_id = ? and patient_key = ? and line_number = ? "
@@ -148,7 +149,7 @@ def _line(
             phase["phase"],
             f"{phase['drugs'].replace('+', ' + ')}, day {phase['start_day']} to {phase['end_day']}",
         )
-    for rejected in _rows(
+    for rejected in rows(
         connection,
         "select drugs, explanation, days_from_line_start from treatment.line_rejected_alternatives "
         "where study_id = ? and rule_set_id = ? and patient_key = ? and line_number = ? "
@@ -174,11 +175,3 @@ def _bar(line: dict[str, Any], lines: list[dict[str, Any]]) -> str:
 def _confidence(line: dict[str, Any]) -> str:
     grade = str(line["confidence"])
     return f"{grade} ({line['confidence_deductions']})" if line["confidence_deductions"] else grade
-
-
-def _rows(
-    connection: duckdb.DuckDBPyConnection, query: str, *parameters: object
-) -> list[dict[str, Any]]:
-    cursor = connection.execute(query, list(parameters))
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

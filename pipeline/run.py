@@ -14,6 +14,7 @@ from pathlib import Path
 
 import duckdb
 
+from analysis.study import rows
 from expectations import report as quality
 from expectations import run as checks
 from expectations.checks import CheckResult
@@ -143,8 +144,8 @@ def _manifest(
     layout: Layout, folder: Path, run_id: str, started: datetime, relations: dict[str, int]
 ) -> publish.Manifest:
     with duckdb.connect(str(layout.warehouse), read_only=True) as connection:
-        delivered = _rows(connection, "select * from staging.stg_common__delivery")[0]
-        files = _rows(connection, "select * from quality.source_files order by file_id")
+        delivered = rows(connection, "select * from staging.stg_common__delivery")[0]
+        files = rows(connection, "select * from quality.source_files order by file_id")
     return publish.Manifest(
         run_id=run_id,
         started=started.isoformat(),
@@ -167,9 +168,3 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in RECORDED_PACKAGES},
     }
-
-
-def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, object]]:
-    cursor = connection.execute(query)
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

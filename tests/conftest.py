@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
+
+from tests.browser import CHROMIUM, WIDTHS, Opened
 
 PROJECT = Path(__file__).resolve().parent.parent
 PATIENTS = PROJECT / "tests" / "patients"
@@ -110,3 +113,25 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def another_delivery(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """5,000 patients of another seed, built and published."""
     return make_run(tmp_path_factory.mktemp("another"), "--patients", 5000, "--seed", 7)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Debian's Chromium, headless; for tests marked needs_chromium."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        launched = driver.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(params=WIDTHS, ids=lambda width: f"{width}px")
+def opened(browser: Any, page_file: Path, request: pytest.FixtureRequest) -> Iterator[Opened]:
+    """The folder's `page_file` at desktop and at telephone width."""
+    found = Opened(browser, page_file, request.param)
+    yield found
+    found.page.close()

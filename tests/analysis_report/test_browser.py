@@ -3,50 +3,11 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+from tests.browser import Opened, needs_chromium
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
-
-WIDTHS = (1280, 390)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        launched = driver.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-        yield launched
-        launched.close()
-
-
-class Opened:
-    """A page with everything it said and asked for while it loaded."""
-
-    def __init__(self, browser, path: Path, width: int) -> None:  # type: ignore[no-untyped-def]
-        self.messages: list[str] = []
-        self.requests: list[str] = []
-        self.page = browser.new_page(viewport={"width": width, "height": 900})
-        self.page.on("console", lambda message: self.messages.append(message.text))
-        self.page.on("pageerror", lambda error: self.messages.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(path.as_uri())
-        self.page.wait_for_load_state("load")
-
-
-@pytest.fixture(params=WIDTHS, ids=lambda width: f"{width}px")
-def opened(browser, page_file: Path, request) -> Iterator[Opened]:  # type: ignore[no-untyped-def]
-    found = Opened(browser, page_file, request.param)
-    yield found
-    found.page.close()
+pytestmark = needs_chromium
 
 
 def test_no_request_leaves_the_page_and_nothing_complains(opened: Opened, page_file: Path) -> None:

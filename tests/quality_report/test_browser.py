@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,12 +14,9 @@ from quality_page import RUN
 from expectations import report
 from expectations import run as checks
 from expectations.checks import CheckResult
+from tests.browser import Opened, needs_chromium
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
-
-WIDTHS = (1280, 390)
+pytestmark = needs_chromium
 
 LONG = "x" * 300
 HOSTILE = "<script>document.title='run'</script><img src='http://127.0.0.1:9/x'>" + LONG
@@ -56,39 +52,6 @@ def page_file(
         connection.execute("update reference.studies set title = ?", [HOSTILE])
         report.render(connection, folder / "quality.html", run={**RUN, "note": LONG})
     return folder / "quality.html"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        launched = driver.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-        yield launched
-        launched.close()
-
-
-class Opened:
-    """A page with everything it said and asked for while it loaded."""
-
-    def __init__(self, browser, path: Path, width: int) -> None:  # type: ignore[no-untyped-def]
-        self.messages: list[str] = []
-        self.requests: list[str] = []
-        self.page = browser.new_page(viewport={"width": width, "height": 900})
-        self.page.on("console", lambda message: self.messages.append(message.text))
-        self.page.on("pageerror", lambda error: self.messages.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(path.as_uri())
-        self.page.wait_for_load_state("load")
-
-
-@pytest.fixture(params=WIDTHS, ids=lambda width: f"{width}px")
-def opened(browser, page_file: Path, request) -> Iterator[Opened]:  # type: ignore[no-untyped-def]
-    found = Opened(browser, page_file, request.param)
-    yield found
-    found.page.close()
 
 
 def test_no_request_leaves_the_page_and_no_script_runs(opened: Opened, page_file: Path) -> None:
