@@ -7,10 +7,8 @@ say `meta: {published: false}`. Raw and staging stay in the private build.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,27 +28,12 @@ PUBLISHED_SCHEMAS = (
 PUBLISHED_MODE = 0o640
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """What a run was made of: enough to say later whether two runs should agree."""
-
-    run_id: str
-    started: str
-    ended: str
-    delivery: dict[str, Any]
-    files: list[dict[str, Any]]
-    versions: dict[str, str]
-    relations: dict[str, int]
-    outputs: dict[str, str]
-
-
-def publish_warehouse(layout: Layout, target: Path) -> dict[str, int]:
-    """Copy the publishable tables of the build into a new file; return the rows of each.
+def publish_warehouse(layout: Layout, target: Path) -> None:
+    """Copy the publishable tables of the build into a new file.
 
     `target` must not exist.
     """
     documented = _documented_relations(layout.target / "manifest.json")
-    rows: dict[str, int] = {}
     with duckdb.connect(str(target)) as connection:
         connection.execute(f"attach '{layout.warehouse}' as build (read_only)")
         for schema, table in _publishable(connection, documented):
@@ -61,19 +44,13 @@ def publish_warehouse(layout: Layout, target: Path) -> dict[str, int]:
                 f"from build.{schema}.{table}"
             )
             _comment(connection, schema, table, documented.get((schema, table), {}))
-            (count,) = connection.execute(f"select count(*) from {schema}.{table}").fetchone() or (
-                0,
-            )
-            rows[f"{schema}.{table}"] = count
         connection.execute("detach build")
         connection.execute("checkpoint")
     target.chmod(PUBLISHED_MODE)
-    return rows
 
 
-def finish(run_folder: Path, manifest: Manifest) -> None:
-    """Write the manifest and make sure that every file of the run is on disk."""
-    (run_folder / "manifest.json").write_text(json.dumps(asdict(manifest), indent=2, default=str))
+def finish(run_folder: Path) -> None:
+    """Make sure that every file of the run is on disk."""
     for path in run_folder.rglob("*"):
         if path.is_file():
             with path.open("rb") as stream:
@@ -86,12 +63,6 @@ def point_to(layout: Layout, run_folder: Path) -> None:
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(run_folder.name, target_is_directory=True)
     fresh.replace(layout.current)
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _documented_relations(manifest_file: Path) -> dict[tuple[str, str], dict[str, Any]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
@@ -14,25 +12,13 @@ from pathlib import Path
 
 import duckdb
 
-from analysis.study import rows
 from expectations import report as quality
 from expectations import run as checks
 from expectations.checks import CheckResult
-from pipeline import publish
+from pipeline import manifest, publish
 from pipeline.errors import CommandError
 from pipeline.paths import Layout
 from pipeline.transform import Progress, dbt_build
-
-RECORDED_PACKAGES = (
-    "duckdb",
-    "dbt-core",
-    "dbt-duckdb",
-    "great-expectations",
-    "lifelines",
-    "numpy",
-    "pandas",
-    "scipy",
-)
 
 WAREHOUSE = "warehouse.duckdb"
 QUALITY_REPORT = "quality.html"
@@ -63,7 +49,7 @@ def run(delivery: Path, layout: Layout, *, step: Step, progress: Progress) -> Ou
     dbt_build(delivery.resolve(), layout, progress)
 
     step("expectations: what the extract and the marts must look like")
-    about = {"run_id": run_id, "started": f"{started:%Y-%m-%d %H:%M} UTC", **versions()}
+    about = {"run_id": run_id, "started": f"{started:%Y-%m-%d %H:%M} UTC", **manifest.versions()}
     warnings = _check(layout, about)
 
     with _unpublished(layout, run_id) as folder:
@@ -71,8 +57,10 @@ def run(delivery: Path, layout: Layout, *, step: Step, progress: Progress) -> Ou
         studies, disagreements = _analyse(layout, folder, about)
 
         step("publish: a de-identified copy, then one pointer swap")
-        relations = publish.publish_warehouse(layout, folder / WAREHOUSE)
-        publish.finish(folder, _manifest(layout, folder, run_id, started, relations))
+        publish.publish_warehouse(layout, folder / WAREHOUSE)
+        made_of = manifest.compose(layout, folder / WAREHOUSE, run_id, started, delivery)
+        manifest.write(folder, made_of)
+        publish.finish(folder)
     publish.point_to(layout, layout.published / run_id)
     return Outcome(
         run_id=run_id,
@@ -138,33 +126,3 @@ def _analyse(layout: Layout, folder: Path, about: dict[str, str]) -> tuple[list[
         quality.render(connection, folder / QUALITY_REPORT, run=about)
         connection.execute("checkpoint")
     return studies, disagreements
-
-
-def _manifest(
-    layout: Layout, folder: Path, run_id: str, started: datetime, relations: dict[str, int]
-) -> publish.Manifest:
-    with duckdb.connect(str(layout.warehouse), read_only=True) as connection:
-        delivered = rows(connection, "select * from staging.stg_common__delivery")[0]
-        files = rows(connection, "select * from quality.source_files order by file_id")
-    return publish.Manifest(
-        run_id=run_id,
-        started=started.isoformat(),
-        ended=datetime.now(UTC).isoformat(),
-        delivery=delivered,
-        files=files,
-        versions=versions(),
-        relations=relations,
-        outputs={
-            str(path.relative_to(folder)): publish.sha256(path)
-            for path in sorted(folder.rglob("*"))
-            if path.is_file()
-        },
-    )
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that a result may depend on."""
-    return {
-        "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in RECORDED_PACKAGES},
-    }

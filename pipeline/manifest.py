@@ -1,0 +1,288 @@
+"""The manifest of a run: what it was made of, so that two runs can be told apart and one verified.
+
+The bytes of a DuckDB file differ from build to build; the logical hash of a table does not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from expectations.run import RESULTS_TABLE
+from expectations.tables import columns, exist, rows
+from pipeline.errors import CommandError
+from pipeline.paths import PROJECT, Layout
+
+MANIFEST = "manifest.json"
+MANIFEST_VERSION = 1
+
+RECORDED_PACKAGES = (
+    "duckdb",
+    "dbt-core",
+    "dbt-duckdb",
+    "great-expectations",
+    "lifelines",
+    "numpy",
+    "pandas",
+    "scipy",
+)
+
+CODE = ("analysis", "expectations", "macros", "models", "pipeline", "tests/dbt")
+CODE_FILES = ("dbt_project.yml", "profiles.yml")
+CONFIGURATION = (
+    "expectations/catalogue.yml",
+    "models/staging/extract/extract_contract.yml",
+)
+"""Rules that are data; with the seeds they are the configuration, not the code."""
+LOCK = "requirements.txt"
+SKIPPED_SUFFIXES = (".pyc", ".md")
+
+OF_THE_RUN = ("run_id",)
+"""Columns that differ between runs over the same data; a logical hash leaves them out."""
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a run was made of; docs/audit.md explains each part."""
+
+    run_id: str
+    previous: Record | None
+    code: Record
+    environment: Record
+    config: Record
+    delivery: Record
+    inputs: list[Record]
+    relations: list[Record]
+    checks: Record
+    attrition: list[Record]
+    numbers: list[Record]
+    outputs: list[Record]
+    times: Record
+    manifest_version: int = MANIFEST_VERSION
+
+
+def compose(
+    layout: Layout, warehouse: Path, run_id: str, started: datetime, delivery: Path
+) -> Manifest:
+    """Describe a run whose warehouse is written and whose pages are not; it has no outputs yet.
+
+    Parameters
+    ----------
+    warehouse
+        The file that is to be published.
+    delivery
+        The folder that was built from.
+    """
+    with duckdb.connect(str(layout.warehouse), read_only=True) as connection:
+        delivered = rows(connection, "select * from staging.stg_common__delivery")
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        return Manifest(
+            run_id=run_id,
+            previous=previous_run(layout),
+            code=code(),
+            environment=environment(),
+            config=configuration(delivery),
+            delivery=delivered[0] if delivered else {},
+            inputs=rows(connection, "select * from quality.source_files order by file_id"),
+            relations=relations(connection),
+            checks=_checks(connection, run_id),
+            attrition=_attrition(connection),
+            numbers=_numbers(connection),
+            outputs=[],
+            times={"started": started.isoformat(), "ended": None},
+        )
+
+
+def write(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest of a complete run folder, every other file of it hashed as an output."""
+    finished = asdict(manifest)
+    finished["outputs"] = [
+        {"path": str(path.relative_to(folder)), "sha256": sha256(path)}
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    ]
+    finished["times"]["ended"] = datetime.now(UTC).isoformat()
+    text = json.dumps(finished, indent=2, default=str, ensure_ascii=False)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def read(folder: Path) -> Record:
+    """Return the manifest of a run folder.
+
+    Raises CommandError if there is none, or it cannot be read.
+    """
+    path = folder / MANIFEST
+    try:
+        found: Record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CommandError(f"{path} does not exist; this is not a published run.") from None
+    except ValueError:
+        raise CommandError(f"{path} cannot be read; restore it from its copy.") from None
+    return found
+
+
+def published_runs(layout: Layout) -> list[str]:
+    """Return the runs in the published folder, oldest first."""
+    return sorted(
+        path.parent.name
+        for path in layout.published.glob(f"[!.]*/{MANIFEST}")
+        if not path.parent.is_symlink()
+    )
+
+
+def previous_run(layout: Layout) -> Record | None:
+    """Return id and manifest hash of the run that is current; None if there is none."""
+    path = layout.current / MANIFEST
+    if not path.exists():
+        return None
+    return {"run_id": layout.current.resolve().name, "manifest_sha256": sha256(path)}
+
+
+def code() -> Record:
+    """Return what identifies the code: the commit if there is one, and the files' own hash."""
+    files = [
+        path
+        for folder in CODE
+        for path in (PROJECT / folder).rglob("*")
+        if path.is_file() and path.suffix not in SKIPPED_SUFFIXES
+    ]
+    named = [(str(p.relative_to(PROJECT)), p) for p in [*files, *map(PROJECT.joinpath, CODE_FILES)]]
+    return {
+        "git_commit": _git("rev-parse", "HEAD"),
+        "dirty": None if (changed := _git("status", "--porcelain")) is None else bool(changed),
+        "tree_sha256": _digest(
+            f"{name}\0{sha256(path)}" for name, path in sorted(named) if name not in CONFIGURATION
+        ),
+        "lock_sha256": sha256(PROJECT / LOCK),
+    }
+
+
+def environment() -> Record:
+    """Return what a result may depend on beside code and data."""
+    return {
+        **versions(),
+        "platform": platform.platform(),
+        "processors": os.cpu_count(),
+        "timezone": str(datetime.now().astimezone().tzinfo),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result may depend on."""
+    return {
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in RECORDED_PACKAGES},
+    }
+
+
+def configuration(delivery: Path) -> Record:
+    """Return the hashes of the rules that are data, and the variables of the run."""
+    return {
+        "seeds": {
+            str(path.relative_to(PROJECT / "seeds")): sha256(path)
+            for path in sorted((PROJECT / "seeds").rglob("*.csv"))
+        },
+        "rules": {name: sha256(PROJECT / name) for name in CONFIGURATION},
+        "variables": {"delivery": delivery.name},
+    }
+
+
+def relations(connection: duckdb.DuckDBPyConnection) -> list[Record]:
+    """Return the rows and the logical hash of every table of an open warehouse."""
+    found = connection.execute(
+        "select schema_name || '.' || table_name from duckdb_tables() "
+        "where database_name = current_database() order by all"
+    ).fetchall()
+    return [
+        {
+            "name": name,
+            **dict(zip(("rows", "logical_sha256"), logical(connection, name), strict=True)),
+        }
+        for (name,) in found
+    ]
+
+
+def logical(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int, str]:
+    """Return how many rows a table has and a hash of them that their order does not change.
+
+    The hash is the SHA-256 of the sum of the rows' 128-bit MD5 (as two halves of 64 bits), each of
+    the row as JSON: columns in declared order, numbers in the shortest form that reads back.
+    """
+    told = [f'"{name}"' for name in columns(connection, table) if name not in OF_THE_RUN]
+    n, low, high = connection.execute(
+        f"select count(*), sum(md5_number_lower(line)), sum(md5_number_upper(line)) "
+        f"from (select to_json(row_of)::varchar as line "
+        f"from (select {', '.join(told)} from {table}) as row_of)"
+    ).fetchone() or (0, None, None)
+    return n, _digest([", ".join(told), f"{n} {low} {high}"])
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _checks(connection: duckdb.DuckDBPyConnection, run_id: str) -> Record:
+    if not exist(connection, RESULTS_TABLE):
+        return {"blocking_failed": []}
+    counted = rows(
+        connection,
+        "select status, count(*) as n, "
+        "list(check_id order by check_id) filter (blocks) as blocking "
+        f"from {RESULTS_TABLE} where run_id = ? group by status order by status",
+        run_id,
+    )
+    return {
+        **{row["status"]: row["n"] for row in counted},
+        "blocking_failed": [check for row in counted for check in row["blocking"] or ()],
+    }
+
+
+def _attrition(connection: duckdb.DuckDBPyConnection) -> list[Record]:
+    if not exist(connection, "cohort.cohort_attrition"):
+        return []
+    return rows(
+        connection,
+        "select study_id, step, criterion, n_in, n_not_met, n_unknown, n_out "
+        "from cohort.cohort_attrition order by study_id, step",
+    )
+
+
+def _numbers(connection: duckdb.DuckDBPyConnection) -> list[Record]:
+    if not exist(connection, "results.estimates"):
+        return []
+    return rows(
+        connection,
+        "select estimate_id as id, value, display, n, events from results.estimates order by id",
+    )
+
+
+def _git(*arguments: str) -> str | None:
+    """Return what git says of the project's own folder; None outside a repository."""
+    if not (PROJECT / ".git").exists():
+        return None
+    try:
+        said = subprocess.run(
+            ["git", *arguments], cwd=PROJECT, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return said.stdout.strip()
+
+
+def _digest(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
