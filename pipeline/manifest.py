@@ -48,6 +48,8 @@ CONFIGURATION = (
 LOCK = "requirements.txt"
 SKIPPED_SUFFIXES = (".pyc", ".md")
 
+LOW_HALF = (1 << 64) - 1
+
 OF_THE_RUN = ("run_id",)
 """Columns that differ between runs over the same data; a logical hash leaves them out."""
 
@@ -218,14 +220,13 @@ def relations(connection: duckdb.DuckDBPyConnection) -> list[Record]:
 def logical(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int, str]:
     """Return how many rows a table has and a hash of them that their order does not change.
 
-    The hash is the SHA-256 of the sum of the rows' 128-bit MD5 (as two halves of 64 bits), each of
-    the row as JSON: columns in declared order, numbers in the shortest form that reads back.
+    The hash is the SHA-256 of the columns' names and of the sums of both halves of each row's MD5;
+    the row is a JSON array, columns in declared order, numbers in their shortest exact form.
     """
     told = [f'"{name}"' for name in columns(connection, table) if name not in OF_THE_RUN]
     n, low, high = connection.execute(
-        f"select count(*), sum(md5_number_lower(line)), sum(md5_number_upper(line)) "
-        f"from (select to_json(row_of)::varchar as line "
-        f"from (select {', '.join(told)} from {table}) as row_of)"
+        f"select count(*), sum((hashed & {LOW_HALF})::ubigint), sum((hashed >> 64)::ubigint) "
+        f"from (select md5_number(json_array({', '.join(told)})::varchar) as hashed from {table})"
     ).fetchone() or (0, None, None)
     return n, _digest([", ".join(told), f"{n} {low} {high}"])
 

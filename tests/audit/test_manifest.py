@@ -1,0 +1,83 @@
+"""What identifies a table, the code and a run."""
+
+from __future__ import annotations
+
+import hashlib
+
+import duckdb
+import pytest
+
+from pipeline import manifest
+
+ROWS = "(values (1, 'a', 0.1::double, [1, 2], null), (2, null, 2, null, date '2020-02-29')) as t"
+
+
+@pytest.fixture
+def connection() -> duckdb.DuckDBPyConnection:
+    opened = duckdb.connect()
+    opened.execute(f"create table kept as select * from {ROWS} (id, name, share, ids, day)")
+    return opened
+
+
+def changed(connection: duckdb.DuckDBPyConnection, statement: str) -> bool:
+    """Whether a statement on a copy of the table changes its logical hash."""
+    connection.execute("create or replace table copied as select * from kept")
+    before = manifest.logical(connection, "copied")
+    connection.execute(statement)
+    return manifest.logical(connection, "copied") != before
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update copied set name = 'b' where id = 1",
+        "update copied set name = '' where id = 2",
+        "update copied set name = 'null' where id = 2",
+        "update copied set share = share + 1e-16 where id = 1",
+        "update copied set ids = [2, 1] where id = 1",
+        "update copied set day = null",
+        "insert into copied select * from copied where id = 1",
+        "delete from copied where id = 1",
+        "alter table copied rename name to other",
+        "create or replace table copied as select name, id, share, ids, day from copied",
+        # The sum of both rows stays, the rows do not.
+        "update copied set id = 3 - id",
+    ],
+)
+def test_any_change_of_content_changes_the_logical_hash(
+    connection: duckdb.DuckDBPyConnection, statement: str
+) -> None:
+    assert changed(connection, statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "create or replace table copied as select * from copied order by id desc",
+        "alter table copied add column run_id varchar default 'this run'",
+    ],
+)
+def test_order_and_the_run_itself_do_not(
+    connection: duckdb.DuckDBPyConnection, statement: str
+) -> None:
+    assert not changed(connection, statement)
+
+
+def test_the_hash_is_what_the_documentation_says(connection: duckdb.DuckDBPyConnection) -> None:
+    lines = ['[1,"a",0.1,[1,2],null]', '[2,null,2.0,null,"2020-02-29"]']
+    hashes = [int(hashlib.md5(line.encode()).hexdigest(), 16) for line in lines]
+    # DuckDB reads the digest's bytes least significant first.
+    numbers = [int.from_bytes(number.to_bytes(16, "big"), "little") for number in hashes]
+    low = sum(number & manifest.LOW_HALF for number in numbers)
+    high = sum(number >> 64 for number in numbers)
+    told = '"id", "name", "share", "ids", "day"'
+    expected = hashlib.sha256(f"{told}\n2 {low} {high}".encode()).hexdigest()
+    assert manifest.logical(connection, "kept") == (2, expected)
+
+
+def test_code_and_configuration_are_told_apart() -> None:
+    assert set(manifest.configuration(manifest.PROJECT / "extracts")["rules"]) == set(
+        manifest.CONFIGURATION
+    )
+    found = manifest.code()
+    assert len(found["tree_sha256"]) == len(found["lock_sha256"]) == 64
