@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -12,8 +14,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
-from pipeline.errors import CommandError
+from pipeline import resources
+from pipeline.errors import CommandError, as_command_error
 from pipeline.paths import DEMO_EXTRACT, Layout
 
 app = typer.Typer(
@@ -28,6 +32,10 @@ app = typer.Typer(
     ),
 )
 console = Console(highlight=False)
+errors = Console(highlight=False, stderr=True)
+
+SIGNALLED = 128
+"""Added to a signal's number it is the exit code of who was stopped by it."""
 
 PublishedOption = Annotated[
     Path, typer.Option("--published", help="Folder of the published runs.", show_default=False)
@@ -172,12 +180,35 @@ def contract() -> None:
 
 
 def main() -> None:
-    """Run the command; an expected error is one message, not a traceback."""
+    """Run the command; an error is one message and an exit code, not a traceback."""
+    os.umask(resources.PRIVATE_UMASK)
+    received: list[int] = []
+
+    def interrupt(number: int, _: object) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
     try:
         app()
-    except CommandError as error:
-        console.print(f"[red]error[/red] {error}", soft_wrap=True, markup=True)
-        sys.exit(1)
+    except (Exception, SystemExit) as error:
+        if received:
+            _tell(f"stopped by {signal.Signals(received[0]).name}; nothing was published")
+            sys.stdout.flush()
+            # Threads that still compute would keep the process.
+            os._exit(SIGNALLED + received[0])
+        if isinstance(error, SystemExit):
+            raise
+        if os.environ.get("RWE_DEBUG"):
+            raise
+        found = as_command_error(error)
+        _tell(str(found))
+        sys.exit(found.exit_code)
+
+
+def _tell(message: str) -> None:
+    errors.print("[red]error[/red]", Text(message), soft_wrap=True)
 
 
 if __name__ == "__main__":

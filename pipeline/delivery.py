@@ -10,16 +10,21 @@ from __future__ import annotations
 import codecs
 import csv
 import hashlib
+import os
 import re
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
+from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt.adapters.duckdb.utils import SourceConfig
 from dbt_common.exceptions import DbtRuntimeError
 
+from pipeline import faults, lock, resources
 from pipeline.contract import Table, read_contract
+from pipeline.errors import CommandError
 from pipeline.pseudonyms import load_key, pseudonym
 
 RID_SHIFT = 32
@@ -33,8 +38,18 @@ class DeliveryError(DbtRuntimeError):
 class Plugin(BasePlugin):
     """The dbt-duckdb plugin `delivery`."""
 
+    def update_connection_config(self, creds: DuckDBCredentials, config: dict[str, Any]) -> None:
+        """Before DuckDB opens the build: it is private, in one process's hands, and has limits."""
+        os.umask(resources.PRIVATE_UMASK)
+        try:
+            lock.hold(Path(creds.path).parent)
+        except CommandError as busy:
+            raise DbtRuntimeError(str(busy)) from None
+        config.update(resources.limits())
+
     def load(self, source_config: SourceConfig) -> pa.Table:
         """Return one raw table of the delivery as Arrow: `src_rid`, `patient_key`, text columns."""
+        faults.point("load")
         folder = Path(source_config.meta["folder"])
         if source_config.identifier == "files":
             return file_ledger(folder)

@@ -1,7 +1,91 @@
-"""The one error that ends a command with a message instead of a traceback."""
+"""How a command ends: the exit codes, and the errors that are a message instead of a traceback."""
 
 from __future__ import annotations
+
+import errno
+from enum import IntEnum
+from pathlib import Path
+
+import duckdb
+
+
+class Exit(IntEnum):
+    """The exit code of each class of failure; 0 is success."""
+
+    UNEXPECTED = 1
+    USAGE = 2
+    DATA_QUALITY = 3
+    BAD_INPUT = 4
+    RESOURCES = 5
+    SECURITY = 6
+    BUSY = 7
+    NEEDS_DECISION = 8
+    INTERRUPTED = 130
 
 
 class CommandError(Exception):
     """What went wrong and what to do about it, in words for the user."""
+
+    def __init__(self, message: str, exit_code: Exit = Exit.BAD_INPUT) -> None:
+        """Say it in words, and which class of failure it is."""
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+OUT_OF_MEMORY = (
+    "The memory ran out. Free memory, or give DuckDB less of it and disk instead: "
+    "it takes 80% of the machine unless RWE_MEMORY_LIMIT says otherwise, as in RWE_MEMORY_LIMIT=2GB"
+)
+OUT_OF_SPACE = (
+    "No space is left{where}. Free space there, or name folders on a larger file system "
+    "with --work and --published"
+)
+RESOURCE_ERRORS = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EIO,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EMFILE,
+    errno.ENOMEM,
+}
+RESOURCE_SIGNS = {
+    "Out of Memory": OUT_OF_MEMORY,
+    "No space left on device": OUT_OF_SPACE,
+    "max_temp_directory_size": OUT_OF_SPACE,
+}
+"""What DuckDB writes where a resource ran out."""
+
+
+def resources_error(text: str, where: Path | None = None) -> CommandError | None:
+    """Return the error for a message of DuckDB that says a resource ran out, else None."""
+    for sign, advice in RESOURCE_SIGNS.items():
+        if sign in text:
+            place = f" in {where}" if where else ""
+            return CommandError(advice.format(where=place), Exit.RESOURCES)
+    return None
+
+
+def as_command_error(error: Exception) -> CommandError:
+    """Return what to tell the user; of an unexpected error the place, since it may quote data."""
+    if isinstance(error, CommandError):
+        return error
+    if isinstance(error, MemoryError):
+        return CommandError(OUT_OF_MEMORY, Exit.RESOURCES)
+    if isinstance(error, OSError) and error.errno in RESOURCE_ERRORS:
+        where = f" in {error.filename}" if error.filename else ""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return CommandError(OUT_OF_SPACE.format(where=where), Exit.RESOURCES)
+        return CommandError(f"{error.strerror}{where}; nothing was published", Exit.RESOURCES)
+    if isinstance(error, duckdb.Error) and (ran_out := resources_error(str(error))):
+        return ran_out
+    frame = error.__traceback__
+    while frame and frame.tb_next:
+        frame = frame.tb_next
+    where = f"{Path(frame.tb_frame.f_code.co_filename).name}:{frame.tb_lineno}" if frame else "?"
+    return CommandError(
+        f"unexpected {type(error).__name__} at {where}. This is a fault of the program: nothing "
+        "was published. RWE_DEBUG=1 prints the whole traceback; it may quote data",
+        Exit.UNEXPECTED,
+    )

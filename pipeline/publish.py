@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from pipeline import faults, resources
+from pipeline.errors import CommandError, Exit
 from pipeline.paths import Layout
 
 PUBLISHED_SCHEMAS = (
@@ -26,14 +30,20 @@ PUBLISHED_SCHEMAS = (
     "reference",
 )
 PUBLISHED_MODE = 0o640
+PUBLISHED_FOLDER_MODE = 0o750
+UNFINISHED = ".unfinished."
+"""How the names begin of what is not published yet."""
 
 
 def publish_warehouse(layout: Layout, target: Path) -> None:
     """Copy the publishable tables of the build into a new file.
 
-    `target` must not exist.
+    `target` must not exist. The copy is read again and compared with the build: raises CommandError
+    if they differ.
     """
     documented = _documented_relations(layout.target / "manifest.json")
+    resources.require_space(target.parent, layout.warehouse.stat().st_size)
+    copied: dict[str, Content] = {}
     with duckdb.connect(str(target)) as connection:
         connection.execute(f"attach '{layout.warehouse}' as build (read_only)")
         for schema, table in _publishable(connection, documented):
@@ -44,25 +54,117 @@ def publish_warehouse(layout: Layout, target: Path) -> None:
                 f"from build.{schema}.{table}"
             )
             _comment(connection, schema, table, documented.get((schema, table), {}))
+            copied[f"{schema}.{table}"] = _content(connection, f"build.{schema}.{table}", columns)
         connection.execute("detach build")
         connection.execute("checkpoint")
-    target.chmod(PUBLISHED_MODE)
+    faults.point("publish")
+    _verify(target, copied)
 
 
 def finish(run_folder: Path) -> None:
-    """Make sure that every file of the run is on disk."""
-    for path in run_folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb") as stream:
-                os.fsync(stream.fileno())
+    """Make sure that every file of the run is on disk and that its group may read it."""
+    for path in [*run_folder.rglob("*"), run_folder]:
+        path.chmod(PUBLISHED_FOLDER_MODE if path.is_dir() else PUBLISHED_MODE)
+        _to_disk(path)
+    faults.point("publish")
 
 
-def point_to(layout: Layout, run_folder: Path) -> None:
-    """Make the run the current one: an atomic swap of the pointer."""
-    fresh = layout.published / f".current.{os.getpid()}"
+def reveal(layout: Layout, hidden: Path, run_id: str) -> None:
+    """Give the finished folder its name and make it the current run: an atomic swap of the pointer.
+
+    If that fails the pointer is what it was and the folder is gone.
+    """
+    run_folder = layout.published / run_id
+    hidden.rename(run_folder)
+    before = layout.current.readlink() if layout.current.is_symlink() else None
+    try:
+        _to_disk(layout.published)
+        faults.point("publish")
+        _point_to(layout, Path(run_id))
+        try:
+            faults.point("publish")
+            _to_disk(layout.published)
+        except BaseException:
+            _point_to(layout, before)
+            raise
+    except BaseException:
+        shutil.rmtree(run_folder)
+        raise
+
+
+def leftovers(layout: Layout) -> list[Path]:
+    """What a killed run left unfinished in the folder of the published runs."""
+    return sorted(layout.published.glob(f"{UNFINISHED}*"))
+
+
+def never_current(layout: Layout) -> list[Path]:
+    """Complete runs later than the current one: killed just before the pointer was swapped."""
+    current = layout.current.resolve().name if layout.current.exists() else ""
+    return sorted(
+        manifest.parent
+        for manifest in layout.published.glob("*/manifest.json")
+        if not manifest.parent.is_symlink() and manifest.parent.name > current
+    )
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _point_to(layout: Layout, run_folder: Path | None) -> None:
+    if run_folder is None:
+        layout.current.unlink()
+        return
+    fresh = layout.published / f"{UNFINISHED}current"
     fresh.unlink(missing_ok=True)
-    fresh.symlink_to(run_folder.name, target_is_directory=True)
+    fresh.symlink_to(run_folder, target_is_directory=True)
     fresh.replace(layout.current)
+
+
+def _to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a table holds, whatever the order of its rows."""
+
+    rows: int
+    hashes: int | None
+    columns: tuple[str, ...]
+
+
+def _content(connection: duckdb.DuckDBPyConnection, table: str, columns: list[str]) -> Content:
+    found = connection.execute(
+        f"select count(*), sum(hash({', '.join(columns)})::hugeint) from {table}"
+    ).fetchone()
+    assert found is not None
+    return Content(found[0], found[1], tuple(columns))
+
+
+def _verify(target: Path, copied: dict[str, Content]) -> None:
+    if target.with_name(f"{target.name}.wal").exists():
+        raise CommandError(f"{target} was not written to its end; run again", Exit.RESOURCES)
+    with duckdb.connect(str(target), read_only=True) as connection:
+        wrong = [
+            relation
+            for relation, content in copied.items()
+            if _content(connection, relation, list(content.columns)) != content
+        ]
+    if wrong:
+        raise CommandError(
+            f"The copy differs from the build in {', '.join(wrong)}; nothing was published. "
+            f"Run again; if it happens twice, check the disk of {target.parent.parent}",
+            Exit.RESOURCES,
+        )
 
 
 def _documented_relations(manifest_file: Path) -> dict[tuple[str, str], dict[str, Any]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,13 +17,19 @@ import duckdb
 from expectations import report as quality
 from expectations import run as checks
 from expectations.checks import CheckResult
-from pipeline import manifest, publish
-from pipeline.errors import CommandError
+from pipeline import audit, faults, lock, manifest, publish, resources
+from pipeline.errors import CommandError, Exit
 from pipeline.paths import Layout
 from pipeline.transform import Progress, dbt_build
 
 WAREHOUSE = "warehouse.duckdb"
 QUALITY_REPORT = "quality.html"
+PRIVATE_FOLDER_MODE = 0o700
+
+RUN_BEGUN, RUN_PUBLISHED = "run begun", "run published"
+RUN_FAILED, RUN_ABORTED, RUN_KILLED = "run failed", "run aborted", "run killed"
+RUN_EVENTS = (RUN_BEGUN, RUN_PUBLISHED, RUN_FAILED, RUN_ABORTED, RUN_KILLED)
+"""How the audit trail calls the events of a run."""
 
 Step = Callable[[str], None]
 
@@ -44,49 +52,113 @@ def run(delivery: Path, layout: Layout, *, step: Step, progress: Progress) -> Ou
     """
     started = datetime.now(UTC)
     run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    with _workplace(delivery, layout) as swept, _on_record(layout.work, run_id, delivery):
+        step("dbt build: staging, cohort, lines of therapy, endpoints, marts")
+        dbt_build(delivery.resolve(), layout, progress)
 
-    step("dbt build: staging, cohort, lines of therapy, endpoints, marts")
-    dbt_build(delivery.resolve(), layout, progress)
+        step("expectations: what the extract and the marts must look like")
+        about = {
+            "run_id": run_id,
+            "started": f"{started:%Y-%m-%d %H:%M} UTC",
+            **manifest.versions(),
+        }
+        warnings = _check(layout, about)
 
-    step("expectations: what the extract and the marts must look like")
-    about = {"run_id": run_id, "started": f"{started:%Y-%m-%d %H:%M} UTC", **manifest.versions()}
-    warnings = _check(layout, about)
+        with _unpublished(layout, run_id) as folder:
+            step("analysis: survival, tables, figures, published against computed")
+            studies, disagreements = _analyse(layout, folder, about)
 
-    with _unpublished(layout, run_id) as folder:
-        step("analysis: survival, tables, figures, published against computed")
-        studies, disagreements = _analyse(layout, folder, about)
-
-        step("publish: a de-identified copy, then one pointer swap")
-        publish.publish_warehouse(layout, folder / WAREHOUSE)
-        made_of = manifest.compose(layout, folder / WAREHOUSE, run_id, started, delivery)
-        manifest.write(folder, made_of)
-        publish.finish(folder)
-    publish.point_to(layout, layout.published / run_id)
+            step("publish: a de-identified copy, then one pointer swap")
+            publish_run(layout, folder, run_id, started, delivery)
     return Outcome(
         run_id=run_id,
         warehouse=layout.current / WAREHOUSE,
         reports=[layout.current / f"{study_id}.html" for study_id in studies],
         quality=layout.current / QUALITY_REPORT,
-        warnings=warnings + disagreements,
+        warnings=swept + warnings + disagreements,
     )
+
+
+def publish_run(
+    layout: Layout, folder: Path, run_id: str, started: datetime, delivery: Path
+) -> None:
+    """Make a folder that holds the reports of a finished build the current run."""
+    faults.point("publish")
+    publish.publish_warehouse(layout, folder / WAREHOUSE)
+    faults.point("publish")
+    manifest.write(folder, manifest.compose(layout, folder / WAREHOUSE, run_id, started, delivery))
+    faults.point("publish")
+    publish.finish(folder)
+    publish.reveal(layout, folder, run_id)
+
+
+@contextmanager
+def _on_record(work: Path, run_id: str, delivery: Path) -> Iterator[None]:
+    """Enter in the audit trail that a run began and how it ended; first, who ended without word."""
+    for killed in _begun(work):
+        audit.append(work, RUN_KILLED, {"run_id": killed})
+    audit.append(work, RUN_BEGUN, {"run_id": run_id, "delivery": delivery.name})
+    try:
+        yield
+    except BaseException as error:
+        kind = RUN_ABORTED if isinstance(error, KeyboardInterrupt) else RUN_FAILED
+        # The disk may be full; what is told is the reason of the failure, not that.
+        with suppress(Exception):
+            audit.append(work, kind, {"run_id": run_id, "error": type(error).__name__})
+        raise
+    audit.append(work, RUN_PUBLISHED, {"run_id": run_id})
+
+
+def _begun(work: Path) -> list[str]:
+    """Runs of the audit trail that began and did not end."""
+    last = {
+        json.loads(event.detail)["run_id"]: event.kind
+        for event in audit.events(work)
+        if event.kind in RUN_EVENTS
+    }
+    return [run_id for run_id, kind in last.items() if kind == RUN_BEGUN]
+
+
+@contextmanager
+def _workplace(delivery: Path, layout: Layout) -> Iterator[list[str]]:
+    """The two folders, writable, with space, locked and swept; yields what was swept away."""
+    os.umask(resources.PRIVATE_UMASK)
+    resources.require_writable(layout.work, PRIVATE_FOLDER_MODE)
+    resources.require_writable(layout.published, publish.PUBLISHED_FOLDER_MODE)
+    delivered = sum(path.stat().st_size for path in delivery.rglob("*") if path.is_file())
+    resources.require_space(
+        layout.work,
+        delivered * resources.BUILD_BYTES_PER_DELIVERED_BYTE + resources.LEAST_FREE_BYTES,
+    )
+    with lock.only_one(layout.work, layout.published):
+        swept = publish.leftovers(layout)
+        for path in swept:
+            publish.remove(path)
+        yield [
+            *(f"{path.name} was left by a run that was killed; it is removed" for path in swept),
+            *(
+                f"{path} is complete but was killed before it became current; remove it"
+                for path in publish.never_current(layout)
+            ),
+        ]
 
 
 @contextmanager
 def _unpublished(layout: Layout, run_id: str) -> Iterator[Path]:
-    """A folder that becomes the run's folder when all goes well, and else leaves no trace."""
-    folder = layout.published / f".{run_id}"
-    folder.mkdir(parents=True)
+    """A hidden folder to finish a run in; it leaves no trace when that fails."""
+    folder = layout.published / f"{publish.UNFINISHED}{run_id}"
+    folder.mkdir()
     try:
         yield folder
-        folder.rename(layout.published / run_id)
     except BaseException:
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
 def _check(layout: Layout, about: dict[str, str]) -> list[str]:
     """Run and store the expectations; return what failed without blocking."""
     results = checks.run(layout.warehouse)
+    faults.point("checks")
     checks.write(layout.warehouse, results, about["run_id"])
 
     def told(result: CheckResult) -> str:
@@ -100,7 +172,8 @@ def _check(layout: Layout, about: dict[str, str]) -> list[str]:
         raise CommandError(
             "Blocking expectations failed; nothing was published:\n"
             + "\n".join(f"  - {told(result)}" for result in blocking)
-            + f"\nThe data-quality report says what to do: {page}"
+            + f"\nThe data-quality report says what to do: {page}",
+            Exit.DATA_QUALITY,
         )
     return [told(result) for result in results if result.status in ("fail", "error")]
 
@@ -114,6 +187,7 @@ def _analyse(layout: Layout, folder: Path, about: dict[str, str]) -> tuple[list[
         found = connection.execute("select study_id from reference.studies order by study_id")
         studies = [study_id for (study_id,) in found.fetchall()]
         for study_id in studies:
+            faults.point("analysis")
             estimates.compute(connection, study_id)
             disagreements += [
                 f"{study_id} {found.exhibit}: {found.what} differ from lifelines "
@@ -122,6 +196,7 @@ def _analyse(layout: Layout, folder: Path, about: dict[str, str]) -> tuple[list[
                 if not found.agrees
             ]
             report.render(connection, study_id, folder / f"{study_id}.html", run=about)
+            faults.point("analysis")
             exports.write(connection, study_id, folder / "exports")
         quality.render(connection, folder / QUALITY_REPORT, run=about)
         connection.execute("checkpoint")

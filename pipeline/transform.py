@@ -10,7 +10,8 @@ from typing import Any
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 
-from pipeline.errors import CommandError
+from pipeline import faults
+from pipeline.errors import CommandError, Exit, as_command_error, resources_error
 from pipeline.paths import PROJECT, Layout
 
 Progress = Callable[[int, int, str], None]  # nodes done, nodes in all, name of the last one
@@ -32,6 +33,7 @@ def dbt_build(delivery: Path, layout: Layout, progress: Progress) -> None:
     def follow(event: Any) -> None:
         nonlocal finished
         if event.info.name in FINISHED_NODE_EVENTS:
+            faults.point("build")
             finished += 1
             # dbt calls the number of nodes `num_models` in its events about tests.
             total = getattr(event.data, "total", 0) or getattr(event.data, "num_models", 0)
@@ -51,8 +53,10 @@ def dbt_build(delivery: Path, layout: Layout, progress: Progress) -> None:
         ]
     )
     _release_warehouse()
+    if isinstance(result.exception, KeyboardInterrupt):
+        raise result.exception
     if not result.success:
-        raise CommandError(_reason(result))
+        raise _reason(result, layout)
 
 
 def _release_warehouse() -> None:
@@ -63,9 +67,12 @@ def _release_warehouse() -> None:
         DuckDBConnectionManager.close_all_connections()
 
 
-def _reason(result: Any) -> str:
+def _reason(result: Any, layout: Layout) -> CommandError:
+    if isinstance(result.exception, (OSError, MemoryError)):
+        return as_command_error(result.exception)
     if result.exception is not None:
-        return str(getattr(result.exception, "msg", result.exception))
+        text = str(getattr(result.exception, "msg", result.exception))
+        return resources_error(text, layout.work) or CommandError(text)
     failures = [r for r in result.result.results if r.status in ("error", "fail")]
     lines = [
         f"  - {failure.node.name}: {(failure.message or failure.status).strip()}"
@@ -73,4 +80,8 @@ def _reason(result: Any) -> str:
     ]
     if len(failures) > LONGEST_LIST_OF_FAILURES:
         lines.append(f"  ... and {len(failures) - LONGEST_LIST_OF_FAILURES} more")
-    return "The warehouse could not be built:\n" + "\n".join(lines)
+    text = "The warehouse could not be built:\n" + "\n".join(lines)
+    broken = any(failure.status == "error" for failure in failures)
+    return resources_error(text, layout.work) or CommandError(
+        text, Exit.UNEXPECTED if broken else Exit.DATA_QUALITY
+    )

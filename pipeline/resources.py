@@ -1,0 +1,68 @@
+"""Disk and memory: what is asked for before work starts, and the limits that DuckDB keeps."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from pathlib import Path
+
+from pipeline.errors import CommandError, Exit
+
+LIMITS = {
+    "RWE_MEMORY_LIMIT": "memory_limit",
+    "RWE_SPILL_LIMIT": "max_temp_directory_size",
+}
+"""Environment variables that set a limit of DuckDB, as in RWE_MEMORY_LIMIT=2GB."""
+
+PRIVATE_UMASK = 0o077
+BUILD_BYTES_PER_DELIVERED_BYTE = 25
+LEAST_FREE_BYTES = 64 << 20
+
+
+def limits() -> dict[str, str]:
+    """Return the DuckDB settings that the environment asks for."""
+    return {
+        name: os.environ[variable] for variable, name in LIMITS.items() if variable in os.environ
+    }
+
+
+def require_space(folder: Path, wanted: int) -> None:
+    """Refuse to start what would not fit. Raises CommandError naming the folder and the bytes."""
+    free = shutil.disk_usage(folder).free
+    if free < wanted:
+        raise CommandError(
+            f"{folder} has {_megabytes(free)} left, about {_megabytes(wanted)} are needed. Free "
+            "space there, or name folders on a larger file system with --work and --published",
+            Exit.RESOURCES,
+        )
+
+
+def require_writable(folder: Path, mode: int) -> None:
+    """Make the folder with this mode, or give it the mode; refuse one that must not be used.
+
+    Raises CommandError if it cannot be written, or if anybody at all may write to it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandError(f"{folder} cannot be made: {error.strerror}", Exit.RESOURCES) from None
+    found = folder.stat().st_mode
+    # root may write anywhere; a folder that forbids writing means it all the same.
+    if not os.access(folder, os.W_OK | os.X_OK) or not found & stat.S_IWUSR:
+        raise CommandError(
+            f"{folder} cannot be written. Allow it (chmod u+w), or name another folder with "
+            "--work or --published",
+            Exit.RESOURCES,
+        )
+    if found & stat.S_IWOTH:
+        raise CommandError(
+            f"{folder} may be written by anybody, so what lies in it cannot be trusted. "
+            "Forbid it: chmod o-w",
+            Exit.SECURITY,
+        )
+    folder.chmod(mode)
+
+
+def _megabytes(number: int) -> str:
+    return f"{number / (1 << 20):,.0f} MB"
