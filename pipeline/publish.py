@@ -1,8 +1,8 @@
 """Publishes a finished build: a de-identified copy in a folder of its own, then one pointer swap.
 
-What is published: every table of the mart schemas, the seeds and the results, without any column of
-type date (days from the index date and the index year stand for them) and without the marts that
-say `meta: {published: false}`. Raw and staging stay in the private build.
+What is published: the columns that the seed published_columns allows, and the seeds themselves. No
+date is ever published; days from the index date and the index year stand for it. Raw and staging
+stay in the private build.
 """
 
 from __future__ import annotations
@@ -20,15 +20,11 @@ from pipeline import faults, resources
 from pipeline.errors import CommandError, Exit
 from pipeline.paths import Layout
 
-PUBLISHED_SCHEMAS = (
-    "cohort",
-    "treatment",
-    "survival",
-    "safety",
-    "quality",
-    "results",
-    "reference",
-)
+LISTED_SCHEMAS = ("cohort", "treatment", "survival", "safety", "quality", "results")
+REFERENCE = "reference"
+"""The seeds: rules and code lists without patients; all of them are published."""
+ALLOW_LIST = "seeds/publication/published_columns.csv"
+DATES = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
 PUBLISHED_MODE = 0o640
 PUBLISHED_FOLDER_MODE = 0o750
 UNFINISHED = ".unfinished."
@@ -46,8 +42,7 @@ def publish_warehouse(layout: Layout, target: Path) -> None:
     copied: dict[str, Content] = {}
     with duckdb.connect(str(target)) as connection:
         connection.execute(f"attach '{layout.warehouse}' as build (read_only)")
-        for schema, table in _publishable(connection, documented):
-            columns = _published_columns(connection, schema, table)
+        for (schema, table), columns in _allowed(connection).items():
             connection.execute(f"create schema if not exists {schema}")
             connection.execute(
                 f"create table {schema}.{table} as select {', '.join(columns)} "
@@ -177,33 +172,45 @@ def _documented_relations(manifest_file: Path) -> dict[tuple[str, str], dict[str
     }
 
 
-def _publishable(
-    connection: duckdb.DuckDBPyConnection, documented: dict[tuple[str, str], dict[str, Any]]
-) -> list[tuple[str, str]]:
-    tables = connection.execute(
-        "select schema_name, table_name from duckdb_tables() where database_name = 'build' "
-        "union all "
-        "select schema_name, view_name from duckdb_views() where database_name = 'build' "
-        "order by all"
+def _allowed(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], list[str]]:
+    """The columns to publish of each table of the attached build: those on the allow-list."""
+    tables: dict[tuple[str, str], list[str]] = {}
+    for schema, table, column, data_type in connection.execute(
+        """
+        select built.schema_name, built.table_name, built.column_name, built.data_type
+        from duckdb_columns() as built
+        left join build.reference.published_columns as listed
+            using (schema_name, table_name, column_name)
+        where
+            built.database_name = 'build'
+            and (listed.published or built.schema_name = ?)
+        order by built.schema_name, built.table_name, built.column_index
+        """,
+        [REFERENCE],
+    ).fetchall():
+        if data_type in DATES and schema != REFERENCE:
+            raise CommandError(
+                f"{schema}.{table}.{column} is a date and may not be published; take it off the "
+                f"allow-list {ALLOW_LIST}",
+                Exit.SECURITY,
+            )
+        tables.setdefault((schema, table), []).append(f'"{column}"')
+    return tables
+
+
+def not_listed(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Columns of the open build's marts and results that the allow-list does not know."""
+    found = connection.execute(
+        """
+        select schema_name || '.' || table_name || '.' || column_name
+        from duckdb_columns()
+        anti join reference.published_columns using (schema_name, table_name, column_name)
+        where list_contains(?, schema_name)
+        order by all
+        """,
+        [list(LISTED_SCHEMAS)],
     ).fetchall()
-    return [
-        (schema, table)
-        for schema, table in tables
-        if schema in PUBLISHED_SCHEMAS
-        and documented.get((schema, table), {})
-        .get("config", {})
-        .get("meta", {})
-        .get("published", True)
-    ]
-
-
-def _published_columns(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> list[str]:
-    described = connection.execute(f"describe build.{schema}.{table}").fetchall()
-    return [
-        f'"{name}"'
-        for name, data_type, *_ in described
-        if schema == "reference" or data_type not in ("DATE", "TIMESTAMP")
-    ]
+    return [name for (name,) in found]
 
 
 def _comment(

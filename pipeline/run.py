@@ -66,7 +66,7 @@ def run(delivery: Path, layout: Layout, *, step: Step, progress: Progress) -> Ou
 
         with _unpublished(layout, run_id) as folder:
             step("analysis: survival, tables, figures, published against computed")
-            studies, disagreements = _analyse(layout, folder, about)
+            studies, told = _analyse(layout, folder, about)
 
             step("publish: a de-identified copy, then one pointer swap")
             publish_run(layout, folder, run_id, started, delivery)
@@ -75,7 +75,7 @@ def run(delivery: Path, layout: Layout, *, step: Step, progress: Progress) -> Ou
         warehouse=layout.current / WAREHOUSE,
         reports=[layout.current / f"{study_id}.html" for study_id in studies],
         quality=layout.current / QUALITY_REPORT,
-        warnings=swept + warnings + disagreements,
+        warnings=swept + warnings + told,
     )
 
 
@@ -179,7 +179,7 @@ def _check(layout: Layout, about: dict[str, str]) -> list[str]:
 
 
 def _analyse(layout: Layout, folder: Path, about: dict[str, str]) -> tuple[list[str], list[str]]:
-    """Compute every study and write the reports; return the studies and what lifelines disputes."""
+    """Compute every study and write the reports; return the studies and what to warn of."""
     from analysis import estimates, exports, report, second_programming
 
     disagreements = []
@@ -200,4 +200,8 @@ def _analyse(layout: Layout, folder: Path, about: dict[str, str]) -> tuple[list[
             exports.write(connection, study_id, folder / "exports")
         quality.render(connection, folder / QUALITY_REPORT, run=about)
         connection.execute("checkpoint")
-    return studies, disagreements
+        unlisted = [
+            f"{column} is not published: {publish.ALLOW_LIST} does not list it"
+            for column in publish.not_listed(connection)
+        ]
+    return studies, disagreements + unlisted

@@ -17,7 +17,15 @@ with region_results as (
             min(coalesce(tests.reported_date, tests.collected_date))
             filter (where tests.result = 'wild_type')
         ) as known_date,
-        max(tests.variant) filter (where tests.result = 'mutated') as variant,
+        -- The evidence is published: of the laboratory's text only what is a protein change.
+        nullif(
+            regexp_extract(
+                max(tests.variant) filter (where tests.result = 'mutated'),
+                '^p[.][A-Z][a-z]{0,2}[0-9]{1,4}[A-Za-z*]{0,6}$',
+                0
+            ),
+            ''
+        ) as variant,
         {{ src_rids('tests.src_rid') }} as src_rids
     from {{ ref('stg_common__molecular_tests') }} as tests
     inner join {{ ref('studies') }} as studies

@@ -174,7 +174,8 @@ listed_conditions as (
     select
         conditions.patient_key,
         code_lists.code_list,
-        conditions.icd10,
+        -- The finding is published: only the code itself.
+        regexp_extract(conditions.icd10, '^[A-Z][0-9]{2}([.][0-9A-Z]{1,2})?', 0) as icd10,
         conditions.onset_date_earliest,
         conditions.src_rid
     from {{ ref('stg_common__comorbidities') }} as conditions
