@@ -195,9 +195,7 @@ def main() -> None:
     except (Exception, SystemExit) as error:
         if received:
             _tell(f"stopped by {signal.Signals(received[0]).name}; nothing was published")
-            sys.stdout.flush()
-            # Threads that still compute would keep the process.
-            os._exit(SIGNALLED + received[0])
+            sys.exit(SIGNALLED + received[0])
         if isinstance(error, SystemExit):
             raise
         if os.environ.get("RWE_DEBUG"):
