@@ -18,7 +18,7 @@ from rich.text import Text
 
 from pipeline import resources
 from pipeline.errors import CommandError, as_command_error
-from pipeline.paths import DEMO_EXTRACT, Layout
+from pipeline.paths import DEMO_EXTRACT, DIRTY_EXTRACT, Layout
 
 app = typer.Typer(
     name="rwe",
@@ -44,7 +44,10 @@ PublishedOption = Annotated[
 
 @app.command()
 def demo(
-    folder: Annotated[Path, typer.Argument(help="Folder to write.")] = DEMO_EXTRACT,
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="Folder to write. [default: extracts/demo or extracts/dirty]"),
+    ] = None,
     patients: Annotated[
         int, typer.Option(help="Metastatic patients. Other than 2460: a fresh cohort is drawn.")
     ] = 2460,
@@ -53,16 +56,32 @@ def demo(
         Path | None,
         typer.Option(help="CSV of study patients in the form of synthetic/calibrated_cohort.csv."),
     ] = None,
+    dirty: Annotated[
+        bool,
+        typer.Option("--dirty", help="Plant known defects; they are listed in a file beside it."),
+    ] = False,
+    blocking: Annotated[
+        bool,
+        typer.Option("--blocking", help="With --dirty: defects that must stop the build instead."),
+    ] = False,
 ) -> None:
     """Write a [bold]synthetic[/bold] extract: one hospital, invented patients."""
     from synthetic import generate
+    from synthetic.dirty import spoil
 
+    folder = folder or (DIRTY_EXTRACT if dirty else DEMO_EXTRACT)
     began = time.monotonic()
     try:
-        generate(folder, patients=patients, seed=seed, cohort=cohort)
+        planted = generate(folder, patients=patients, seed=seed, cohort=cohort)
+        defects = spoil(folder, planted, blocking=blocking) if dirty else []
     except (ValueError, OSError) as error:
         raise CommandError(str(error)) from None
     console.print(f"Synthetic extract in [bold]{folder}[/bold] ({time.monotonic() - began:.0f} s)")
+    if defects:
+        console.print(
+            f"{len({defect.kind for defect in defects})} kinds of defects planted in "
+            f"{len(defects)} records; listed in [bold]{folder}.defects.csv[/bold]"
+        )
 
 
 @app.command()

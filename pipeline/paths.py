@@ -7,6 +7,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
 DEMO_EXTRACT = PROJECT / "extracts" / "demo"
+DIRTY_EXTRACT = PROJECT / "extracts" / "dirty"
 
 
 @dataclass(frozen=True)
