@@ -69,6 +69,8 @@ def demo(
     from synthetic import generate
     from synthetic.dirty import spoil
 
+    if blocking and not dirty:
+        raise typer.BadParameter("goes with --dirty", param_hint="--blocking")
     folder = folder or (DIRTY_EXTRACT if dirty else DEMO_EXTRACT)
     began = time.monotonic()
     try:

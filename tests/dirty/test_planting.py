@@ -140,8 +140,8 @@ def test_too_few_patients_are_said_to_be_too_few(tmp_path: Path) -> None:
         "demo", tmp_path / "extract", "--dirty", "--patients", 100,
         key_file=tmp_path / "key", check=False,
     )  # fmt: skip
-    assert finished.returncode != 0
-    assert "too few patients for the defect" in finished.stdout
+    assert finished.returncode
+    assert "too few patients for the defect" in finished.stderr
 
 
 def test_the_command_says_where_the_list_is(tmp_path: Path) -> None:
