@@ -20,6 +20,10 @@ VERDICTS = (REPRODUCED, DIFFERS, CANNOT_BE, NOT_COMPUTED)
 #: Forgives the binary representation of a printed decimal.
 TOLERANCE = 1e-9
 
+#: Why a number computed by the study's methods may still differ.
+INVENTED = "these patients were invented to resemble the study's, whose records are not public"
+OTHER_PATIENTS = "these are not the study's patients"
+
 KEY = ("exhibit", "population", "variable", "level", "statistic")
 
 NAMES = {
@@ -50,7 +54,9 @@ def published(connection: duckdb.DuckDBPyConnection, study_id: str) -> pd.DataFr
     return frame(connection, "select * from reference.published_results").assign(study_id=study_id)
 
 
-def compare(printed: pd.DataFrame, estimates: pd.DataFrame) -> pd.DataFrame:
+def compare(
+    printed: pd.DataFrame, estimates: pd.DataFrame, *, synthetic: bool = False
+) -> pd.DataFrame:
     """Set each printed number beside the estimate of the same name.
 
     Parameters
@@ -59,6 +65,8 @@ def compare(printed: pd.DataFrame, estimates: pd.DataFrame) -> pd.DataFrame:
         study_id, result_id, the five key columns, printed, decimals, status, note.
     estimates
         Rows of results.estimates.
+    synthetic
+        Whether the delivery's patients are invented.
 
     Returns
     -------
@@ -74,6 +82,7 @@ def compare(printed: pd.DataFrame, estimates: pd.DataFrame) -> pd.DataFrame:
                 row,
                 by_key.get(_key(row)),
                 (row["exhibit"], row["population"]) in computed_exhibits,
+                INVENTED if synthetic else OTHER_PATIENTS,
             )
             for row in printed.to_dict("records")
         ]
@@ -85,7 +94,10 @@ def _key(row: Mapping[Hashable, Any]) -> tuple[str, ...]:
 
 
 def _judge(
-    printed: Mapping[Hashable, Any], estimate: Mapping[Hashable, Any] | None, exhibit_computed: bool
+    printed: Mapping[Hashable, Any],
+    estimate: Mapping[Hashable, Any] | None,
+    exhibit_computed: bool,
+    whose: str,
 ) -> dict[str, Any]:
     status, note = str(printed["status"]), _text(printed["note"])
     text, decimals = str(printed["printed"]), int(printed["decimals"])
@@ -131,6 +143,8 @@ def _judge(
             verdict, why = DIFFERS, _by_how_much(statistic, value, float(text), decimals)
     if estimate is None and value == 0.0 and verdict == DIFFERS:
         why = f"no patient or event of this kind in this delivery; {why}"
+    if verdict == DIFFERS:
+        why = f"{why}; {whose}"
     if status == "impossible" and verdict != NOT_COMPUTED:
         verdict = CANNOT_BE
         why = f"the study contradicts itself: {note}; computed {shown}"
@@ -188,6 +202,10 @@ def _text(value: object) -> str:
     return "" if value is None or value is pd.NA or value != value else str(value)
 
 
+#: What is told of a row that needs an explanation.
+LISTED = ["result_id", "exhibit", "status", "printed", "computed", "verdict", "explanation"]
+
+
 def summary(connection: duckdb.DuckDBPyConnection, study_id: str) -> dict[str, Any]:
     """Counts by verdict, and every printed number that is not reproduced.
 
@@ -195,8 +213,9 @@ def summary(connection: duckdb.DuckDBPyConnection, study_id: str) -> dict[str, A
     -------
     dict
         study_id; total; verdicts {verdict: count}; by_status {status: {verdict: count}};
-        self_consistent {total, reproduced}, the rows of status ok; differs: a list of result_id,
-        exhibit, printed, computed, verdict, explanation, for all rows not reproduced.
+        self_consistent {total, reproduced}, the rows of status ok; differs and doubtful: lists of
+        result_id, exhibit, status, printed, computed, verdict, explanation, of the rows not
+        reproduced and of those reproduced although the study leaves their meaning open.
     """
     compared = frame(
         connection,
@@ -217,21 +236,19 @@ def summary(connection: duckdb.DuckDBPyConnection, study_id: str) -> dict[str, A
             "total": len(ok),
             "reproduced": int((ok["verdict"] == REPRODUCED).sum()),
         },
-        "differs": [
-            {
-                "result_id": row["result_id"],
-                "exhibit": row["exhibit"],
-                "printed": row["printed"],
-                "computed": row["computed_display"],
-                "verdict": row["verdict"],
-                "explanation": row["explanation"],
-            }
-            for row in compared[compared["verdict"] != REPRODUCED]
-            .astype(object)
-            .where(lambda cells: cells.notna(), None)
-            .to_dict("records")
-        ],
+        "differs": _listed(compared[compared["verdict"] != REPRODUCED]),
+        "doubtful": _listed(
+            compared[(compared["verdict"] == REPRODUCED) & (compared["status"] != "ok")]
+        ),
     }
+
+
+def _listed(compared: pd.DataFrame) -> list[dict[str, Any]]:
+    listed = compared.rename(columns={"computed_display": "computed"})[LISTED].astype(object)
+    return [
+        {str(name): cell for name, cell in row.items()}
+        for row in listed.where(listed.notna(), None).to_dict("records")
+    ]
 
 
 def _counts(verdicts: pd.Series) -> dict[str, int]:

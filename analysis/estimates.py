@@ -29,7 +29,7 @@ from analysis.missing_covariates import imputation
 from analysis.multivariable import multivariable
 from analysis.results_tables import TABLES, replace_rows
 from analysis.rule_sets import endpoint_rule_sets, line_rule_set_changes, line_rule_sets
-from analysis.study import Analysis, Study, StudyError, load_study
+from analysis.study import Analysis, Study, StudyError, load_study, synthetic
 from analysis.survival import survival, univariable
 from analysis.univariable_ratios import univariable_ratios
 
@@ -79,7 +79,9 @@ def compute(connection: duckdb.DuckDBPyConnection, study_id: str) -> None:
     estimates = ledger.frame()
     curves = pd.concat(ledger.curves) if ledger.curves else None
     bars = pd.concat(ledger.bars) if ledger.bars else None
-    compared = comparison.compare(comparison.published(connection, study_id), estimates)
+    compared = comparison.compare(
+        comparison.published(connection, study_id), estimates, synthetic=synthetic(connection)
+    )
     connection.execute("begin transaction")
     try:
         connection.execute("create schema if not exists results")

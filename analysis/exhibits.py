@@ -128,7 +128,7 @@ def cohort_flow(book: Book) -> Picture:
 
 
 def cohort_table(book: Book) -> layout.Table:
-    """The cohort flow as a table, which has room on the first printed page."""
+    """The numbers behind the cohort flow."""
     page = book.page("flow", "delivered")
     rows = []
     for criterion in book.variables("flow", "delivered"):
@@ -139,7 +139,7 @@ def cohort_table(book: Book) -> layout.Table:
             layout.Row(label, layout.cells(page.cell(criterion, level, "n") for level in levels))
         )
     head = ("Criterion", "Assessed", "Not met", "Unknown", "Remaining")
-    return layout.Table("cohort-flow", "", "Patients by criterion", [layout.cells(head)], rows)
+    return layout.Table("cohort-flow", "", "Numbers behind the flow", [layout.cells(head)], rows)
 
 
 def sections(study: Study, book: Book, drawn: Drawn) -> list[Section]:

@@ -16,8 +16,8 @@ from analysis.book import Book
 from analysis.exhibits import Exhibit, cohort_flow, cohort_table, sections
 from analysis.layout import Table, number_of
 from analysis.pictures import Picture
-from analysis.report import drawn, synthetic
-from analysis.study import Study, load_study, rows
+from analysis.report import drawn
+from analysis.study import Study, load_study, rows, synthetic
 from analysis.word_document import write_document
 
 #: A spreadsheet takes a text that begins so for a formula (OWASP, CSV injection).

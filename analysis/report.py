@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from analysis.findings import key_findings
 from analysis.group_tests import FEW_EVENTS, SMALL_GROUP
 from analysis.methods_statement import methods_statement
 from analysis.multivariable import EVENTS_PER_VARIABLE
-from analysis.study import Study, frame, load_study, rows
+from analysis.study import Study, delivery, frame, load_study, rows, table_exists
 from analysis.survival import SIGNIFICANCE_LEVEL
 
 #: A longer list is folded away.
@@ -68,7 +67,7 @@ def page(connection: duckdb.DuckDBPyConnection, study_id: str, *, run: dict[str,
     )
     return environment.get_template("report.html").render(
         study=study,
-        delivery=_delivery(connection),
+        delivery=delivery(connection),
         findings=key_findings(study, book, summary),
         flow=cohort_flow(book),
         flow_table=cohort_table(book),
@@ -114,43 +113,11 @@ def drawn(connection: duckdb.DuckDBPyConnection, study_id: str) -> Drawn:
     )
 
 
-def _exists(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
-    return bool(
-        rows(
-            connection,
-            """
-            select table_name
-            from information_schema.tables
-            where table_schema = ? and table_name = ?
-            """,
-            schema,
-            table,
-        )
-    )
-
-
-def synthetic(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether the delivery says that its patients are invented."""
-    return _delivery(connection).get("synthetic") == "yes"
-
-
-def _delivery(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
-    """Who sent what, and whether the patients are invented; unknown if nobody said."""
-    if not _exists(connection, "staging", "stg_common__delivery"):
-        return {}
-    found = rows(connection, "select * from staging.stg_common__delivery")
-    delivery = found[0] if found else {}
-    drawn = delivery.get("extract_date")
-    if isinstance(drawn, datetime):
-        delivery["extract_date"] = drawn.date()
-    return delivery
-
-
 def _second_programming(
     connection: duckdb.DuckDBPyConnection, study_id: str
 ) -> list[dict[str, Any]]:
     """What another programme found for the same quantities, if it has run."""
-    if not _exists(connection, "results", "second_programming"):
+    if not table_exists(connection, "results", "second_programming"):
         return []
     return rows(
         connection,

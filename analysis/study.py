@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import duckdb
@@ -283,6 +284,39 @@ def frame(connection: duckdb.DuckDBPyConnection, query: str, *parameters: object
     """Rows of a query as a data frame."""
     result: pd.DataFrame = connection.execute(query, list(parameters)).fetchdf()
     return result
+
+
+def table_exists(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
+    """Whether the warehouse has a table."""
+    return bool(
+        rows(
+            connection,
+            """
+            select table_name
+            from information_schema.tables
+            where table_schema = ? and table_name = ?
+            """,
+            schema,
+            table,
+        )
+    )
+
+
+def synthetic(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the delivery says that its patients are invented."""
+    return delivery(connection).get("synthetic") == "yes"
+
+
+def delivery(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """Who sent what, and whether the patients are invented; unknown if nobody said."""
+    if not table_exists(connection, "staging", "stg_common__delivery"):
+        return {}
+    found = rows(connection, "select * from staging.stg_common__delivery")
+    stated = found[0] if found else {}
+    drawn = stated.get("extract_date")
+    if isinstance(drawn, datetime):
+        stated["extract_date"] = drawn.date()
+    return stated
 
 
 def _wide(long: pd.DataFrame, column: str, index: pd.Index) -> pd.DataFrame:

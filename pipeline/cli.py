@@ -151,7 +151,7 @@ def compare(
         for verdict, count in found["verdicts"].items():
             console.print(f"  {count:>4}  {verdict}")
         table = Table("result", "printed", "computed", "verdict", "why", box=None, pad_edge=False)
-        for row in found["differs"]:
+        for row in [*found["differs"], *found["doubtful"]]:
             table.add_row(
                 row["result_id"],
                 row["printed"],

@@ -111,16 +111,23 @@ def test_it_prints_every_page_marked_as_synthetic(browser, page_file: Path, tmp_
     assert 8 <= pages <= 40
 
 
-def test_the_cohort_flow_is_on_the_first_printed_page(browser, page_file: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_cohort_flow_is_whole_on_paper(browser, page_file: Path) -> None:  # type: ignore[no-untyped-def]
     # A4 less the margins of the page, at 96 pixels an inch.
-    page = browser.new_page(viewport={"width": 688, "height": 998})
+    width, height = 688, 998
+    page = browser.new_page(viewport={"width": width, "height": height})
     page.emulate_media(media="print")
     page.goto(page_file.as_uri())
-    bottom = page.evaluate("document.querySelector('#cohort').getBoundingClientRect().bottom")
+    flow = page.locator("figure.flow svg")
+    cohort = page.locator("#cohort").bounding_box()
     wide = page.evaluate(
-        "[...document.querySelectorAll('svg, table.data')]"
-        ".filter(each => each.getBoundingClientRect().right > 689).map(each => each.id)"
+        "width => [...document.querySelectorAll('svg, table.data')]"
+        ".filter(each => each.getBoundingClientRect().right > width + 1).map(each => each.id)",
+        width,
+    )
+    assert flow.is_visible() and flow.bounding_box()["width"] > width / 2
+    assert cohort["height"] < height
+    assert page.evaluate("getComputedStyle(document.querySelector('#cohort')).breakInside") == (
+        "avoid"
     )
     page.close()
-    assert bottom < 998
     assert wide == []

@@ -28,14 +28,17 @@ PRINTED = {
 }
 
 
-def verdict(value: float | None, missing: str = "not reached", **printed: Any) -> dict[str, Any]:
+def verdict(
+    value: float | None, missing: str = "not reached", synthetic: bool = False, **printed: Any
+) -> dict[str, Any]:
     """Verdict on one printed number when this is what is computed."""
     row = {**PRINTED, **printed}
     ledger = Ledger("s")
     ledger.page(row["exhibit"], row["population"]).add(
         row["variable"], row["level"], row["statistic"], value, "some method", missing=missing
     )
-    return compare(pd.DataFrame([row]), ledger.frame()).iloc[0].to_dict()
+    found = compare(pd.DataFrame([row]), ledger.frame(), synthetic=synthetic)
+    return found.iloc[0].to_dict()
 
 
 @pytest.mark.parametrize(
@@ -124,7 +127,13 @@ def test_a_difference_says_how_large_it_is() -> None:
     assert "chi-square 0.0025 above" in found["explanation"]
     assert "2.5 units of the last printed digit" in found["explanation"]
     count = verdict(9, printed="12", statistic="n", decimals=0)
-    assert count["explanation"] == "count 3 below the printed one"
+    assert count["explanation"].startswith("count 3 below the printed one; ")
+
+
+def test_a_difference_says_whose_patients_were_computed() -> None:
+    assert "not the study's patients" in verdict(47.0)["explanation"]
+    assert "invented to resemble" in verdict(47.0, synthetic=True)["explanation"]
+    assert verdict(48.2, synthetic=True)["explanation"] is None
 
 
 def test_levels_that_are_empty_match_levels_that_are_null() -> None:
@@ -170,11 +179,12 @@ def test_the_contradictions_of_the_study_are_explained(
     assert "1 of 3 is 33.3%" in rows["table4_014"]["explanation"]
     assert rows["table4_014"]["computed"] == "33.3"
     assert rows["table7_009"]["computed"] == "0.475"
-    explanation = warehouse.execute(
-        "select explanation from results.published_comparison where result_id = 'table5_015'"
-    ).fetchone()
-    assert explanation is not None
-    assert "possible as events, impossible as patients" in explanation[0]
+    open_to_doubt = {row["result_id"]: row for row in summary(warehouse, STUDY)["doubtful"]}
+    assert len(open_to_doubt) == 13 - 6
+    assert all(row["explanation"] for row in open_to_doubt.values())
+    assert (
+        "possible as events, impossible as patients" in open_to_doubt["table5_015"]["explanation"]
+    )
 
 
 def test_the_summary_is_plain_data(warehouse: duckdb.DuckDBPyConnection) -> None:

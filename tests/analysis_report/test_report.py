@@ -267,8 +267,3 @@ def test_the_statement_claims_nothing_that_was_not_run(
     assert "inverse-probability" not in statement
     assert "imputation" not in statement
     assert "Cox models" not in statement
-
-
-def test_the_flow_on_paper_is_the_flow_on_the_screen(outline: Outline, book: pd.DataFrame) -> None:
-    remaining = book[(book["exhibit"] == "flow") & (book["level"] == "remaining")]["display"]
-    assert set(remaining) <= set(outline.cells)

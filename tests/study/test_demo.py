@@ -139,6 +139,8 @@ def test_compare_prints_the_counts(demo: Run, tmp_path: Path) -> None:
     summary = json.loads(printed)["her2_mcrc"]
     assert summary["total"] == 322 == sum(summary["verdicts"].values())
     assert len(summary["differs"]) == 322 - summary["verdicts"]["reproduced"]
+    explained = {row["result_id"] for row in [*summary["differs"], *summary["doubtful"]]}
+    assert len(explained) == 322 - summary["by_status"]["ok"]["reproduced"]
 
 
 def test_another_delivery_gives_another_study(another_delivery: Run) -> None:
