@@ -44,6 +44,14 @@ def test_lines_are_as_expected(
     )
 
 
+def test_every_shipped_alternate_has_a_rule_set(cases: Cases) -> None:
+    if not cases.histories:
+        pytest.skip("another file of cases is run")
+    stated = {(t.case_id, e.name) for t in cases.timelines for e in t.expectations}
+    compared = {(t.case_id, e.name) for t, e, _ in cases.expectations}
+    assert compared == stated
+
+
 OTHER_VARIANTS = [variant for variant in VARIANTS if variant != "plain"]
 
 
