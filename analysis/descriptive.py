@@ -50,14 +50,31 @@ def attrition(connection: duckdb.DuckDBPyConnection, study: Study, ledger: Ledge
             )
 
 
+DELIVERED = """
+    select
+        table_name,
+        max(file_name) as file_name,
+        string_agg(sha256, ' ' order by file_id) as sha256,
+        sum(n_records)::bigint as n_records,
+        sum(n_staged)::bigint as n_staged,
+        sum(n_quarantined)::bigint as n_quarantined,
+        sum(n_collapsed + n_superseded + n_erased)::bigint as n_set_aside
+    from quality.source_files
+    group by table_name
+    order by min(file_id)
+"""
+"""One row per table of the contract, over the deliveries whose rows stand."""
+
+
 def deliveries(connection: duckdb.DuckDBPyConnection, ledger: Ledger) -> None:
-    """Enter the account of the delivered rows."""
-    for file in rows(connection, "select * from quality.source_files order by file_id"):
+    """Enter the account of the delivered rows, by table of the contract."""
+    for file in rows(connection, DELIVERED):
         page = ledger.page("provenance", "delivery", sha256=file["sha256"])
         for statistic, column in (
             ("records_n", "n_records"),
             ("staged_n", "n_staged"),
             ("quarantined_n", "n_quarantined"),
+            ("set_aside_n", "n_set_aside"),
         ):
             page.add(file["table_name"], None, statistic, file[column], "count of rows")
 

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from analysis import comparison, layout
 from analysis.book import Book
+from analysis.descriptive import DELIVERED
 from analysis.exhibits import Drawn, cohort_flow, cohort_table, sections
 from analysis.findings import key_findings
 from analysis.group_tests import FEW_EVENTS, SMALL_GROUP
@@ -209,10 +210,10 @@ def _files(connection: duckdb.DuckDBPyConnection, book: Book) -> list[dict[str, 
             "sha256": file["sha256"] or "",
             **{
                 name: provenance.display(file["table_name"], None, f"{name}_n")
-                for name in ("records", "staged", "quarantined")
+                for name in ("records", "staged", "quarantined", "set_aside")
             },
         }
-        for file in rows(connection, "select * from quality.source_files order by file_id")
+        for file in rows(connection, DELIVERED)
     ]
 
 
@@ -220,7 +221,7 @@ def _quarantine(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     return rows(
         connection,
         """
-        select file_name, reason, count(*) as n
+        select file_name, concat_ws(': ', column_name, reason) as reason, count(*) as n
         from quality.quarantine
         group by all
         order by n desc, file_name, reason

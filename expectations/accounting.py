@@ -46,7 +46,8 @@ def files(connection: duckdb.DuckDBPyConnection, *, exact: bool) -> list[Row]:
     if not exist(connection, "quality.source_files"):
         return []
     found = rows(connection, "select * from quality.source_files order by file_id")
-    parts = ("n_records", "n_staged", "n_quarantined")
+    fates = ("n_staged", "n_quarantined", "n_collapsed", "n_superseded", "n_erased")
+    parts = ("n_records", *fates)
     whole = {part: sum(row[part] or 0 for row in found) for part in parts}
     account = [*found, {"table_name": "All files", "file_name": "", "sha256": "", **whole}]
     counts = {
@@ -60,7 +61,7 @@ def files(connection: duckdb.DuckDBPyConnection, *, exact: bool) -> list[Row]:
             counts,
             [
                 *(
-                    Sum((n, "n_records"), ((n, "n_staged"), (n, "n_quarantined")))
+                    Sum((n, "n_records"), tuple((n, fate) for fate in fates))
                     for n in range(len(account))
                 ),
                 *(Sum((last, part), tuple((n, part) for n in range(last))) for part in parts),
@@ -69,7 +70,7 @@ def files(connection: duckdb.DuckDBPyConnection, *, exact: bool) -> list[Row]:
     return [
         {
             **row,
-            "adds_up": counts[n, "n_records"] == counts[n, "n_staged"] + counts[n, "n_quarantined"],
+            "adds_up": counts[n, "n_records"] == sum(counts[n, fate] for fate in fates),
             "was_delivered": row["file_name"] is not None,
             **{part: texts[n, part] for part in parts},
         }
@@ -87,7 +88,7 @@ def quarantine(connection: duckdb.DuckDBPyConnection, *, exact: bool) -> list[Ro
         select
             table_name,
             file_name,
-            reason,
+            concat_ws(': ', column_name, reason) as reason,
             count(*) as n,
             list_sort(list(record_no))[1:?] as records
         from quality.quarantine

@@ -56,13 +56,19 @@ def _of_the_file(table: Table, kinds: dict[str, Kind]) -> Iterator[Check]:
     counts = (
         f"select (select count(*) from {delivered}) as n_delivered, "
         f"(select count(*) from {staged(table.name)}) as n_staged, "
-        "(select count(*) from quality.quarantine as quarantine "
-        f"where quarantine.table_name = '{table.name}') as n_quarantined"
+        "(select count(distinct quarantine.src_rid) from quality.quarantine as quarantine "
+        f"where quarantine.table_name = '{table.name}') as n_quarantined, "
+        f"(select count(duplicate_of) from {delivered}) as n_collapsed"
     )
     yield kinds["accounted"].check(
         delivered,
         (),
-        condition(delivered, "n_delivered <> n_staged + n_quarantined", "n_delivered > 0", counts),
+        condition(
+            delivered,
+            "n_delivered <> n_staged + n_quarantined + n_collapsed",
+            "n_delivered > 0",
+            counts,
+        ),
     )
 
 

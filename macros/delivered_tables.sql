@@ -19,11 +19,9 @@
 {%- endmacro %}
 
 
-{# Reads the delivery into the raw tables, every header before any row: dbt-duckdb calls the loader
-   (pipeline/delivery.py) for each source that is named here. #}
+{# Lands the delivery and makes the raw tables: dbt-duckdb calls the loader (pipeline/delivery.py) for the
+   one source that is named here. #}
 {% macro load_delivery() -%}
-{%- for table in ['files'] + delivered_tables() -%}
-{%- do source('extract', table) -%}
-{%- endfor -%}
+{%- do source('extract', 'files') -%}
 select 1
 {%- endmacro %}

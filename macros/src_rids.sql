@@ -1,3 +1,12 @@
+{# A src_rid names a file and a record of it: file_id << 32 | record_no. #}
+{% macro file_id(src_rid) -%}
+    cast(floor({{ src_rid }} / 4294967296) as int)
+{%- endmacro %}
+
+{% macro record_no(src_rid) -%}
+    cast({{ src_rid }} % 4294967296 as int)
+{%- endmacro %}
+
 {# The raw rows behind a derived row, sorted and without repeats; use within a group by. #}
 {% macro src_rids(src_rid) -%}
     array_sort(array_agg(distinct {{ src_rid }}) filter (where {{ src_rid }} is not null))

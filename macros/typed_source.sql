@@ -1,6 +1,7 @@
 {#
     Casts every column of a delivered table to the kind its contract names and says, in `reject_reason`,
     which columns could not be read. Rows with a reason go to quarantine; nothing is dropped.
+    A row that repeats an earlier one, value for value, is left out: it says nothing new.
     The contract is models/staging/extract/extract_contract.yml. `rows` stands for the delivered rows
     where only some of them are wanted.
 #}
@@ -26,13 +27,17 @@ select
     nullif(
         concat_ws(
             '; ',
+            load_fault,
             {%- if has_patient %}
-            case when patient_key is null then 'patient_id: missing' end,
+            case when patient_key is null and load_fault is null then 'patient_id: missing' end,
             {%- endif %}
             {%- for column in columns %}
             {%- set unreadable = typed_value(column) ~ ' is null' %}
             {%- if column.config.meta.required %}
-            case when nullif(trim({{ column.name }}), '') is null then '{{ column.name }}: missing' end,
+            case
+                when nullif(trim({{ column.name }}), '') is null and load_fault is null
+                    then '{{ column.name }}: missing'
+            end,
             {%- endif %}
             {%- if column.config.meta.kind != 'text' %}
             case
@@ -46,6 +51,7 @@ select
         ''
     ) as reject_reason
 from {{ rows or source('extract', table_name) }}
+where duplicate_of is null
 {%- endif -%}
 {%- endmacro %}
 

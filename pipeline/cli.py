@@ -93,6 +93,9 @@ def build(
         Path, typer.Option(help="Private folder to build in.", show_default=False)
     ] = Layout.work,
     published: PublishedOption = Layout.published,
+    allow_older: Annotated[
+        bool, typer.Option("--allow-older", help="Accept an extract older than the published one.")
+    ] = False,
 ) -> None:
     """Take a delivery to a published warehouse and reports."""
     from pipeline.run import run
@@ -117,7 +120,7 @@ def build(
         def progress(done: int, total: int, name: str) -> None:
             display.update(task, completed=done, total=total, detail=f"{done}/{total} {name}")
 
-        outcome = run(folder, layout, step=step, progress=progress)
+        outcome = run(folder, layout, step=step, progress=progress, allow_older=allow_older)
         display.update(task, total=1, completed=1, detail="")
     for warning in outcome.warnings:
         console.print(f"[yellow]warning[/yellow] {warning}", soft_wrap=True)

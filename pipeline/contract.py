@@ -24,6 +24,7 @@ class Column:
     description: str
     kind: str
     required: bool = False
+    may_be_absent: bool = False
     role: str | None = None
     codes: dict[str, list[str]] | None = None
     unit: str | None = None
@@ -97,6 +98,7 @@ def _column(node: dict[str, Any]) -> Column:
         description=node["description"],
         kind=meta["kind"],
         required=bool(meta.get("required")),
+        may_be_absent=bool(meta.get("may_be_absent")),
         role=meta.get("role"),
         codes=meta.get("codes"),
         unit=meta.get("unit"),

@@ -32,16 +32,25 @@ OPENING = """\
 
 <!-- Generated from models/staging/extract/extract_contract.yml by `rwe contract`. Do not edit. -->
 
-What a hospital delivers: one folder, one CSV file a table, named as below. There are {n_tables}
-tables. Required are {required}.
+What a hospital delivers: one folder (or one zip file of it), one CSV file a table, named as below.
+There are {n_tables} tables. Required are {required}.
 Any other file may be left out; whatever rests on it is then unknown, not absent.
 
 ## How to deliver
 
 - **Files.** UTF-8 (with or without a byte-order mark), comma-separated, values in double quotes
   where they hold a comma, a quote or a line break, a quote inside doubled. No other file in the
-  folder.
-- **Header.** The first line names the columns of the table, all of them, each once, in any order.
+  folder, but for `manifest.csv`.
+- **Manifest.** `manifest.csv` may say of each file what the sender knows, in the columns
+  `file_name`, `sha256`, `size_bytes`, `n_records` and `encoding` (utf-8, gb18030 or utf-16); all
+  but the first may be left out. A file that is not as it says is refused.
+- **Header.** The first line names the columns of the table, all of them, each once, in any order. A
+  column beyond the contract is kept with the raw rows and read by nothing; it is reported.
+- **All or changes.** A delivery holds all patients of the site and takes the place of the one
+  before; or `delivery.covers` says `changes`, and it holds the patients whose record changed, each
+  whole.
+- **Again.** The same files again are the same delivery and change nothing. An extract drawn before
+  the published one is refused, unless `--allow-older` says that it is meant.
 - **Patient.** `patient_id` is the hospital's own number, the same in every file. It is replaced by
   a keyed pseudonym while the file is read and appears nowhere afterwards.
 - **Row key.** Identifies the row within its table, across all patients.
@@ -63,12 +72,16 @@ Lay the folder down and run `rwe build FOLDER`.
 ## What happens to rows that cannot be read
 
 Every row is loaded as text and then read by this contract. A row with a fault in any column goes to
-`quality.quarantine`, with file, record number and reason, and never with its values; all other rows
-go on. Nothing is dropped: `quality.source_files` gives for each file the records delivered, read
-and in quarantine. The reasons:
+`quality.quarantine`, with file, record, line, column, check and reason, and never with its values;
+all other rows go on. A row that repeats an earlier one of the file, value for value, is collapsed
+into it. Nothing is dropped: `quality.source_files` gives for each file the records delivered, read,
+in quarantine, collapsed, superseded by a later delivery and erased. The reasons:
 
 | reason | meaning |
 |---|---|
+| `fields, the header` | a separator too many or too few; values may be shifted |
+| `a quote is not closed, or stands within a value` | the record cannot be read |
+| `the record holds a NUL character` | other programs would cut it short |
 | `{{column}}: missing` | the column is required and the value is empty |
 | `{{column}}: not a code of the contract` | neither a code nor one of its spellings |
 | `{{column}}: not a number in range` | not a number, or outside the range |
@@ -83,8 +96,7 @@ publication.
 
 ## What stops the whole delivery
 
-Faults of folder and header are listed together, before any row is read; a file with a broken record
-stops the run when it is reached.
+Faults of folder, manifest and headers are listed together, before any row is read.
 
 | message | what to do |
 |---|---|
@@ -92,13 +104,16 @@ stops the run when it is reached.
 | `this is a file, not a folder` | name the folder that holds the files |
 | `the folder is empty` | name the right folder |
 | `not a file of the contract` | take the file out of the folder |
-| `missing; this file is required` | deliver it |
+| `this file is required` | deliver it |
 | `the file is empty` | a table without rows still needs its header |
 | `missing from the header` | add the column; leave its values empty if they are not known |
-| `column(s) the contract does not know` | take the columns out, or agree on a new version |
+| `did you mean it by` | the column is there under another name; use the contract's |
 | `a column name occurs twice in the header` | name each column once |
-| `is not UTF-8` | save the file as UTF-8 |
-| `does not have as many fields as the header` | correct the record; a quote may not be closed |
+| `is not UTF-8` | save the file as UTF-8, or declare its encoding in `manifest.csv` |
+| `its SHA-256 is not the one in manifest.csv` | the file changed on its way; deliver it again |
+| `as many records as manifest.csv says` | the same |
+| `within a record` | the file was cut short; deliver it again |
+| `before the one that is published` | deliver the newest extract |
 
 ## Tables
 """

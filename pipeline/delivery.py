@@ -1,17 +1,18 @@
-"""Reads a delivery folder into the raw tables, inside `dbt build`.
+"""Lands a delivery, inside `dbt build`: a folder of CSV files becomes raw tables.
 
-dbt-duckdb calls `Plugin.load` for each source table of the extract contract. Headers are checked by
-name before anything is read; every value is read as text; every row gets its `src_rid`, and the
-patient number is replaced by its pseudonym.
+dbt-duckdb calls `Plugin.load` when a model or a hook names a source of the extract contract. Folder
+and headers are checked before a row is read; every value stays text; every row gets its number, its
+hash and, in place of the patient's number, a pseudonym. What was landed lies in
+`<work>/deliveries/<seq>/raw` as Parquet; the tables of the schema raw are views of it.
 """
 
 from __future__ import annotations
 
-import codecs
-import csv
 import hashlib
 import os
-import re
+import shutil
+import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +21,53 @@ import pyarrow as pa
 from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt.adapters.duckdb.utils import SourceConfig
-from dbt_common.exceptions import DbtRuntimeError
 
-from pipeline import faults, lock, resources
-from pipeline.contract import Table, read_contract
+from pipeline import faults, ledger, lock, resources
+from pipeline.archive import ROW_HASH_VERSION, row_hash_sql
+from pipeline.contract import CONTRACT_FILE, Contract, Table, read_contract
+from pipeline.delivered_folder import (
+    SENDERS_MANIFEST,
+    folder_faults,
+    header_faults,
+    senders_manifest,
+    unlike,
+)
 from pipeline.errors import CommandError
+from pipeline.ledger import Delivery
 from pipeline.pseudonyms import load_key, pseudonym
+from pipeline.reader import (
+    DeliveryError,
+    Inspected,
+    inspect,
+    quoted,
+    write_records,
+)
+from pipeline.unpack import unpack
 
 RID_SHIFT = 32
-LONGEST_CELL_BYTES = 1 << 20
+FILES_A_DELIVERY = 100  # file_id = 100 * seq + number of the table in the contract
 
+FILES_SCHEMA = pa.schema(
+    {
+        "file_id": pa.int64(),
+        "delivery_seq": pa.int32(),
+        "table_name": pa.string(),
+        "file_name": pa.string(),
+        "size_bytes": pa.int64(),
+        "sha256": pa.string(),
+        "encoding": pa.string(),
+        "contract_version": pa.int32(),
+        "row_hash_version": pa.int32(),
+        "n_records": pa.int64(),
+        "n_before": pa.int64(),
+        "undeclared_columns": pa.string(),
+    }
+)
+RAW_FILES = FILES_SCHEMA.append(pa.field("n_superseded", pa.int64())).append(
+    pa.field("n_erased", pa.int64())
+)
 
-class DeliveryError(DbtRuntimeError):
-    """A delivery that cannot be read; the message names file, row and remedy, never a value."""
+Row = dict[str, Any]
 
 
 class Plugin(BasePlugin):
@@ -44,171 +79,418 @@ class Plugin(BasePlugin):
         try:
             lock.hold(Path(creds.path).parent)
         except CommandError as busy:
-            raise DbtRuntimeError(str(busy)) from None
+            raise DeliveryError(str(busy)) from None
         config.update(resources.limits())
 
+    def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
+        """Keep the connection on which the raw views are made."""
+        self.connection = conn
+
     def load(self, source_config: SourceConfig) -> pa.Table:
-        """Return one raw table of the delivery as Arrow: `src_rid`, `patient_key`, text columns."""
-        faults.point("load")
+        """Land the delivery, make its raw views, and return `raw.files` as Arrow."""
+        assert self.creds is not None
+        work = Path(self.creds.path).resolve().parent
         folder = Path(source_config.meta["folder"])
-        if source_config.identifier == "files":
-            return file_ledger(folder)
-        return read_table(folder, read_contract().tables[source_config.identifier])
+        delivery = land(folder, work, allow_older=bool(source_config.meta.get("allow_older")))
+        standing = ledger.state(ledger.deliveries(work), delivery.seq)
+        with self.connection.cursor() as cursor:
+            for statement in raw_views(work, standing):
+                cursor.execute(statement)
+        return files(work, standing)
 
 
-def file_ledger(folder: Path) -> pa.Table:
-    """Check every header of the delivery and list its files: one row a contract table.
+def land(folder: Path, work: Path, *, allow_older: bool = False) -> Delivery:
+    """Read a delivery folder into `work` and enter it in the ledger; once, if it comes again.
 
-    Raises DeliveryError with every fault found, not only the first.
+    Raises DeliveryError with every fault of folder and headers, not only the first; and if the
+    extract is older than one that was published.
     """
     contract = read_contract()
-    faults = _folder_faults(folder)
-    if not faults:
-        for table in contract.tables.values():
-            faults += _header_faults(folder, table)
-    if faults:
-        raise DeliveryError(
-            f"The delivery {folder} cannot be read:\n"
-            + "\n".join(f"  - {fault}" for fault in faults)
-            + "\nThe contract is docs/extract_contract.md. "
-            "Name another folder with --vars 'delivery: FOLDER', "
-            "or make the demo extract with `rwe demo`."
+    names = {table.file_name for table in contract.tables.values()} | {SENDERS_MANIFEST}
+    work.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=work, prefix=".landing-") as scratch:
+        if folder.suffix == ".zip" and folder.is_file():
+            folder = unpack(folder, names, Path(scratch) / "unpacked")
+        if wrong := folder_faults(folder, names):
+            raise _refused(folder, wrong)
+        declared, wrong = senders_manifest(folder)
+        if wrong:
+            raise _refused(folder, wrong)
+        landing = _Landing(folder, work, Path(scratch), contract, declared)
+        inspected = landing.inspect()
+        identity = _identity(inspected)
+        known = ledger.deliveries(work)
+        if same := next((d for d in known if d.identity == identity), None):
+            return same
+        about = landing.about(inspected["delivery"])
+        delivery = Delivery(
+            seq=max((d.seq for d in known), default=0) + 1,
+            identity=identity,
+            delivery_id=about.get("delivery_id"),
+            site_code=about.get("site_code"),
+            extract_date=about.get("extract_date"),
+            covers="changes" if about.get("covers") == "changes" else "all",
+            base_seq=None,
         )
-    rows = []
-    for table in contract.tables.values():
-        path = folder / table.file_name
-        present = path.exists()
-        rows.append(
-            {
-                "file_id": table.file_id,
-                "table_name": table.name,
-                "file_name": table.file_name if present else None,
-                "size_bytes": path.stat().st_size if present else None,
-                "sha256": _sha256(path) if present else None,
-                "contract_version": contract.version,
-            }
-        )
-    return pa.Table.from_pylist(rows)
+        delivery = replace(delivery, base_seq=_base(delivery, known, folder))
+        _refuse_older(delivery, known, allow_older=allow_older)
+        before = [d for d in known if d.accepted_run and d.site_code == delivery.site_code]
+        landing.write(inspected, delivery, before[-1] if before else None)
+    ledger.record(work, delivery)
+    return delivery
 
 
-def read_table(folder: Path, table: Table) -> pa.Table:
-    """Read one file as text, columns in the contract's order; no rows where the file is absent.
+def raw_views(work: Path, standing: list[Delivery]) -> list[str]:
+    """Return SQL that makes the raw tables of the deliveries that stand, as views of their Parquet.
 
-    Raises DeliveryError naming file and line where a record does not fit its header.
+    A patient whom a later delivery names is read from that delivery alone.
     """
-    path = folder / table.file_name
-    names = [c.name for c in table.columns]
-    with duckdb.connect(config={"threads": 1}) as connection:
-        if path.exists():
-            columns = dict.fromkeys(_header(path), "VARCHAR")
-            try:
-                connection.execute(
-                    "create table delivered as select row_number() over () as record_no, * "
-                    "from read_csv(?, header = true, delim = ',', quote = '\"', escape = '\"', "
-                    f"columns = {columns}, auto_detect = false, strict_mode = true)",
-                    [str(path)],
-                )
-            except duckdb.Error as error:
-                raise DeliveryError(_unreadable(path, error)) from None
-        else:
-            columns_ddl = ", ".join(f"{name} varchar" for name in names)
-            connection.execute(f"create table delivered (record_no bigint, {columns_ddl})")
+    contract = read_contract()
+    statements = ["create schema if not exists raw"]
+    for table in contract.tables.values():
+        parts = []
+        for number, delivery in enumerate(standing):
+            later = standing[number + 1 :]
+            if later and not table.patient_column:
+                continue
+            path = ledger.raw_folder(work, delivery.seq) / f"{table.name}.parquet"
+            names = [c.name for c in table.columns if c.role != "patient"]
+            header = _first_rid(table, delivery.seq)
+            columns = ", ".join(
+                [
+                    "src_rid",
+                    f"coalesce(line_no, src_rid - {header} + 1) as line_no",
+                    *(["patient_key"] if table.patient_column else []),
+                    *(f'"{name}"' for name in names),
+                    "lower(hex(row_hash)) as row_hash",
+                    "load_fault",
+                    "duplicate_of",
+                ]
+            )
+            conditions = [
+                "load_fault is distinct from 'erased'",
+                *(_not_among(_patients(work, other)) for other in later),
+            ]
+            parts.append(
+                f"select {columns} from read_parquet('{quoted(path)}') "
+                f"where {' and '.join(conditions)}"
+            )
+        statements.append(
+            f"create or replace view raw.{table.name} as " + " union all ".join(parts)
+        )
+    return statements
 
-        select = [f"{table.file_id << RID_SHIFT} + record_no as src_rid"]
-        join = ""
-        if table.patient_column:
-            _register_pseudonyms(connection, table.patient_column)
-            select.append("patient_key")
-            join = f" left join pseudonyms using ({table.patient_column})"
-        select += [name for name in names if name != table.patient_column]
-        return connection.execute(
-            f"select {', '.join(select)} from delivered{join} order by src_rid"
-        ).to_arrow_table()
 
-
-def _register_pseudonyms(connection: duckdb.DuckDBPyConnection, column: str) -> None:
-    key = load_key()
-    distinct = connection.execute(f"select distinct {column} from delivered").fetchall()
-    numbers = [number for (number,) in distinct if number and number.strip()]
-    connection.register(
-        "pseudonyms",
-        pa.table(
-            {
-                column: pa.array(numbers, pa.string()),
-                "patient_key": pa.array([pseudonym(n.strip(), key) for n in numbers], pa.string()),
-            }
-        ),
+def _not_among(patients: Path) -> str:
+    return (
+        "(patient_key is null or patient_key not in (select patient_key from "
+        f"read_parquet('{quoted(patients)}') where patient_key is not null))"
     )
 
 
-def _folder_faults(folder: Path) -> list[str]:
-    if not folder.exists():
-        return ["the folder does not exist"]
-    if not folder.is_dir():
-        return ["this is a file, not a folder"]
-    if not any(folder.iterdir()):
-        return ["the folder is empty"]
-    known = {t.file_name for t in read_contract().tables.values()}
-    return [
-        f"{path.name}: not a file of the contract; take it out of the folder"
-        for path in sorted(folder.iterdir())
-        if path.name not in known
-    ]
+def files(work: Path, standing: list[Delivery]) -> pa.Table:
+    """Return one row for each table of the deliveries that stand: `raw.files`."""
+    contract = read_contract()
+    found: list[Row] = []
+    with duckdb.connect() as connection:
+        for number, delivery in enumerate(standing):
+            folder = ledger.raw_folder(work, delivery.seq)
+            later = standing[number + 1 :]
+            for row in _rows(connection, f"select * from '{quoted(folder / 'files.parquet')}'"):
+                table = contract.tables[row["table_name"]]
+                replaced = " or ".join(
+                    f"not {_not_among(_patients(work, other))}" if table.patient_column else "true"
+                    for other in later
+                )
+                counts = _rows(
+                    connection,
+                    "select count(*) filter (where load_fault = 'erased') as n_erased, "
+                    "count(*) filter (where load_fault is distinct from 'erased' "
+                    f"and ({replaced or 'false'})) as n_superseded "
+                    f"from '{quoted(folder / table.name)}.parquet'",
+                )
+                found.append({**row, **counts[0]})
+    return pa.Table.from_pylist(sorted(found, key=lambda row: row["file_id"]), RAW_FILES)
 
 
-def _header_faults(folder: Path, table: Table) -> list[str]:
-    path = folder / table.file_name
-    if not path.exists():
-        return [f"{table.file_name}: missing; this file is required"] if table.required else []
-    try:
-        _check_encoding(path)
-        header = _header(path)
-    except DeliveryError as error:
-        return [str(error.msg)]
-    expected = [c.name for c in table.columns]
-    faults = []
-    if missing := [n for n in expected if n not in header]:
-        faults.append(f"{table.file_name}: column {', '.join(missing)} missing from the header")
-    if extra := [n for n in header if n not in expected]:
-        faults.append(f"{table.file_name}: {len(extra)} column(s) the contract does not know")
-    if len(set(header)) < len(header):
-        faults.append(f"{table.file_name}: a column name occurs twice in the header")
-    return faults
+@dataclass(frozen=True)
+class _Landing:
+    """One delivery on its way into the work folder."""
 
+    folder: Path
+    work: Path
+    scratch: Path
+    contract: Contract
+    declared: dict[str, Row]  # what the sender says, by file
 
-def _header(path: Path) -> list[str]:
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        first = next(csv.reader(stream, strict=True), None)
-    if not first:
-        raise DeliveryError(f"{path.name}: the file is empty; it needs at least a header")
-    return [name.strip() for name in first]
-
-
-def _check_encoding(path: Path) -> None:
-    decoder = codecs.getincrementaldecoder("utf-8")(errors="strict")
-    line = 1
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
+    def inspect(self) -> dict[str, Inspected]:
+        """Check the bytes and the header of every file; return what was found by table."""
+        wrong: list[str] = []
+        found: dict[str, Inspected] = {}
+        for table in self.contract.tables.values():
+            path = self.folder / table.file_name
+            said = self.declared.get(table.file_name, {})
+            if not path.exists():
+                if table.required or said:
+                    why = "this file is required" if table.required else "manifest.csv lists it"
+                    wrong.append(f"{table.file_name}: missing; {why}")
+                continue
             try:
-                decoder.decode(block)
-            except UnicodeDecodeError as error:
-                line += block[: error.start].count(b"\n")
-                raise DeliveryError(
-                    f"{path.name}: line {line} is not UTF-8; save the file as UTF-8"
-                ) from None
-            line += block.count(b"\n")
+                inspected = inspect(
+                    path,
+                    encoding=said.get("encoding") or "utf-8",
+                    archive=self.work / "archive",
+                    scratch=self.scratch,
+                )
+            except DeliveryError as error:
+                wrong.append(str(error.msg))
+                continue
+            wrong += [*header_faults(table, inspected.header), *unlike(inspected, said)]
+            found[table.name] = inspected
+        if wrong:
+            raise _refused(self.folder, wrong)
+        return found
+
+    def about(self, inspected: Inspected) -> Row:
+        """Return what the delivery says of itself, as written."""
+        with duckdb.connect(config={"threads": 1}) as connection:
+            read = self.scratch / "delivery.records.parquet"
+            write_records(connection, inspected, read)
+            found = connection.execute(
+                f"select * from read_parquet('{quoted(read)}', file_row_number = true) "
+                "order by file_row_number limit 1"
+            ).fetchall()
+        names = inspected.header
+        return {
+            name: value.strip()
+            for row in found
+            for name, value in zip(names, row, strict=False)
+            if isinstance(value, str) and value.strip()
+        }
+
+    def write(
+        self, inspected: dict[str, Inspected], delivery: Delivery, before: Delivery | None
+    ) -> None:
+        """Write one Parquet file a table and the list of files; they appear all at once."""
+        counted = {
+            row["table_name"]: row["n_records"]
+            for row in (files(self.work, [before]).to_pylist() if before else [])
+        }
+        folder = self.scratch / "raw"
+        folder.mkdir()
+        rows = []
+        with duckdb.connect() as connection:
+            connection.execute("create table pseudonyms (number varchar, patient_key varchar)")
+            for table in self.contract.tables.values():
+                faults.point("load")
+                found = inspected.get(table.name)
+                written = folder / f"{table.name}.parquet"
+                _write_table(
+                    connection,
+                    table,
+                    found,
+                    self.scratch,
+                    written,
+                    first=_first_rid(table, delivery.seq),
+                    site_code=delivery.site_code or "",
+                )
+                row = _file_row(connection, table, found, written)
+                said = self.declared.get(table.file_name, {}).get("n_records")
+                if said and said != str(row["n_records"]):
+                    raise _refused(
+                        self.folder,
+                        [f"{table.file_name}: has not as many records as manifest.csv says"],
+                    )
+                rows.append(
+                    {
+                        **row,
+                        "file_id": _file_id(table, delivery.seq),
+                        "delivery_seq": delivery.seq,
+                        "n_before": counted.get(table.name),
+                    }
+                )
+            connection.register("rows", pa.Table.from_pylist(rows, FILES_SCHEMA))
+            connection.execute(f"copy rows to '{quoted(folder / 'files.parquet')}'")
+        target = ledger.raw_folder(self.work, delivery.seq)
+        shutil.rmtree(target, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder.rename(target)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _write_table(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    found: Inspected | None,
+    scratch: Path,
+    target: Path,
+    *,
+    first: int,
+    site_code: str,
+) -> None:
+    """Write the rows of one table, numbered from `first`; a file that is not there has none."""
+    source = "(select 0 as file_row_number limit 0)"
+    if found:
+        records = scratch / f"{table.name}.records.parquet"
+        write_records(connection, found, records)
+        source = f"read_parquet('{quoted(records)}', file_row_number = true)"
+    present = {row[0] for row in connection.execute(f"describe select * from {source}").fetchall()}
+    extra = _undeclared(table, found)
+
+    def own(name: str, kind: str = "varchar") -> str:
+        return f'"{name}"' if name in present else f'cast(null as {kind}) as "{name}"'
+
+    as_json = ", ".join(f'"{name}" := "{name}"' for name in extra)
+    read = ", ".join(
+        [
+            *(own(column.name) for column in table.columns),
+            own("line_no", "bigint"),
+            own("load_fault"),
+            f"{first} + file_row_number + 1 as src_rid",
+            (
+                f"cast(to_json(struct_pack({as_json})) as varchar)"
+                if extra
+                else "cast(null as varchar)"
+            )
+            + " as undeclared",
+        ]
+    )
+    delivered = f"(select {read} from {source})"
+    key, join = "", ""
+    if patient := table.patient_column:
+        _add_pseudonyms(connection, site_code, f"select distinct trim({patient}) from {delivered}")
+        key = "patient_key, "
+        join = f" left join pseudonyms on trim(delivered.{patient}) = pseudonyms.number"
+    columns = ", ".join(f"delivered.{c.name}" for c in table.columns if c.role != "patient")
+    connection.execute(
+        f"copy (select src_rid, {key}{columns}, line_no, load_fault, undeclared, "
+        f"case when load_fault is null then {row_hash_sql(table)} end as row_hash, "
+        f"cast(null as bigint) as duplicate_of from {delivered} as delivered{join}) "
+        f"to '{quoted(target)}' (format parquet)"
+    )
+    _mark_duplicates(connection, target)
 
 
-def _unreadable(path: Path, error: duckdb.Error) -> str:
-    """Say where a file breaks. DuckDB's own message quotes the record, which holds patient data."""
-    line = re.search(r"Line:?\s*(\d+)", str(error))
-    where = f"line {line.group(1)}" if line else "an unknown line"
-    return (
-        f"{path.name}: {where} does not have as many fields as the header, or a quote is not "
-        f"closed; correct that record and deliver the file again"
+def _undeclared(table: Table, found: Inspected | None) -> list[str]:
+    names = {c.name for c in table.columns}
+    return [name for name in found.header if name not in names] if found else []
+
+
+def _mark_duplicates(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
+    """Let a row that repeats an earlier one, value for value, name it; most files have none."""
+    repeated = (
+        f"select row_hash, min(src_rid) as first_rid from '{quoted(target)}' "
+        "where row_hash is not null group by row_hash having count(*) > 1"
+    )
+    if connection.execute(f"select exists ({repeated})").fetchone() != (True,):
+        return
+    marked = target.with_suffix(".marked")
+    connection.execute(
+        "copy (select rows.* replace (nullif(first_rid, src_rid) as duplicate_of) "
+        f"from '{quoted(target)}' as rows left join ({repeated}) as repeated using (row_hash)) "
+        f"to '{quoted(marked)}' (format parquet)"
+    )
+    marked.replace(target)
+
+
+def _file_row(
+    connection: duckdb.DuckDBPyConnection, table: Table, found: Inspected | None, written: Path
+) -> Row:
+    return {
+        "table_name": table.name,
+        "file_name": table.file_name if found else None,
+        "size_bytes": found.size_bytes if found else None,
+        "sha256": found.sha256 if found else None,
+        "encoding": found.encoding if found else None,
+        "contract_version": read_contract().version,
+        "row_hash_version": ROW_HASH_VERSION,
+        "undeclared_columns": ", ".join(_undeclared(table, found)) or None,
+        **_rows(connection, f"select count(*) as n_records from '{quoted(written)}'")[0],
+    }
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[Row]:
+    found: list[Row] = connection.execute(query).to_arrow_table().to_pylist()
+    return found
+
+
+def _add_pseudonyms(connection: duckdb.DuckDBPyConnection, site_code: str, numbers: str) -> None:
+    key = load_key()
+    fresh = connection.execute(
+        f"select number from ({numbers}) as found (number) "
+        "where number <> '' and number not in (select number from pseudonyms)"
+    ).fetchall()
+    if fresh:
+        connection.register(
+            "fresh",
+            pa.table(
+                {
+                    "number": pa.array([number for (number,) in fresh], pa.string()),
+                    "patient_key": pa.array(
+                        [pseudonym(site_code, n, key) for (n,) in fresh], pa.string()
+                    ),
+                }
+            ),
+        )
+        connection.execute("insert into pseudonyms select * from fresh")
+        connection.unregister("fresh")
+
+
+def _file_id(table: Table, seq: int) -> int:
+    return seq * FILES_A_DELIVERY + table.file_id
+
+
+def _first_rid(table: Table, seq: int) -> int:
+    return _file_id(table, seq) << RID_SHIFT
+
+
+def _patients(work: Path, delivery: Delivery) -> Path:
+    return ledger.raw_folder(work, delivery.seq) / "patients.parquet"
+
+
+def _identity(inspected: dict[str, Inspected]) -> str:
+    """Name a delivery by its content and by all that decides how its rows are landed."""
+    parts = {
+        "contract": hashlib.sha256(CONTRACT_FILE.read_bytes()).hexdigest(),
+        "key": hashlib.sha256(load_key()).hexdigest(),
+        "row_hash": str(ROW_HASH_VERSION),
+        **{name: f"{found.encoding} {found.sha256}" for name, found in inspected.items()},
+    }
+    return hashlib.sha256(repr(sorted(parts.items())).encode()).hexdigest()
+
+
+def _base(delivery: Delivery, known: list[Delivery], folder: Path) -> int | None:
+    if delivery.covers == "all":
+        return None
+    accepted = [d for d in known if d.accepted_run and d.site_code == delivery.site_code]
+    if not accepted:
+        raise _refused(
+            folder,
+            ["delivery.csv: covers changes, but no delivery of this site was published before"],
+        )
+    return accepted[-1].seq
+
+
+def _refuse_older(delivery: Delivery, known: list[Delivery], *, allow_older: bool) -> None:
+    newer = [
+        d
+        for d in known
+        if d.accepted_run
+        and d.site_code == delivery.site_code
+        and (d.extract_date or "") > (delivery.extract_date or "")
+    ]
+    if newer and not allow_older:
+        raise DeliveryError(
+            f"The extract was drawn on {delivery.extract_date}, before the one that is published "
+            f"({newer[-1].extract_date}); it would take corrections back. To go back on purpose, "
+            "set --vars 'allow_older: true', or give --allow-older to rwe build."
+        )
+
+
+def _refused(folder: Path, wrong: list[str]) -> DeliveryError:
+    return DeliveryError(
+        f"The delivery {folder} cannot be read:\n"
+        + "\n".join(f"  - {fault}" for fault in wrong)
+        + "\nThe contract is docs/extract_contract.md. "
+        "Name another folder with --vars 'delivery: FOLDER', "
+        "or make the demo extract with `rwe demo`."
     )

@@ -1,8 +1,9 @@
 """Keyed pseudonyms: the hospital's patient number never leaves the loader.
 
-`patient_key` is HMAC-SHA-256 of the patient number under a secret key that lies outside the
-repository and the warehouse. Whoever lacks the key cannot recompute a pseudonym from a number, and
-the same key gives the same pseudonyms from one delivery to the next: keep it, and keep it secret.
+`patient_key` is HMAC-SHA-256 of the hospital's code and its patient number under a secret key that
+lies outside the repository and the warehouse. Whoever lacks the key cannot recompute a pseudonym
+from a number, and the same key gives the same pseudonyms from one delivery to the next: keep it,
+and keep it secret.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def load_key() -> bytes:
     return key
 
 
-def pseudonym(patient_number: str, key: bytes) -> str:
-    """Return the pseudonym of one patient number: 26 lower-case base32 characters."""
-    digest = hmac.new(key, patient_number.encode(), hashlib.sha256).digest()
+def pseudonym(site_code: str, patient_number: str, key: bytes) -> str:
+    """Return the pseudonym of one patient of one hospital: 26 lower-case base32 characters."""
+    digest = hmac.new(key, f"{site_code}|{patient_number}".encode(), hashlib.sha256).digest()
     return base64.b32encode(digest).decode().lower()[:PSEUDONYM_LENGTH]

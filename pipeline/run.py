@@ -17,7 +17,7 @@ import duckdb
 from expectations import report as quality
 from expectations import run as checks
 from expectations.checks import CheckResult
-from pipeline import audit, faults, lock, manifest, publish, resources
+from pipeline import audit, faults, ledger, lock, manifest, publish, resources
 from pipeline.errors import CommandError, Exit
 from pipeline.paths import Layout
 from pipeline.transform import Progress, dbt_build
@@ -45,16 +45,19 @@ class Outcome:
     warnings: list[str]
 
 
-def run(delivery: Path, layout: Layout, *, step: Step, progress: Progress) -> Outcome:
+def run(
+    delivery: Path, layout: Layout, *, step: Step, progress: Progress, allow_older: bool = False
+) -> Outcome:
     """Build, check, analyse and publish one delivery.
 
-    Nothing is published unless every step succeeds. Raises CommandError with the reason otherwise.
+    An extract older than the published one is refused unless `allow_older`. Nothing is published
+    unless every step succeeds. Raises CommandError with the reason otherwise.
     """
     started = datetime.now(UTC)
     run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
     with _workplace(delivery, layout) as swept, _on_record(layout.work, run_id, delivery):
         step("dbt build: staging, cohort, lines of therapy, endpoints, marts")
-        dbt_build(delivery.resolve(), layout, progress)
+        dbt_build(delivery.resolve(), layout, progress, allow_older=allow_older)
 
         step("expectations: what the extract and the marts must look like")
         about = {
@@ -90,6 +93,13 @@ def publish_run(
     faults.point("publish")
     publish.finish(folder)
     publish.reveal(layout, folder, run_id)
+    ledger.accept(layout.work, _delivery_seq(layout), run_id)
+
+
+def _delivery_seq(layout: Layout) -> int:
+    with duckdb.connect(str(layout.warehouse), read_only=True) as connection:
+        ((seq,),) = connection.execute("select max(delivery_seq) from raw.files").fetchall()
+    return int(seq)
 
 
 @contextmanager

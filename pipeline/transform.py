@@ -20,7 +20,9 @@ FINISHED_NODE_EVENTS = {"LogModelResult", "LogSeedResult", "LogTestResult", "Log
 LONGEST_LIST_OF_FAILURES = 10
 
 
-def dbt_build(delivery: Path, layout: Layout, progress: Progress) -> None:
+def dbt_build(
+    delivery: Path, layout: Layout, progress: Progress, *, allow_older: bool = False
+) -> None:
     """Build and test every model of the warehouse from the delivery folder.
 
     Raises CommandError with dbt's reason if a model or a test fails.
@@ -45,7 +47,7 @@ def dbt_build(delivery: Path, layout: Layout, progress: Progress) -> None:
             "--log-level=none",
             "--log-level-file=warn",
             "build",
-            f"--vars={{delivery: '{delivery}'}}",
+            f"--vars={{delivery: '{delivery}', allow_older: {str(allow_older).lower()}}}",
             f"--project-dir={PROJECT}",
             f"--profiles-dir={PROJECT}",
             f"--target-path={layout.target}",

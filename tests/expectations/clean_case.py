@@ -137,7 +137,7 @@ def tables() -> dict[str, dict[str, str]]:
             if columns:
                 found[f"{schema}.{model['name']}"] = columns
     for name in read_contract().tables:
-        found[f"raw.{name}"] = {"src_rid": "bigint"}
+        found[f"raw.{name}"] = {"src_rid": "bigint", "duplicate_of": "bigint"}
     return found
 
 

@@ -91,7 +91,7 @@ def spoiled_statements(table: Table) -> list[str]:
 
 def quarantined_statements(table: str) -> list[str]:
     return [
-        f"insert into raw.{table} values (-1)",
+        f"insert into raw.{table} (src_rid) values (-1)",
         f"insert into quality.quarantine (table_name, src_rid) values ('{table}', -1)",
     ]
 
@@ -104,7 +104,8 @@ def test_every_check_can_be_tripped(spoil: Spoil) -> None:
     delivery = [
         "insert into staging.stg_common__delivery (extract_date) values (date '2021-02-01')",
         "insert into staging.stg_common__delivery by name "
-        "select delivery_id, 'no code' as synthetic from staging.stg_common__delivery",
+        "select delivery_id, 'no code' as synthetic, 'no code' as covers "
+        "from staging.stg_common__delivery",
         "insert into staging.stg_common__delivery (delivery_id) values (null)",
         *quarantined_statements("delivery"),
     ]
@@ -175,7 +176,7 @@ def test_a_lost_row_is_missed(spoil: Spoil) -> None:
     assert (result.status, result.blocks) == ("fail", True)
     found = spoil(
         "delete from staging.stg_common__consent",
-        "insert into quality.quarantine (table_name) values ('consent')",
+        "insert into quality.quarantine (table_name, src_rid) values ('consent', -1)",
     )
     (result,) = run(found, checks=[check])
     assert result.status == "pass"

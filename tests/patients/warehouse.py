@@ -15,7 +15,7 @@ import duckdb
 
 from pipeline.pseudonyms import load_key, pseudonym
 from tests.patients.rule_sets import RuleSeeds
-from tests.patients.timelines import Timeline, patient_number
+from tests.patients.timelines import SITE_CODE, Timeline, patient_number
 
 PROJECT = Path(__file__).resolve().parents[2]
 SEEDS = PROJECT / "seeds"
@@ -32,7 +32,7 @@ class Warehouse:
 
     def patient(self, timeline: Timeline, variant: str = "plain") -> str:
         """The pseudonym of the patient who lives one variant of a timeline."""
-        return pseudonym(patient_number(timeline.case_id, variant), self.key)
+        return pseudonym(SITE_CODE, patient_number(timeline.case_id, variant), self.key)
 
     def rows(self, query: str, *parameters: Any) -> list[dict[str, Any]]:
         """The rows of a query as dictionaries."""

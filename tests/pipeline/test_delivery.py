@@ -1,17 +1,25 @@
-"""Loading a delivery: what is wrong with it is said once, clearly, and without patients' values."""
+"""Landing a delivery: nothing bent, nothing lost, and what is wrong is said without a value."""
 
 from __future__ import annotations
 
 import csv
+import zipfile
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 
+from pipeline import ledger
+from pipeline.archive import archived, reread, row_hashes
 from pipeline.contract import Table, read_contract
-from pipeline.delivery import DeliveryError, file_ledger, read_table
+from pipeline.delivery import files, land, raw_views
 from pipeline.pseudonyms import load_key, pseudonym
+from pipeline.reader import DeliveryError
+from pipeline.unpack import UnsafeArchiveError
 
 SECRET = "Canary-7391"
+SITE = f"{SECRET}-0"
 
 
 @pytest.fixture(autouse=True)
@@ -38,121 +46,433 @@ def delivery(tmp_path: Path) -> Path:
     folder.mkdir()
     for table in read_contract().tables.values():
         with (folder / table.file_name).open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
+            writer = csv.writer(stream, lineterminator="\n")
             writer.writerow(c.name for c in table.columns)
-            for row in range(3):
+            for row in range(1 if table.name == "delivery" else 3):
                 writer.writerow(cell(table, c.name, row) for c in table.columns)
     return folder
 
 
-def refusal(folder: Path) -> str:
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    return tmp_path / "work"
+
+
+class Raw:
+    """The raw tables after a delivery."""
+
+    def __init__(self, work: Path, seq: int) -> None:
+        self.work = work
+        standing = ledger.state(ledger.deliveries(work), seq)
+        self.files = {row["file_id"]: row for row in files(work, standing).to_pylist()}
+        self.connection = duckdb.connect()
+        for statement in raw_views(work, standing):
+            self.connection.execute(statement)
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        found = self.connection.execute(f"select * from raw.{table} order by src_rid")
+        rows: list[dict[str, Any]] = found.to_arrow_table().to_pylist()
+        return rows
+
+    def file(self, table: str) -> dict[str, Any]:
+        return [row for row in self.files.values() if row["table_name"] == table][-1]
+
+
+def landed(folder: Path, work: Path) -> Raw:
+    return Raw(work, land(folder, work).seq)
+
+
+def refusal(folder: Path, work: Path) -> str:
     with pytest.raises(DeliveryError) as caught:
-        file_ledger(folder)
+        land(folder, work)
+    assert SECRET not in str(caught.value.msg)
     return str(caught.value.msg)
 
 
 def rewrite(path: Path, old: str, new: str) -> None:
-    path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
 
 
-def test_ledger_lists_every_file_with_its_hash(delivery: Path) -> None:
-    rows = file_ledger(delivery).to_pylist()
-    assert [r["table_name"] for r in rows] == list(read_contract().tables)
-    assert all(len(r["sha256"]) == 64 and r["size_bytes"] > 0 for r in rows)
+def lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()
 
 
-def test_rows_are_numbered_and_patient_numbers_replaced(delivery: Path) -> None:
-    table = read_contract().tables["patients"]
-    rows = read_table(delivery, table).to_pylist()
-    assert [r["src_rid"] for r in rows] == [(table.file_id << 32) + n for n in (1, 2, 3)]
-    assert rows[0]["patient_key"] == pseudonym(f"{SECRET}-0", load_key())
+def rewrite_lines(path: Path, changed: list[str]) -> None:
+    path.write_text("\n".join(changed) + "\n", encoding="utf-8")
+
+
+def test_every_file_is_listed_hashed_and_archived(delivery: Path, work: Path) -> None:
+    raw = landed(delivery, work)
+    assert [r["table_name"] for r in raw.files.values()] == list(read_contract().tables)
+    for row in raw.files.values():
+        assert row["size_bytes"] == (delivery / row["file_name"]).stat().st_size
+        assert archived(work, row["sha256"]).exists()
+
+
+def test_rows_are_numbered_and_patient_numbers_replaced(delivery: Path, work: Path) -> None:
+    raw = landed(delivery, work)
+    rows = raw.rows("patients")
+    file_id = raw.file("patients")["file_id"]
+    assert [r["src_rid"] for r in rows] == [(file_id << 32) + n for n in (1, 2, 3)]
+    assert [r["line_no"] for r in rows] == [2, 3, 4]
+    assert rows[0]["patient_key"] == pseudonym(SITE, f"{SECRET}-0", load_key())
     assert "patient_id" not in rows[0]
     assert SECRET not in str(rows)
 
 
-def test_columns_are_bound_by_name_not_by_position(delivery: Path) -> None:
+def test_the_same_number_in_another_hospital_is_another_patient() -> None:
+    key = load_key()
+    assert pseudonym("H01", "7", key) != pseudonym("H02", "7", key)
+
+
+def test_columns_are_bound_by_name_not_by_position(delivery: Path, work: Path) -> None:
+    plain = landed(delivery, work).rows("patients")
     path = delivery / "patients.csv"
     with path.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.reader(stream))
     with path.open("w", newline="", encoding="utf-8") as stream:
         csv.writer(stream).writerows(row[::-1] for row in rows)
-    first = read_table(delivery, read_contract().tables["patients"]).to_pylist()[0]
-    assert first["sex"] == "male"
-    assert first["birth_date"] == "2020-02"
+    swapped = landed(delivery, work).rows("patients")
+    assert swapped[0]["birth_date"] == "2020-02"
+    assert [r["row_hash"] for r in swapped] == [r["row_hash"] for r in plain]
 
 
-def test_values_stay_text(delivery: Path) -> None:
-    rewrite(delivery / "patients.csv", "2020-02,", "01/02/2020,")
-    assert (
-        read_table(delivery, read_contract().tables["patients"]).to_pylist()[0]["birth_date"]
-        == "01/02/2020"
-    )
+@pytest.mark.parametrize(
+    "value", ["01/02/2020", "12E5", "0012", " x ", "１２", "TRUE", "NULL", "NaN"]
+)
+def test_values_stay_text(delivery: Path, work: Path, value: str) -> None:
+    rewrite(delivery / "patients.csv", "2020-02,", f"{value},")
+    assert landed(delivery, work).rows("patients")[0]["birth_date"] == value
 
 
-def test_file_that_is_not_required_may_be_absent(delivery: Path) -> None:
+def test_file_that_is_not_required_may_be_absent(delivery: Path, work: Path) -> None:
     (delivery / "consent.csv").unlink()
-    assert read_table(delivery, read_contract().tables["consent"]).num_rows == 0
-    ledger = {r["table_name"]: r for r in file_ledger(delivery).to_pylist()}
-    assert ledger["consent"]["sha256"] is None
+    raw = landed(delivery, work)
+    assert raw.rows("consent") == []
+    assert raw.file("consent")["sha256"] is None
 
 
-def test_missing_folder(tmp_path: Path) -> None:
-    message = refusal(tmp_path / "nowhere")
+def test_folder_faults(delivery: Path, work: Path, tmp_path: Path) -> None:
+    message = refusal(tmp_path / "nowhere", work)
     assert "the folder does not exist" in message
     assert "--vars 'delivery: FOLDER'" in message
-
-
-def test_empty_folder(tmp_path: Path) -> None:
-    assert "the folder is empty" in refusal(tmp_path)
-
-
-def test_every_fault_is_reported_at_once(delivery: Path) -> None:
-    (delivery / "patients.csv").unlink()
-    rewrite(delivery / "consent.csv", "consent_date", "date_of_consent")
+    (tmp_path / "empty").mkdir()
+    assert "the folder is empty" in refusal(tmp_path / "empty", work)
     (delivery / "notes.txt").write_text("x")
-    message = refusal(delivery)
+    (delivery / "data.parquet").write_text("x")
+    message = refusal(delivery, work)
     assert "notes.txt: not a file of the contract" in message
-    (delivery / "notes.txt").unlink()
-    message = refusal(delivery)
+    assert "data.parquet: not a file of the contract" in message
+
+
+def test_a_link_is_not_followed(delivery: Path, work: Path, tmp_path: Path) -> None:
+    (delivery / "consent.csv").rename(tmp_path / "elsewhere.csv")
+    (delivery / "consent.csv").symlink_to(tmp_path / "elsewhere.csv")
+    assert "consent.csv: not a plain file" in refusal(delivery, work)
+
+
+def test_every_fault_is_reported_at_once(delivery: Path, work: Path) -> None:
+    (delivery / "patients.csv").unlink()
+    rewrite(delivery / "consent.csv", "consent_date", "day_of_consent")
+    message = refusal(delivery, work)
     assert "patients.csv: missing; this file is required" in message
     assert "consent.csv: column consent_date missing" in message
 
 
-def test_repeated_column(delivery: Path) -> None:
-    rewrite(delivery / "consent.csv", "consent_date", "decision")
-    assert "consent.csv: a column name occurs twice" in refusal(delivery)
+@pytest.mark.parametrize(
+    ("column", "written"),
+    [("consent_date", "Consent_Date"), ("decision", "descision"), ("consent_date", "consent date")],
+)
+def test_a_renamed_column_is_refused_with_a_guess(
+    delivery: Path, work: Path, column: str, written: str
+) -> None:
+    rewrite(delivery / "consent.csv", column, written)
+    message = refusal(delivery, work)
+    assert f"consent.csv: column {column} missing from the header; did you mean" in message
+    assert written in message
 
 
-def test_wrong_encoding_names_the_line(delivery: Path) -> None:
+def test_blanks_around_a_name_do_not_count(delivery: Path, work: Path) -> None:
+    rewrite(delivery / "consent.csv", "consent_date", " consent_date ")
+    assert landed(delivery, work).rows("consent")[0]["consent_date"] == "2020-02-03"
+
+
+@pytest.mark.parametrize("again", ["decision", "DECISION"])
+def test_repeated_column(delivery: Path, work: Path, again: str) -> None:
+    rewrite(delivery / "consent.csv", "consent_date", again)
+    assert "consent.csv: a column name occurs twice" in refusal(delivery, work)
+
+
+def test_a_file_without_a_header_is_refused(delivery: Path, work: Path) -> None:
+    path = delivery / "consent.csv"
+    rewrite_lines(path, lines(path)[1:])
+    assert "missing from the header" in refusal(delivery, work)
+
+
+def test_an_undeclared_column_is_kept_and_named(delivery: Path, work: Path) -> None:
+    path = delivery / "consent.csv"
+    rewrite_lines(path, [f"{line},{'ward' if n == 0 else n}" for n, line in enumerate(lines(path))])
+    raw = landed(delivery, work)
+    assert raw.file("consent")["undeclared_columns"] == "ward"
+    kept = raw.connection.execute(
+        f"select undeclared from '{ledger.raw_folder(work, 1)}/consent.parquet' order by src_rid"
+    ).fetchall()
+    assert kept == [('{"ward":"1"}',), ('{"ward":"2"}',), ('{"ward":"3"}',)]
+
+
+def test_wrong_encoding_names_the_line(delivery: Path, work: Path) -> None:
     path = delivery / "consent.csv"
     path.write_bytes(path.read_bytes().replace(b"given", "同意".encode("gb18030"), 1))
-    message = refusal(delivery)
-    assert "consent.csv: line 2 is not UTF-8" in message
-    assert SECRET not in message
+    assert "consent.csv: line 2 is not UTF-8" in refusal(delivery, work)
+    path.write_text(path.read_bytes().decode("gb18030"), encoding="utf-16")
+    assert "consent.csv: line 1 is not UTF-8" in refusal(delivery, work)
 
 
-def test_byte_order_mark_is_accepted(delivery: Path) -> None:
+@pytest.mark.parametrize("encoding", ["gb18030", "utf-16"])
+def test_a_declared_encoding_is_used(delivery: Path, work: Path, encoding: str) -> None:
+    path = delivery / "consent.csv"
+    rewrite(path, "given", "同意")
+    plain = landed(delivery, work).rows("consent")
+    path.write_bytes(path.read_text(encoding="utf-8").encode(encoding))
+    (delivery / "manifest.csv").write_text(f"file_name,encoding\nconsent.csv,{encoding}\n")
+    raw = landed(delivery, work)
+    assert raw.file("consent")["encoding"] == encoding
+    assert [r["decision"] for r in raw.rows("consent")] == ["同意"] * 3
+    assert [r["row_hash"] for r in raw.rows("consent")] == [r["row_hash"] for r in plain]
+    assert proved(raw, "consent") == {1, 2, 3}
+
+
+def test_the_senders_manifest_is_held_against_the_files(delivery: Path, work: Path) -> None:
+    (delivery / "manifest.csv").write_text(
+        f"file_name,sha256,size_bytes\nconsent.csv,{'0' * 64},7\n"
+    )
+    message = refusal(delivery, work)
+    assert "consent.csv: its SHA-256 is not the one in manifest.csv" in message
+    assert "consent.csv: it has not as many bytes" in message
+    (delivery / "manifest.csv").write_text("file_name,n_records\nconsent.csv,4\n")
+    assert "consent.csv: has not as many records" in refusal(delivery, work)
+    (delivery / "manifest.csv").write_text("file_name,n_records\nconsent.csv,3\n")
+    land(delivery, work)
+    (delivery / "manifest.csv").write_text("file_name,encoding\nnotes.csv,latin-1\n")
+    message = refusal(delivery, work)
+    assert "notes.csv: listed in manifest.csv" in message
+    assert "line 2: the encodings are utf-8" in message
+
+
+def test_byte_order_mark_is_accepted(delivery: Path, work: Path) -> None:
     path = delivery / "consent.csv"
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
-    assert file_ledger(delivery).num_rows == len(read_contract().tables)
-    assert read_table(delivery, read_contract().tables["consent"]).num_rows == 3
+    raw = landed(delivery, work)
+    assert len(raw.rows("consent")) == 3
+    assert proved(raw, "consent") == {1, 2, 3}
 
 
-@pytest.mark.parametrize("fault", ["one field too many", "one field too few", "open quote"])
-def test_ragged_record_names_the_line_and_no_value(delivery: Path, fault: str) -> None:
+RAGGED = {
+    "one field too many": "fields, the header",
+    "one field too few": "fields, the header",
+    "open quote": "a quote is not closed",
+    "stray quote": "a quote is not closed, or stands within a value",
+    "NUL": "NUL character",
+}
+
+
+@pytest.mark.parametrize("fault", RAGGED)
+def test_a_broken_record_costs_one_record(delivery: Path, work: Path, fault: str) -> None:
     path = delivery / "consent.csv"
-    lines = path.read_text(encoding="utf-8").splitlines()
-    lines[2] = {
-        "one field too many": lines[2] + ",x",
-        "one field too few": lines[2].rpartition(",")[0],
-        "open quote": '"' + lines[2],
+    before = landed(delivery, work).rows("consent")
+    broken = lines(path)
+    broken[2] = {
+        "one field too many": broken[2] + ",x",
+        "one field too few": broken[2].rpartition(",")[0],
+        "open quote": '"' + broken[2],
+        "stray quote": broken[2].replace(SECRET, f'"{SECRET}"x'),
+        "NUL": broken[2] + "\0",
     }[fault]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    with pytest.raises(DeliveryError) as caught:
-        read_table(delivery, read_contract().tables["consent"])
-    message = str(caught.value.msg)
-    assert "consent.csv: line 3" in message
-    assert SECRET not in message
+    rewrite_lines(path, broken)
+    rows = landed(delivery, work).rows("consent")
+    assert [r["line_no"] for r in rows] == [2, 3, 4]
+    assert [r["row_hash"] for r in rows] == [before[0]["row_hash"], None, before[2]["row_hash"]]
+    assert RAGGED[fault] in rows[1]["load_fault"]
+    assert rows[1]["consent_id"] is None
+    assert SECRET not in rows[1]["load_fault"]
+
+
+def test_a_file_that_ends_within_a_record_is_refused(delivery: Path, work: Path) -> None:
+    path = delivery / "consent.csv"
+    path.write_text(path.read_text(encoding="utf-8")[:-20], encoding="utf-8")
+    assert "consent.csv: the file ends in line 4 within a record" in refusal(delivery, work)
+
+
+def test_line_breaks_within_values_blank_lines_and_mixed_endings(
+    delivery: Path, work: Path
+) -> None:
+    path = delivery / "consent.csv"
+    plain = landed(delivery, work).rows("consent")
+    header, *records = lines(path)
+    text = f"{header}\r\n{records[0]}\n\n{records[1]}\r\n"
+    last = records[2].replace(f"{SECRET}-2", f'"{SECRET}\n-2"', 1)
+    path.write_bytes((text + last + "\n").encode())
+    raw = landed(delivery, work)
+    rows = raw.rows("consent")
+    assert [r["line_no"] for r in rows] == [2, 4, 5]
+    assert [r["row_hash"] for r in rows][:2] == [r["row_hash"] for r in plain][:2]
+    assert rows[2]["consent_id"] == f"{SECRET}\n-2"
+    assert proved(raw, "consent") == {1, 2, 3}
+
+
+def proved(raw: Raw, name: str) -> set[int]:
+    """The records whose hash, read again from the archive, is the hash of the raw row."""
+    table, file = read_contract().tables[name], raw.file(name)
+    stored = {r["src_rid"] - (file["file_id"] << 32): r["row_hash"] for r in raw.rows(name)}
+    records = reread(raw.work, table, file["sha256"], file["encoding"], {0, *stored})
+    header = records.pop(0).fields or []
+    hashes = row_hashes(table, SITE, header, records)
+    return {number for number, text in stored.items() if hashes.get(number) == text}
+
+
+def test_every_row_is_proved_from_the_archive(delivery: Path, work: Path) -> None:
+    raw = landed(delivery, work)
+    assert all(len(proved(raw, name)) == len(raw.rows(name)) > 0 for name in read_contract().tables)
+
+
+def test_a_changed_value_is_not_proved(delivery: Path, work: Path) -> None:
+    raw = landed(delivery, work)
+    raw.connection.execute(
+        "create or replace view raw.consent as select * replace "
+        "(case when line_no = 3 then md5('x') else row_hash end as row_hash) from "
+        f"(select *, line_no from ({raw_view(raw, 'consent')}))"
+    )
+    assert proved(raw, "consent") == {1, 3}
+
+
+def raw_view(raw: Raw, table: str) -> str:
+    standing = ledger.state(ledger.deliveries(raw.work), 1)
+    statement = next(s for s in raw_views(raw.work, standing) if f"raw.{table} as" in s)
+    return statement.partition(" as ")[2]
+
+
+def test_hash_is_of_the_meaning_not_the_spelling(delivery: Path, work: Path) -> None:
+    plain = landed(delivery, work).rows("pathology")
+    path = delivery / "pathology.csv"
+    rewrite(path, ",10,", ", 10.0 ,")
+    assert [r["row_hash"] for r in landed(delivery, work).rows("pathology")] == [
+        r["row_hash"] for r in plain
+    ]
+    rewrite(path, ", 10.0 ,", ",10.1,")
+    changed = landed(delivery, work).rows("pathology")
+    assert not {r["row_hash"] for r in changed} & {r["row_hash"] for r in plain}
+
+
+def test_an_identical_row_names_the_first(delivery: Path, work: Path) -> None:
+    path = delivery / "consent.csv"
+    header, first, second, third = lines(path)
+    rewrite_lines(path, [header, first, second, first, third, first])
+    rows = landed(delivery, work).rows("consent")
+    original = rows[0]["src_rid"]
+    assert [r["duplicate_of"] for r in rows] == [None, None, original, None, original]
+
+
+def test_the_same_delivery_again_is_the_same_delivery(delivery: Path, work: Path) -> None:
+    assert land(delivery, work) == land(delivery, work)
+    assert len(ledger.deliveries(work)) == 1
+
+
+def drawn(delivery: Path, day: str, covers: str = "") -> None:
+    """Let the delivery have been drawn on another day."""
+    with (delivery / "delivery.csv").open(newline="", encoding="utf-8") as stream:
+        (row,) = csv.DictReader(stream)
+    row |= {"extract_date": day, "covers": covers}
+    with (delivery / "delivery.csv").open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, list(row))
+        writer.writeheader()
+        writer.writerow(row)
+
+
+def test_an_older_extract_is_refused_once_a_newer_one_is_published(
+    delivery: Path, work: Path
+) -> None:
+    first = land(delivery, work)
+    drawn(delivery, "2020-01-31")
+    land(delivery, work)
+    ledger.accept(work, first.seq, "run-1")
+    drawn(delivery, "2020-01-30")
+    assert "before the one that is published (2020-02-03)" in refusal(delivery, work)
+    assert land(delivery, work, allow_older=True).seq == 3
+
+
+def test_changes_replace_whole_patients_and_leave_the_others(delivery: Path, work: Path) -> None:
+    first = land(delivery, work)
+    ledger.accept(work, first.seq, "run-1")
+    for table in read_contract().tables.values():
+        if table.patient_column:
+            path = delivery / table.file_name
+            header, *records = lines(path)
+            rewrite_lines(path, [header, *(r for r in records if f"{SECRET}-1" in r)])
+    consent = delivery / "consent.csv"
+    rewrite_lines(consent, lines(consent)[:1])
+    rewrite(delivery / "vital_status.csv", "alive", "dead")
+    drawn(delivery, "2020-03-01", "changes")
+    raw = landed(delivery, work)
+    assert len(raw.rows("patients")) == 3
+    assert [r["status"] for r in raw.rows("vital_status")] == ["alive", "alive", "dead"]
+    assert len(raw.rows("consent")) == 2, "a row that the changed patient no longer has is gone"
+    before = raw.files[first.seq * 100 + read_contract().tables["consent"].file_id]
+    assert (before["n_records"], before["n_superseded"]) == (3, 1)
+    assert raw.file("patients")["n_before"] == 3
+    assert len(raw.rows("delivery")) == 1
+
+
+def test_changes_need_something_to_change(delivery: Path, work: Path) -> None:
+    drawn(delivery, "2020-03-01", "changes")
+    assert "no delivery of this site was published before" in refusal(delivery, work)
+
+
+def packed(delivery: Path, target: Path) -> Path:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(delivery.iterdir()):
+            archive.write(path, path.name)
+    return target
+
+
+def test_a_zipped_delivery_is_the_same_delivery(delivery: Path, work: Path, tmp_path: Path) -> None:
+    assert land(delivery, work) == land(packed(delivery, tmp_path / "delivery.zip"), work)
+
+
+def test_a_cut_archive_is_refused_before_any_row(
+    delivery: Path, work: Path, tmp_path: Path
+) -> None:
+    path = packed(delivery, tmp_path / "delivery.zip")
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    assert "delivery.zip: the archive is broken" in refusal(path, work)
+    place = content.index(b"consent.csv") + 40
+    path.write_bytes(content[:place] + bytes([content[place] ^ 255]) + content[place + 1 :])
+    assert "delivery.zip: the archive is broken" in refusal(path, work)
+    assert ledger.deliveries(work) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../consent.csv", "/etc/consent.csv", "x/consent.csv", "CON", "consent.csv\\..", "长" * 99],
+)
+def test_an_archive_with_a_strange_name_is_unsafe(work: Path, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "delivery.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(name, "x")
+    with pytest.raises(UnsafeArchiveError):
+        land(path, work)
+    assert not list(tmp_path.rglob("consent.csv"))
+
+
+def test_a_bomb_is_stopped_while_it_unpacks(work: Path, tmp_path: Path) -> None:
+    path = tmp_path / "delivery.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("consent.csv", b"0" * (64 << 20))
+    with pytest.raises(UnsafeArchiveError, match="unpacks to more than 200 times its size"):
+        land(path, work)
+    assert not list(work.rglob("consent.csv"))
 
 
 def test_short_key_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,4 +489,3 @@ def test_key_is_private_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     key = load_key()
     assert key_file.stat().st_mode & 0o777 == 0o600
     assert load_key() == key
-    assert pseudonym("P1", key) == pseudonym("P1", key) != pseudonym("P2", key)

@@ -1,6 +1,8 @@
 -- What was delivered and not staged. Only these rows are read a second time, for their reasons.
 
 {% set tables = delivered_tables() -%}
+{#- A row is rejected for as many reasons as it has columns, at most. -#}
+{%- set most_reasons = 32 -%}
 
 with {% for table in tables %}
 {{ table }}_not_staged as (
@@ -15,35 +17,62 @@ rejected as (
     {%- for table in tables %}
     select
         '{{ table }}' as table_name,
-        src_rid,
-        reject_reason
+        typed.src_rid,
+        not_staged.line_no,
+        typed.reject_reason
     from (
         {{ typed_source(table, rows=table ~ '_not_staged') }}
-    ) as {{ table }}_typed
+    ) as typed
+    inner join {{ table }}_not_staged as not_staged
+        on typed.src_rid = not_staged.src_rid
     {%- if not loop.last %}
     union all
     {%- endif %}
     {%- endfor %}
 ),
 
-files as (
+numbers as (
+    {%- for number in range(1, most_reasons + 1) %}
+    select {{ number }} as number
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+    {%- endfor %}
+),
+
+reasons as (
     select
-        file_id,
-        table_name,
-        file_name
-    from {{ source('extract', 'files') }}
+        rejected.table_name,
+        rejected.src_rid,
+        rejected.line_no,
+        split_part(rejected.reject_reason, '; ', numbers.number) as reason
+    from rejected
+    cross join numbers
+    where split_part(rejected.reject_reason, '; ', numbers.number) <> ''
 ),
 
 final as (
     select
         files.file_name,
-        rejected.table_name,
-        cast(rejected.src_rid - files.file_id * 4294967296 as int) as record_no,
-        rejected.reject_reason as reason,
-        rejected.src_rid
-    from rejected
-    inner join files
-        on rejected.table_name = files.table_name
+        reasons.table_name,
+        {{ record_no('reasons.src_rid') }} as record_no,
+        cast(reasons.line_no as int) as line_no,
+        case when reasons.reason like '%: %' then split_part(reasons.reason, ': ', 1) end as column_name,
+        case
+            when reasons.reason not like '%: %' then 'FIL-005'
+            when reasons.reason like '%: missing' then 'STR-001'
+            when reasons.reason like '%: not a code%' then 'VAL-016'
+            when reasons.reason like '%: not a date%' then 'VAL-013'
+            else 'STR-002'
+        end as check_id,
+        case
+            when reasons.reason like '%: %' then split_part(reasons.reason, ': ', 2)
+            else reasons.reason
+        end as reason,
+        reasons.src_rid
+    from reasons
+    inner join {{ source('extract', 'files') }} as files
+        on {{ file_id('reasons.src_rid') }} = files.file_id
 )
 
 select * from final

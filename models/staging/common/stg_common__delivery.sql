@@ -7,6 +7,7 @@ select
     delivery_id,
     site_code,
     extract_date,
-    synthetic
+    synthetic,
+    coalesce(covers, 'all') as covers
 from typed
 where reject_reason is null

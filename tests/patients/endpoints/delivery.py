@@ -11,6 +11,7 @@ from typing import Any
 
 from pipeline.contract import read_contract
 
+SITE_CODE = "TEST"
 FIRST_LINE_DRUGS = ("Oxaliplatin", "Capecitabine")
 NEXT_LINE_DRUG = "Irinotecan"
 EXTRACT_DATE = date(2031, 12, 31)
@@ -149,7 +150,7 @@ def write_delivery(patients: Iterable[Patient], folder: Path) -> None:
     rows["delivery"].append(
         {
             "delivery_id": "endpoint cases",
-            "site_code": "TEST",
+            "site_code": SITE_CODE,
             "extract_date": EXTRACT_DATE,
             "synthetic": "yes",
         }

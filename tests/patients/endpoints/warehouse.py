@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 
 from pipeline.pseudonyms import pseudonym
+from tests.patients.endpoints.delivery import SITE_CODE
 
 PROJECT = Path(__file__).resolve().parents[3]
 LINKED = ("models", "macros", "tests", "dbt_project.yml", "profiles.yml")
@@ -133,7 +134,7 @@ class Warehouse:
 
     def rows(self, table: str, patient: str, **keys: Any) -> list[dict[str, Any]]:
         """A patient's rows of a survival mart."""
-        keys = {"patient_key": pseudonym(patient, KEY), **keys}
+        keys = {"patient_key": pseudonym(SITE_CODE, patient, KEY), **keys}
         condition = " and ".join(f"{name} = ?" for name in keys)
         result = self.connection.execute(
             f"select * from survival.{table} where {condition}", list(keys.values())

@@ -1,0 +1,82 @@
+"""The archive: delivered bytes as they came, and the way back from a row to its record.
+
+`<work>/archive/<sha256>.csv.zst` is a delivered file, compressed. A row of the warehouse names its
+file and record (`src_rid`); reading that record again and hashing it again proves whence it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from pipeline.contract import Table
+from pipeline.pseudonyms import load_key, pseudonym
+from pipeline.reader import Record, read_records
+
+ROW_HASH_VERSION = 1
+"""Version of the rule of `row_hash_sql`; only rows hashed by the same rule can be compared."""
+
+
+def archived(work: Path, sha256: str) -> Path:
+    """Return where a delivered file lies in the archive."""
+    return work / "archive" / f"{sha256}.csv.zst"
+
+
+def row_hash_sql(table: Table, alias: str = "delivered") -> str:
+    """Return SQL for the hash of one delivered row: 16 bytes, NULL for a record that has no values.
+
+    MD5 of the contract's columns in its order, separated by the unit separator. Blanks around a
+    value do not count, numbers count by value (5.0 is 5), dates and codes as written; no value
+    is an empty text, and the pseudonym stands for the patient's number. Needs `patient_key` and the
+    columns of `alias`.
+    """
+    parts = []
+    for column in table.columns:
+        value = f'trim({alias}."{column.name}")'
+        if column.role == "patient":
+            value = "patient_key"
+        elif column.kind in ("number", "integer"):
+            value = f"coalesce(cast(try_cast({value} as double) as varchar), {value})"
+        parts.append(f"coalesce({value}, '')")
+    return f"unhex(md5(concat_ws(chr(31), {', '.join(parts)})))"
+
+
+def reread(
+    work: Path, table: Table, sha256: str, encoding: str, record_nos: Collection[int]
+) -> dict[int, Record]:
+    """Read records of an archived file again, by record number.
+
+    Raises FileNotFoundError if the file is not in the archive. A record that the file does not hold
+    is missing from the answer.
+    """
+    return read_records(archived(work, sha256), encoding, table.file_name, set(record_nos))
+
+
+def row_hashes(
+    table: Table, site_code: str, header: list[str], records: dict[int, Record]
+) -> dict[int, str]:
+    """Hash records as the loader does: hex text by record number; none for records with a fault."""
+    sound = {number: record.fields for number, record in records.items() if record.fields}
+    if not sound:
+        return {}
+    columns = {
+        name: pa.array([fields[place] for fields in sound.values()], pa.string())
+        for place, name in enumerate(header)
+    }
+    keys: list[str | None] = [None] * len(sound)
+    if table.patient_column:
+        key = load_key()
+        numbers = [
+            str(number or "").strip() for number in columns[table.patient_column].to_pylist()
+        ]
+        keys = [pseudonym(site_code, number, key) if number else None for number in numbers]
+    columns["patient_key"] = pa.array(keys, pa.string())
+    with duckdb.connect(config={"threads": 1}) as connection:
+        connection.register("delivered", pa.table(columns))
+        hashes = connection.execute(
+            f"select lower(hex({row_hash_sql(table)})) from delivered"
+        ).fetchall()
+    return {number: text for number, (text,) in zip(sound, hashes, strict=True)}

@@ -1,0 +1,104 @@
+"""The ledger of deliveries: what came when, what stands now, and what a later delivery changed.
+
+It lies in `<work>/audit.duckdb`, which outlives runs and is never published. A delivery covers
+`all` patients of the site, and then replaces what stood before; or it covers `changes`: the
+patients it names, each whole, stand in place of what was known of them. What came earlier is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+DDL = """
+create table if not exists deliveries (
+    seq integer primary key,
+    identity varchar not null,      -- SHA-256 over files, contract, key: the same delivery again
+    delivery_id varchar,
+    site_code varchar,
+    extract_date varchar,           -- YYYY-MM-DD as delivered
+    covers varchar not null,        -- all | changes
+    base_seq integer,               -- of changes: the delivery they change
+    landed_at timestamptz not null default now(),
+    accepted_run varchar,           -- the first published run that was built from it
+    accepted_at timestamptz
+)
+"""
+
+COLUMNS = "seq, identity, delivery_id, site_code, extract_date, covers, base_seq, accepted_run"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One delivery; `accepted_run` is the first published run that was built from it."""
+
+    seq: int
+    identity: str
+    delivery_id: str | None
+    site_code: str | None
+    extract_date: str | None
+    covers: str
+    base_seq: int | None
+    accepted_run: str | None = None
+
+
+def raw_folder(work: Path, seq: int) -> Path:
+    """Return where the rows of a delivery lie, one Parquet file a table."""
+    return work / "deliveries" / str(seq) / "raw"
+
+
+@contextmanager
+def opened(work: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the private store that outlives runs."""
+    work.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect(str(work / "audit.duckdb"), config={"threads": 1}) as connection:
+        connection.execute(DDL)
+        yield connection
+
+
+def deliveries(work: Path) -> list[Delivery]:
+    """Return every delivery, in the order in which they came."""
+    with opened(work) as connection:
+        found = connection.execute(f"select {COLUMNS} from deliveries order by seq").fetchall()
+    return [Delivery(*row) for row in found]
+
+
+def record(work: Path, delivery: Delivery) -> None:
+    """Enter a delivery whose rows have been landed."""
+    with opened(work) as connection:
+        connection.execute(
+            f"insert into deliveries ({COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                delivery.seq,
+                delivery.identity,
+                delivery.delivery_id,
+                delivery.site_code,
+                delivery.extract_date,
+                delivery.covers,
+                delivery.base_seq,
+                delivery.accepted_run,
+            ],
+        )
+
+
+def accept(work: Path, seq: int, run_id: str) -> None:
+    """Note that a run built from this delivery was published."""
+    with opened(work) as connection:
+        connection.execute(
+            "update deliveries set accepted_run = ?, accepted_at = now() "
+            "where seq = ? and accepted_run is null",
+            [run_id, seq],
+        )
+
+
+def state(known: list[Delivery], seq: int) -> list[Delivery]:
+    """Return the deliveries that stand after delivery `seq`: one that covers all, then changes."""
+    by_seq = {delivery.seq: delivery for delivery in known}
+    chain = [by_seq[seq]]
+    while chain[0].covers == "changes" and chain[0].base_seq is not None:
+        chain.insert(0, by_seq[chain[0].base_seq])
+    return chain
