@@ -61,7 +61,14 @@ def _attribute(name: str, lines: list[Line], components: list[Line]) -> Any:
         return lines[0]["earlier_courses"]
     if name.endswith(ADDED_ON):
         ingredient = name.removesuffix(ADDED_ON)
-        return next(
-            (c["days_from_line_start"] for c in components if c["ingredient"] == ingredient), None
+        joined = {c["ingredient"]: c["days_from_line_start"] for c in components}
+        stated = dict(
+            addition.split(" ")
+            for line in lines
+            for addition in (line["targeted_additions"] or "").split("; ")
+            if addition
         )
+        if stated.get(ingredient) != str(joined.get(ingredient)):
+            return f"{stated} on the lines, {joined} in their components"
+        return joined[ingredient]
     return f"an attribute that this reader does not know: {name}"

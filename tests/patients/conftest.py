@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,24 +10,31 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import named_cases
+from tests.patients.random_histories import eventful_history
 from tests.patients.rule_sets import RuleSeeds
 from tests.patients.timelines import Expectation, Timeline, read_timelines, write_delivery
 from tests.patients.warehouse import SEEDS, Warehouse, build
 
 HERE = Path(__file__).resolve().parent
+HISTORIES = 200
+SEED = 2021
 SHIPPED_CASES = [HERE / f"{name}.yaml" for name in ("cases", "further_cases", "gastric_cases")]
 
 
 @dataclass(frozen=True)
 class Cases:
-    """The timelines of this run and the rule set that each expectation is about."""
+    """The timelines of this run and the rule set that each expectation is about.
+
+    Of the random histories only properties are known, not the lines.
+    """
 
     timelines: list[Timeline]
+    histories: list[Timeline]
     expectations: list[tuple[Timeline, Expectation, str]]
     seeds: RuleSeeds
 
 
-def read_cases(files: list[Path]) -> Cases:
+def read_cases(files: list[Path], histories: list[Timeline]) -> Cases:
     """Read timelines and find, or add, a rule set for each expectation."""
     seeds = RuleSeeds(SEEDS / "therapy")
     named = set(seeds.shipped)
@@ -36,18 +44,26 @@ def read_cases(files: list[Path]) -> Cases:
         for timeline in read_timelines(file)[1]:
             timelines.append(timeline)
             for expectation in timeline.expectations:
-                rule_sets = {seeds.rule_set_for(expectation.profile)}
-                rule_sets |= named & {expectation.name}
+                rule_sets = named & {expectation.name}
+                if expectation.profile is not None:
+                    rule_sets.add(seeds.rule_set_for(expectation.profile))
                 expectations += [(timeline, expectation, r) for r in sorted(rule_sets)]
-    return Cases(timelines, expectations, seeds)
+    return Cases(timelines, histories, expectations, seeds)
 
 
 _cases: dict[tuple[Path, ...], Cases] = {}
 
 
 def cases_of(config: pytest.Config) -> Cases:
-    files = named_cases(config, "timeline") or SHIPPED_CASES
-    return _cases.setdefault(tuple(files), read_cases(files))
+    files = tuple(named_cases(config, "timeline"))
+    if files not in _cases:
+        r = random.Random(SEED)
+        _cases[files] = (
+            read_cases(list(files), [])
+            if files
+            else read_cases(SHIPPED_CASES, [eventful_history(n, r) for n in range(HISTORIES)])
+        )
+    return _cases[files]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -71,7 +87,7 @@ def cases(pytestconfig: pytest.Config) -> Cases:
 @pytest.fixture(scope="session")
 def warehouse(cases: Cases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     folder = tmp_path_factory.mktemp("timelines")
-    write_delivery(cases.timelines, folder / "delivery")
+    write_delivery([*cases.timelines, *cases.histories], folder / "delivery")
     built = build(folder, cases.seeds, ["+marts.treatment"])
     yield built
     built.connection.close()

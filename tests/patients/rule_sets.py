@@ -15,13 +15,17 @@ PROFILE_KEYS = {
     "line1_min_offset", "regimen_window", "gap_days", "fp_mono_add_days", "add_days",
     "interchange", "ignore", "drop_advances", "pd_new_line_on_change", "pd_restart_days",
     "adjuvant_as_line1_days", "min_cycles_new_drug", "regional_counts",
+    "toxicity_replacement_keeps",
 }  # fmt: skip
+#: Of parameters that the shared format does not have.
+DEFAULTS = {"toxicity_replacement_keeps": False}
 PARAMETERS = {
     "line1_min_offset": "line1_min_offset_days",
     "regimen_window": "regimen_window_days",
     "gap_days": "gap_days",
     "fp_mono_add_days": "monotherapy_add_days",
     "drop_advances": "drop_advances",
+    "toxicity_replacement_keeps": "toxicity_replacement_keeps",
     "pd_new_line_on_change": "progression_change_advances",
     "pd_restart_days": "progression_restart_days",
     "adjuvant_as_line1_days": "adjuvant_as_line1_days",
@@ -56,6 +60,7 @@ class RuleSeeds:
 
     def rule_set_for(self, profile: dict[str, Any]) -> str:
         """The rule set that says what a profile says; added where none is shipped."""
+        profile = {**DEFAULTS, **profile}
         rules = self._profile_rules(profile)
         for rule_set_id, shipped in self.shipped.items():
             if shipped == rules:

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from tests.patients.random_histories import random_history
 from tests.patients.rule_sets import RuleSeeds
 from tests.patients.timelines import Exposure, Timeline, write_delivery
 from tests.patients.warehouse import SEEDS, Warehouse, build
@@ -41,29 +42,7 @@ LABELS = {
     "regorafenib": "Regorafenib",
     "trastuzumab": "Trastuzumab",
 }
-MODIFIER = "leucovorin"
-ACTIVE = sorted(LABELS.keys() - {MODIFIER})
-ORAL = {"capecitabine", "regorafenib"}
-INTERVALS = [1, 7, 13, 14, 14, 15, 21, 27, 28, 29, 30, 60, 61, 62, 75, 120, 121, 150, 200]
 VARIANTS = {"as shipped": (28, None), "with a gap": (28, 60), "narrow window": (21, 120)}
-
-
-def random_history(number: int, r: random.Random) -> Timeline:
-    """Treatment days at intervals around the limits, each with one to four drugs."""
-    day = r.choice([-40, -14, -1, 0, 0, 5])
-    regimen = r.sample(ACTIVE, r.randint(1, 4))
-    exposures = []
-    for _ in range(r.randint(1, 14)):
-        given = r.sample(regimen, r.randint(1, len(regimen))) + r.choice([[], [MODIFIER]])
-        exposures += [
-            Exposure(d, day, r.choice([7, 14, 21, 60]) if d in ORAL else None) for d in given
-        ]
-        day += r.choice(INTERVALS)
-        if r.random() < 0.25:
-            regimen = r.sample(ACTIVE, r.randint(1, 4))
-        elif r.random() < 0.15:
-            regimen = sorted({*regimen[:3], r.choice(ACTIVE)})
-    return Timeline(f"R{number:05d}", "random", exposures, [])
 
 
 def geniekit_cohort(histories: list[Timeline]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from itertools import pairwise
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from tests.patients.comparison import detail_differences, line_differences
 from tests.patients.conftest import Cases
 from tests.patients.timelines import VARIANTS, Expectation, Timeline
-from tests.patients.warehouse import Warehouse
+from tests.patients.warehouse import PROJECT, Warehouse
 
 MOVED = {"patient_key", "start_date", "end_date", "coverage_end_date", "next_line_start_date"}
 
@@ -43,19 +44,42 @@ def test_lines_are_as_expected(
     )
 
 
-@pytest.mark.parametrize("variant", [v for v in VARIANTS if v != "plain"])
+def test_every_shipped_alternate_has_a_rule_set(cases: Cases) -> None:
+    if not cases.histories:
+        pytest.skip("another file of cases is run")
+    stated = {(t.case_id, e.name) for t in cases.timelines for e in t.expectations}
+    compared = {(t.case_id, e.name) for t, e, _ in cases.expectations}
+    assert compared == stated
+
+
+OTHER_VARIANTS = [variant for variant in VARIANTS if variant != "plain"]
+
+
+def lines_of(warehouse: Warehouse, timeline: Timeline, variant: str) -> list[dict[str, Any]]:
+    """The lines under every rule set, without what moves with the calendar."""
+    found = warehouse.rows(
+        "select * exclude (src_rids) from treatment.lines_of_therapy "
+        "where patient_key = ? order by rule_set_id, line_number",
+        warehouse.patient(timeline, variant),
+    )
+    return [{k: v for k, v in line.items() if k not in MOVED} for line in found]
+
+
+@pytest.mark.parametrize("variant", OTHER_VARIANTS)
 def test_row_order_repetition_and_calendar_do_not_matter(
     warehouse: Warehouse, timeline: Timeline, variant: str
 ) -> None:
-    def lines(of: str) -> list[dict[str, Any]]:
-        found = warehouse.rows(
-            "select * exclude (src_rids) from treatment.lines_of_therapy "
-            "where patient_key = ? order by rule_set_id, line_number",
-            warehouse.patient(timeline, of),
-        )
-        return [{k: v for k, v in line.items() if k not in MOVED} for line in found]
+    assert lines_of(warehouse, timeline, variant) == lines_of(warehouse, timeline, "plain")
 
-    assert lines(variant) == lines("plain")
+
+def test_nor_do_they_in_random_histories(warehouse: Warehouse, cases: Cases) -> None:
+    found = 0
+    for history in cases.histories:
+        plain = lines_of(warehouse, history, "plain")
+        for variant in OTHER_VARIANTS:
+            assert lines_of(warehouse, history, variant) == plain, history
+        found += len(plain)
+    assert found > len(cases.histories)
 
 
 def test_lines_of_a_patient_never_overlap(warehouse: Warehouse) -> None:
@@ -98,7 +122,8 @@ def test_every_exposure_is_in_one_line_or_says_why_not(warehouse: Warehouse, cas
         "where rule_set_id = 'primary'"
     )
     assert in_lines == {(r["patient_key"], r["line_number"]) for r in lines}
-    assert len(cases.timelines) * len(VARIANTS) == len({r["patient_key"] for r in assigned})
+    patients = (len(cases.timelines) + len(cases.histories)) * len(VARIANTS)
+    assert patients == len({r["patient_key"] for r in assigned})
 
 
 def test_raw_rows_of_a_line_are_those_of_its_exposures(warehouse: Warehouse) -> None:
@@ -116,3 +141,49 @@ def test_raw_rows_of_a_line_are_those_of_its_exposures(warehouse: Warehouse) -> 
         """
     )
     assert not differing
+
+
+def test_stability_counts_patients_whose_answer_differs(warehouse: Warehouse) -> None:
+    targeted = warehouse.rows(
+        "select rule_set_id, patient_key, line_number, drug_class from treatment.line_components "
+        "where modality in ('targeted', 'immunotherapy')"
+    )
+    lines = warehouse.rows("select * from treatment.lines_of_therapy")
+    answers: dict[tuple[str, str], dict[str, Any]] = {}
+    for line in lines:
+        key = (line["rule_set_id"], line["patient_key"])
+        answer = answers.setdefault(key, {"number_of_lines": 0, "first_line_group": set()})
+        answer["number_of_lines"] = max(answer["number_of_lines"], line["line_number"])
+        if line["line_number"] == 1:
+            answer["first_line_components"] = line["regimen_components"]
+    for row in targeted:
+        answer = answers[row["rule_set_id"], row["patient_key"]]
+        measure = f"first_line_with_{row['drug_class']}"
+        answer[measure] = min(answer.get(measure, row["line_number"]), row["line_number"])
+        if row["line_number"] == 1:
+            answer["first_line_group"].add(row["drug_class"])
+    stated = warehouse.rows("select * from treatment.line_rule_set_stability")
+    patients = {patient for _, patient in answers}
+    for row in stated:
+        pairs = [
+            tuple(
+                answers.get((rule_set, patient), {}).get(row["measure"])
+                for rule_set in ("primary", row["rule_set_id"])
+            )
+            for patient in patients
+        ]
+        known = [pair for pair in pairs if pair != (None, None)]
+        changed = sum(own != other for own, other in known)
+        assert (row["n_patients"], row["n_changed"]) == (len(known), changed), row
+    assert {row["measure"] for row in stated} >= {"number_of_lines", "first_line_group"}
+    assert any(row["n_changed"] for row in stated)
+
+
+def test_the_engine_knows_no_tumour() -> None:
+    tumour = re.compile(r"colo|rectum|rectal|crc|gastric|stomach|breast|her2", re.IGNORECASE)
+    folders = [PROJECT / "models" / layer / "treatment" for layer in ("intermediate", "marts")]
+    models = [path for folder in folders for path in folder.glob("*.sql")]
+    assert len(models) > 10
+    for path in models:
+        code = [line.split("--")[0] for line in path.read_text(encoding="utf-8").splitlines()]
+        assert not tumour.search("\n".join(code)), path.name

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from pipeline.pseudonyms import pseudonym
 from tests.conftest import PROJECT, Run, rwe
 
 CALIBRATED = PROJECT / "synthetic" / "calibrated_cohort.csv"
@@ -31,6 +33,25 @@ def test_attrition_excludes_what_was_planted(demo: Run) -> None:
     assert steps[0][1] == patients == demo.planted["patients"]
     assert {step[0]: step[2] for step in steps} == demo.planted["excluded"]
     assert steps[-1][3] == 63
+
+
+def test_who_just_misses_fails_one_criterion_only(demo: Run) -> None:
+    key = (demo.extract.parent / "pseudonym.key").read_bytes()
+    with demo.open() as connection:
+        rows = connection.execute(
+            "select patient_key, list(criterion_id) from cohort.cohort_criteria "
+            "where met is distinct from true group by all"
+        ).fetchall()
+        included = connection.execute(
+            "select patient_key from cohort.cohort where included"
+        ).fetchall()
+    failed = dict(rows)
+    for criterion, numbers in demo.planted["near_misses"].items():
+        assert numbers
+        for number in numbers:
+            assert failed[pseudonym(number, key)] == [criterion]
+    planted = {pseudonym(number, key) for number in demo.planted["included_patients"].values()}
+    assert planted == {patient for (patient,) in included}
 
 
 def test_2460_metastatic_patients_are_screened(demo: Run) -> None:
@@ -141,6 +162,30 @@ def test_compare_prints_the_counts(demo: Run, tmp_path: Path) -> None:
     assert len(summary["differs"]) == 322 - summary["verdicts"]["reproduced"]
     explained = {row["result_id"] for row in [*summary["differs"], *summary["doubtful"]]}
     assert len(explained) == 322 - summary["by_status"]["ok"]["reproduced"]
+
+
+def test_patient_prints_the_reason_for_every_line(demo: Run, tmp_path: Path) -> None:
+    with demo.open() as connection:
+        lines = connection.execute(
+            "select patient_key, regimen, start_reason, meaning "
+            "from treatment.lines_of_therapy as lines "
+            "join reference.line_start_reasons as reasons on lines.start_reason = reasons.reason "
+            "where rule_set_id = 'primary' "
+            "qualify max(line_number) over (partition by patient_key) >= 4 "
+            "order by patient_key, line_number"
+        ).fetchall()
+    patient = lines[0][0]
+    options = ("--published", demo.published)
+    printed = rwe("patient", patient[:12], *options, key_file=tmp_path / "key").stdout
+    for number, (_, regimen, reason, meaning) in enumerate(
+        (line for line in lines if line[0] == patient), start=1
+    ):
+        assert f"Line {number}  {regimen}" in printed
+        assert f"{meaning} ({reason})" in " ".join(printed.split())
+    assert not re.search(r"\d{4}-\d{2}", printed)
+    unknown = rwe("patient", "nobody", *options, key_file=tmp_path / "key", check=False)
+    assert unknown.returncode != 0
+    assert "No patient key begins with nobody" in unknown.stdout + unknown.stderr
 
 
 def test_another_delivery_gives_another_study(another_delivery: Run) -> None:

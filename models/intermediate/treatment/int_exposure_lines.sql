@@ -7,6 +7,8 @@ with exposures as (
         histories.rule_set_id,
         rule_sets.regimen_window_days,
         rule_sets.min_days_new_drug,
+        rule_sets.monotherapy_class,
+        rule_sets.monotherapy_add_days,
         exposures.ingredient,
         coalesce(interchange.interchange_group, exposures.ingredient) as line_drug,
         exposures.drug_class,
@@ -64,6 +66,7 @@ line_ingredients as (
         line_drug,
         ingredient,
         min(start_date) as first_date,
+        min(case when drug_class <> monotherapy_class then start_date end) as other_class_date,
         count(*) as n_exposures
     from dated
     where not_counted_because is null
@@ -78,6 +81,7 @@ first_given as (
         first_date,
         min(first_date) over (partition by history_id, line_number, line_drug)
             as line_drug_first_date,
+        min(other_class_date) over (partition by history_id, line_number) as other_class_date,
         sum(n_exposures) over (partition by history_id, line_number, line_drug)
             as line_drug_exposures
     from line_ingredients
@@ -103,7 +107,12 @@ final as (
                 then 'WITHIN_REGIMEN_WINDOW'
             when dated.start_date > first_given.line_drug_first_date then 'INTERCHANGEABLE'
             when first_given.line_drug_exposures < dated.min_days_new_drug then 'NOT_CONFIRMED'
-            when dated.modality = 'cytotoxic' then 'SUPPLEMENTS_MONOTHERAPY'
+            when
+                dated.modality = 'cytotoxic'
+                and dated.start_date <= dated.line_start_date + dated.monotherapy_add_days
+                and coalesce(first_given.other_class_date >= dated.start_date, true)
+                then 'SUPPLEMENTS_MONOTHERAPY'
+            when dated.modality = 'cytotoxic' then 'REPLACES_NOT_TOLERATED'
             else 'ADDED_WITHIN_CLASS_LIMIT'
         end as placement,
         dated.start_date,

@@ -62,8 +62,11 @@ exposure_flags as (
         history_id,
         line_number,
         count_if(placement = 'INTERCHANGEABLE') > 0 as substitution,
-        count_if(placement in ('SUPPLEMENTS_MONOTHERAPY', 'ADDED_WITHIN_CLASS_LIMIT')) > 0
-            as augmented,
+        count_if(
+            placement in (
+                'SUPPLEMENTS_MONOTHERAPY', 'REPLACES_NOT_TOLERATED', 'ADDED_WITHIN_CLASS_LIMIT'
+            )
+        ) > 0 as augmented,
         count_if(placement = 'NOT_CONFIRMED') > 0 as not_confirmed,
         count_if(is_counted and role = 'investigational') > 0 as investigational,
         count_if(is_counted and intent in ('adjuvant', 'neoadjuvant')) > 0 as curative_intent,

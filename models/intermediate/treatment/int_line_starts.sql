@@ -132,7 +132,9 @@ new_drugs as (
             when ingredients.modality = 'cytotoxic' then histories.monotherapy_add_days
         end as supplement_max_day,
         histories.regimen_window_days,
-        histories.progression_change_advances
+        histories.progression_change_advances,
+        histories.toxicity_replacement_keeps and ingredients.modality = 'cytotoxic'
+            as may_replace
     from drug_sequences
     inner join histories
         on drug_sequences.history_id = histories.history_id
@@ -288,6 +290,43 @@ continuations as (
     group by possible_additions.history_id, possible_additions.start_date
 ),
 
+-- Only where the rule set says that a cytotoxic drug may take the place of one not tolerated: the
+-- last day of a cytotoxic drug that was dropped near a severe adverse event attributed to treatment
+-- and soon replaced.
+replacements as (
+    select
+        new_drugs.history_id,
+        new_drugs.start_date,
+        max(drug_sequences.start_date) as replaced_last_date
+    from new_drugs
+    inner join histories
+        on new_drugs.history_id = histories.history_id
+    inner join drug_sequences
+        on
+            new_drugs.history_id = drug_sequences.history_id
+            and new_drugs.start_date > drug_sequences.start_date
+            and new_drugs.start_date <= drug_sequences.coverage_end_date + histories.phase_gap_days
+            and coalesce(
+                drug_sequences.next_given_date
+                > new_drugs.start_date + histories.regimen_window_days,
+                true
+            )
+    inner join {{ ref('ingredients') }} as ingredients
+        on
+            drug_sequences.ingredient = ingredients.ingredient
+            and ingredients.modality = 'cytotoxic'
+    inner join {{ ref('stg_common__adverse_events') }} as adverse_events
+        on
+            histories.patient_key = adverse_events.patient_key
+            and adverse_events.onset_date
+            between drug_sequences.start_date - histories.regimen_window_days
+            and drug_sequences.start_date + histories.regimen_window_days
+            and adverse_events.grade in ('3', '4')
+            and adverse_events.attribution in ('possible', 'probable', 'definite')
+    where new_drugs.may_replace
+    group by new_drugs.history_id, new_drugs.start_date
+),
+
 drug_advances as (
     select
         possible_lines.history_id,
@@ -298,6 +337,10 @@ drug_advances as (
                 new_drugs.progression_change_advances
                 and last_progressions.progression_date > possible_lines.start_date
                 then 'PD_WITH_CHANGE'
+            when
+                new_drugs.may_replace
+                and replacements.replaced_last_date >= possible_lines.start_date
+                then null
             when
                 continuations.continued_since >= possible_lines.start_date
                 and (
@@ -328,6 +371,10 @@ drug_advances as (
         on
             new_drugs.history_id = continuations.history_id
             and new_drugs.start_date = continuations.start_date
+    left join replacements
+        on
+            new_drugs.history_id = replacements.history_id
+            and new_drugs.start_date = replacements.start_date
     left join last_progressions
         on
             new_drugs.history_id = last_progressions.history_id

@@ -12,6 +12,7 @@ with placed as (
             when 'WITHIN_REGIMEN_WINDOW' then 'begun within the regimen window'
             when 'INTERCHANGEABLE' then 'interchangeable with a drug of the line'
             when 'SUPPLEMENTS_MONOTHERAPY' then 'supplements a line of one class in time'
+            when 'REPLACES_NOT_TOLERATED' then 'takes the place of a drug not tolerated'
             when 'ADDED_WITHIN_CLASS_LIMIT'
                 then 'added to a continuing line within the limit of its class'
             when 'NOT_CONFIRMED' then 'given on too few days to count as new'
@@ -27,6 +28,7 @@ with placed as (
             'WITHIN_REGIMEN_WINDOW',
             'INTERCHANGEABLE',
             'SUPPLEMENTS_MONOTHERAPY',
+            'REPLACES_NOT_TOLERATED',
             'ADDED_WITHIN_CLASS_LIMIT',
             'NOT_CONFIRMED',
             'REGIONAL_ROUTE',

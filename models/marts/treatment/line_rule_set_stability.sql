@@ -1,7 +1,20 @@
 -- How far the lines depend on their definition: patients whose answer under a rule set differs from
 -- the answer under the study's own.
 
-with patient_measures as (
+with first_line_classes as (
+    select
+        study_id,
+        rule_set_id,
+        patient_key,
+        {{ string_agg_sorted(
+            "case when modality in ('targeted', 'immunotherapy') then drug_class end", '+'
+        ) }} as targeted_classes
+    from {{ ref('line_components') }}
+    where line_number = 1
+    group by study_id, rule_set_id, patient_key
+),
+
+patient_measures as (
     select
         study_id,
         rule_set_id,
@@ -19,6 +32,14 @@ with patient_measures as (
         regimen_components as answer
     from {{ ref('lines_of_therapy') }}
     where line_number = 1
+    union all
+    select
+        study_id,
+        rule_set_id,
+        patient_key,
+        'first_line_group' as measure,
+        coalesce(targeted_classes, 'none') as answer
+    from first_line_classes
     union all
     select
         study_id,

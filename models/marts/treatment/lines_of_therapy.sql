@@ -19,10 +19,12 @@ components as (
         ingredient,
         line_drug,
         drug_class,
+        modality,
         min(start_date) as first_date,
+        min(days_from_line_start) as days_from_line_start,
         bool_or(placement = 'INTERCHANGEABLE') as is_exchanged
     from exposures
-    group by history_id, line_number, ingredient, line_drug, drug_class
+    group by history_id, line_number, ingredient, line_drug, drug_class, modality
 ),
 
 component_sets as (
@@ -40,6 +42,20 @@ class_sets as (
         line_number,
         {{ string_agg_ordered('drug_class', '+', 'drug_class') }} as drug_classes
     from (select distinct history_id, line_number, drug_class from components) as line_classes
+    group by history_id, line_number
+),
+
+targeted_additions as (
+    select
+        history_id,
+        line_number,
+        {{ string_agg_ordered(
+            "ingredient || ' ' || cast(days_from_line_start as string)", '; ', 'ingredient'
+        ) }} as targeted_additions
+    from components
+    where
+        modality in ('targeted', 'immunotherapy')
+        and days_from_line_start > 0
     group by history_id, line_number
 ),
 
@@ -150,6 +166,7 @@ final as (
         ) as regimen,
         component_sets.regimen_components,
         class_sets.drug_classes,
+        targeted_additions.targeted_additions,
         spans.start_reason,
         spans.end_reason,
         spans.end_reason = 'ONGOING' as is_ongoing,
@@ -180,6 +197,10 @@ final as (
         on
             spans.history_id = class_sets.history_id
             and spans.line_number = class_sets.line_number
+    left join targeted_additions
+        on
+            spans.history_id = targeted_additions.history_id
+            and spans.line_number = targeted_additions.line_number
     left join exchange_names
         on
             spans.history_id = exchange_names.history_id
