@@ -23,7 +23,7 @@ class Contract:
 
 
 def read_contract(path: Path = CONTRACT) -> Contract:
-    """The delivered tables of the contract; the loader's own tables are left out."""
+    """The delivered tables of the contract; what need not be delivered is left out."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     document: Any = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
     columns: dict[str, tuple[str, ...]] = {}
@@ -32,7 +32,11 @@ def read_contract(path: Path = CONTRACT) -> Contract:
         for table in source["tables"]:
             if table.get("config", {}).get("meta", {}).get("generated"):
                 continue
-            columns[table["name"]] = tuple(column["name"] for column in table["columns"])
+            columns[table["name"]] = tuple(
+                column["name"]
+                for column in table["columns"]
+                if not column["config"]["meta"].get("may_be_absent")
+            )
             for column in table["columns"]:
                 listed = column["config"]["meta"].get("codes")
                 if listed:
