@@ -31,6 +31,7 @@ class Column:
     minimum: float | None = None
     maximum: float | None = None
     refers_to: str | None = None
+    unread: str | None = None
 
 
 @dataclass(frozen=True)
@@ -105,4 +106,5 @@ def _column(node: dict[str, Any]) -> Column:
         minimum=meta.get("min"),
         maximum=meta.get("max"),
         refers_to=meta.get("refers_to"),
+        unread=meta.get("unread"),
     )

@@ -179,7 +179,8 @@ def _kind(column: Column) -> str:
 
 def _meaning(column: Column) -> str:
     target = f" Refers to `{column.refers_to}`." if column.refers_to else ""
-    return _cell(column.description) + target
+    unread = f" Nothing reads it: {column.unread}." if column.unread else ""
+    return _cell(column.description) + target + unread
 
 
 def _literal(value: str) -> str:

@@ -1,0 +1,44 @@
+"""The contract asks a hospital for nothing that nobody reads, unless it says why."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from expectations.catalogue import read_checks
+from pipeline.contract import PROJECT, Column, Table, read_contract
+
+READ_BY_ROLE = {"patient", "row_key", "available_time", "event_time"}
+TABLES = [
+    table for table in read_contract().tables.values() if table.name not in ("delivery", "files")
+]
+
+
+def readers(table: Table) -> str:
+    """Every model beyond staging that reads the table, and every check of it, as one text."""
+    staged = re.compile(rf"\bstg_common__{table.name}\b")
+    models = [
+        text
+        for path in (PROJECT / "models").glob("[im]*/**/*.sql")
+        if staged.search(text := path.read_text(encoding="utf-8"))
+    ]
+    checks = [
+        f"{' '.join(check.columns)} {check.rule}"
+        for check in read_checks()
+        if any(staged.search(name) for name in check.tables)
+    ]
+    return "\n".join([*models, *checks])
+
+
+def is_read(column: Column, text: str) -> bool:
+    ends = ("_earliest", "_latest") if column.kind == "partial_date" else ("",)
+    return any(re.search(rf"\b{column.name}{end}\b", text) for end in ends)
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_a_column_is_read_or_says_why_not(table: Table) -> None:
+    text = readers(table)
+    columns = [column for column in table.columns if column.role not in READ_BY_ROLE]
+    unread = {column.name for column in columns if not is_read(column, text)}
+    assert unread == {column.name for column in columns if column.unread}
