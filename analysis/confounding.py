@@ -49,7 +49,7 @@ def weighting(
         analysis.population,
         **study.timing(endpoint),
         covariates=covariates,
-    ).about(len(complete), int(complete["event"].sum()))
+    ).about(complete)
     variable = endpoint.lower()
     page.add(
         variable,
@@ -186,7 +186,7 @@ def e_values(
             source_exhibit=entry.exhibit,
             source_population=entry.population,
             source_level=entry.level,
-        ).about(entry.n, entry.events)
+        ).about(ledger.patients.get(entry.estimate_id, (entry.n,))[0], entry.events)
         for statistic, value in (("e_value", found.point), ("e_value_limit", found.limit)):
             page.add(
                 f"{entry.exhibit}: {entry.variable}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import duckdb
+import pandas as pd
 
 from analysis.ledger import PREFERRED, Ledger
 from analysis.study import FIRST_LINE, Analysis, Study, frame
@@ -35,21 +36,30 @@ def waterfall(
         study.settings["line_rule_set_id"],
         FIRST_LINE,
     )
-    bars = bars[bars["patient_key"].isin(members.index)].drop(columns="patient_key")
+    bars = bars[bars["patient_key"].isin(members.index)].set_index("patient_key")
     page = ledger.page(
         analysis.exhibit,
         analysis.population,
         line_rule_set_id=study.settings["line_rule_set_id"],
         line_number=FIRST_LINE,
-    ).about(len(members))
-    for statistic, count, method in (
-        ("n", len(bars), "patients with a complete sum at baseline and later"),
-        ("without_n", len(members) - len(bars), "patients without such a pair of sums"),
+    ).about(members)
+    measured = pd.Series(members.index.isin(bars.index), index=members.index)
+    for statistic, who, method in (
+        ("n", measured, "patients with a complete sum at baseline and later"),
+        ("without_n", ~measured, "patients without such a pair of sums"),
     ):
-        page.add(BEST_CHANGE, None, statistic, count, method, convention=PREFERRED)
+        page.add(
+            BEST_CHANGE,
+            None,
+            statistic,
+            int(who.sum()),
+            method,
+            convention=PREFERRED,
+            counted=who,
+        )
     if bars.empty:
         return
-    page.about(len(bars)).add(
+    page.about(bars).add(
         BEST_CHANGE,
         None,
         "median_pct",

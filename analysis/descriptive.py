@@ -84,14 +84,14 @@ def population_size(
 ) -> None:
     """Enter how many patients a population holds."""
     population = study.population(analysis.population)
-    if population.after_criterion is None:
-        n = len(study.members(population.name))
-    else:
-        n = _met_up_to(connection, study.study_id, population.after_criterion)
+    whom: pd.DataFrame | int = study.members(population.name)
+    if population.after_criterion is not None:
+        whom = _met_up_to(connection, study.study_id, population.after_criterion)
     page = ledger.page(
         analysis.exhibit, population.name, after_criterion=population.after_criterion
     )
-    page.about(n).add("cohort", population.label, "n", n, "count of patients")
+    page = page.about(whom)
+    page.add("cohort", population.label, "n", page.n, "count of patients")
 
 
 def _met_up_to(connection: duckdb.DuckDBPyConnection, study_id: str, criterion_id: str) -> int:
@@ -125,7 +125,7 @@ def quantity(
     variable = study.variable(analysis.group_variable)
     members = study.members(analysis.population).index
     numbers = pd.to_numeric(study.values.loc[members, variable.name], errors="coerce").dropna()
-    page = ledger.page(analysis.exhibit, analysis.population).about(len(numbers))
+    page = ledger.page(analysis.exhibit, analysis.population).about(numbers)
     _summary(page, variable.name, numbers, "years", "completed years")
 
 
@@ -172,9 +172,10 @@ def follow_up(
     n, events = len(patients), int(patients["event"].sum())
     endpoint = str(analysis.endpoint)
     page = ledger.page(analysis.exhibit, analysis.population, **study.timing(endpoint)).about(
-        n, events
+        patients
     )
-    page.add(endpoint.lower(), None, "deaths_n", events, "count of events")
+    died = patients["event"] == 1
+    page.add(endpoint.lower(), None, "deaths_n", events, "count of events", counted=died)
     page.add(
         endpoint.lower(),
         None,
@@ -182,6 +183,7 @@ def follow_up(
         percent(events, n),
         "share of patients",
         missing=NO_PATIENTS,
+        counted=died,
     )
     _summary(page, "follow_up", patients["time"], "months", "observed time")
     for statistic, share, words in (("q1", 0.0, "smallest"), ("q3", 1.0, "largest")):
@@ -204,12 +206,11 @@ def follow_up(
             limits_missing=NOT_REACHED,
             note="potential follow-up: deaths count as censored (Schemper and Smith 1996)",
         )
-    own = study.intervals[
-        (study.intervals["endpoint"] == endpoint)
-        & study.intervals["patient_key"].isin(patients.index)
-    ]
-    complete = int((own["event"].astype(bool) | (own["censor_reason"] == FOLLOWED_TO_CUTOFF)).sum())
-    within = page.about(n, events, within_days=study.settings["follow_up_complete_within_days"])
+    intervals = study.intervals[study.intervals["endpoint"] == endpoint]
+    own = intervals.set_index("patient_key").loc[patients.index]
+    followed = own["event"].astype(bool) | (own["censor_reason"] == FOLLOWED_TO_CUTOFF)
+    complete = int(followed.sum())
+    within = page.about(patients, within_days=study.settings["follow_up_complete_within_days"])
     for statistic, value in (("n", complete), ("pct", percent(complete, n))):
         within.add(
             "follow_up",
@@ -218,6 +219,7 @@ def follow_up(
             value,
             "dead, or last contact close to the data cut-off",
             missing=NO_PATIENTS,
+            counted=followed,
         )
 
 
@@ -226,13 +228,14 @@ def characteristics(
 ) -> None:
     """Enter Table 1: patients and percent of all patients, by level; missing where any are."""
     members = study.members(analysis.population)
-    page = ledger.page(analysis.exhibit, analysis.population).about(len(members))
+    page = ledger.page(analysis.exhibit, analysis.population).about(members)
     for variable in study.variables.values():
         if not variable.in_table1:
             continue
         for level in _level_names(study, variable.name):
-            _count(page, variable.name, level, int((members[variable.name] == level).sum()))
-        if missing := int(members[variable.name].isna().sum()):
+            _count(page, variable.name, level, members[variable.name] == level)
+        missing = members[variable.name].isna()
+        if missing.any():
             _count(page, variable.name, MISSING, missing)
 
 
@@ -245,12 +248,18 @@ def count_within(
     detail = study.variable(analysis.detail_variable)
     has_detail = members[detail.name] == analysis.detail_level
     for level in _level_names(study, group.name):
-        inside = members[group.name] == level
+        inside = has_detail[members[group.name] == level]
         page = ledger.page(
             analysis.exhibit, analysis.population, within=level, detail_variable=detail.name
-        ).about(int(inside.sum()))
-        count = int((inside & has_detail).sum())
-        page.add(group.name, f"{level}, {analysis.detail_level}", "n", count, "count of patients")
+        ).about(inside)
+        page.add(
+            group.name,
+            f"{level}, {analysis.detail_level}",
+            "n",
+            int(inside.sum()),
+            "count of patients",
+            counted=inside,
+        )
 
 
 def cross_count(
@@ -262,13 +271,18 @@ def cross_count(
     detail = study.variable(analysis.detail_variable)
     for level in shown_levels(study, group.name):
         inside = members[members[group.name] == level]
-        page = ledger.page(analysis.exhibit, analysis.population).about(len(inside))
+        page = ledger.page(analysis.exhibit, analysis.population).about(inside)
         page.add(group.name, level, "n", len(inside), "count of patients")
         found = inside[detail.name].astype(object).where(inside[detail.name].notna(), MISSING)
         counts = found.value_counts()
         for value in sorted(counts.index, key=lambda name: (-counts[name], name)):
-            page.about(len(inside), within=level, value=value, detail_variable=detail.name).add(
-                group.name, f"{level}: {value}", "n", int(counts[value]), "count of patients"
+            page.about(inside, within=level, value=value, detail_variable=detail.name).add(
+                group.name,
+                f"{level}: {value}",
+                "n",
+                int(counts[value]),
+                "count of patients",
+                counted=found == value,
             )
 
 
@@ -301,11 +315,12 @@ def response(
     for level in shown_levels(study, group.name):
         inside = found[members[group.name] == level]
         n = len(inside)
-        page = ledger.page(analysis.exhibit, analysis.population).about(n)
+        page = ledger.page(analysis.exhibit, analysis.population).about(inside)
         page.add(group.name, level, "n", n, "count of patients")
         for name, counted in {**rates, **summaries}.items():
-            count = int(inside.isin(counted).sum())
-            _count(page, name, level, count)
+            has_it = inside.isin(counted)
+            count = int(has_it.sum())
+            _count(page, name, level, has_it)
             if name in summaries and n:
                 for statistic, limit in zip(
                     ("pct_lower", "pct_upper"), clopper_pearson(count, n), strict=True
@@ -317,6 +332,7 @@ def response(
                         limit,
                         "exact binomial 95% interval (Clopper and Pearson 1934)",
                         convention=PREFERRED,
+                        counted=has_it,
                     )
 
 
@@ -342,17 +358,18 @@ def adverse_events(
     )
     events = events[events["patient_key"].isin(members.index)]
     events = events.assign(group=members[group.name].reindex(events["patient_key"]).to_numpy())
-    sizes = members[group.name].value_counts()
     levels = shown_levels(study, group.name)
     pages = {
-        level: ledger.page(analysis.exhibit, analysis.population).about(int(sizes.get(level, 0)))
+        level: ledger.page(analysis.exhibit, analysis.population).about(
+            members[members[group.name] == level]
+        )
         for level in levels
     }
     for level, page in pages.items():
         page.add(group.name, level, "n", page.n, "count of patients")
     grades = [*GRADE_GROUPS, *([FATAL] if (events["grade_group"] == FATAL).any() else [])]
     counts = events.groupby(["category", "grade_group", "group"], observed=True)["patient_key"]
-    n_events, n_patients = counts.size().to_dict(), counts.nunique().to_dict()
+    n_events, patients = counts.size().to_dict(), counts.agg(set).to_dict()
     for category in _categories(connection, events):
         for grade in grades:
             for level in levels:
@@ -365,20 +382,24 @@ def adverse_events(
                     line_number=FIRST_LINE,
                 )
                 variable = f"{category} grade {grade}"
+                inside = members[members[group.name] == level].index
+                has_event = pd.Series(inside.isin(patients.get(cell, ())), index=inside)
                 page.add(
                     variable,
                     level,
                     "n",
                     n_events.get(cell, 0),
                     "count of events not judged unrelated",
+                    counted=has_event,
                 )
                 page.add(
                     variable,
                     level,
                     "patients_n",
-                    n_patients.get(cell, 0),
+                    int(has_event.sum()),
                     "count of patients with such an event",
                     convention=PREFERRED,
+                    counted=has_event,
                 )
 
 
@@ -420,8 +441,9 @@ def shown_levels(study: Study, variable: str) -> list[str]:
     return [name for name in _level_names(study, variable) if name in found]
 
 
-def _count(page: Page, variable: str, level: str, count: int) -> None:
-    page.add(variable, level, "n", count, "count of patients")
+def _count(page: Page, variable: str, level: str, counted: pd.Series) -> None:
+    count = int(counted.sum())
+    page.add(variable, level, "n", count, "count of patients", counted=counted)
     page.add(
         variable,
         level,
@@ -429,6 +451,7 @@ def _count(page: Page, variable: str, level: str, count: int) -> None:
         percent(count, page.n or 0),
         "share of all patients of the group",
         missing=NO_PATIENTS,
+        counted=counted,
     )
 
 

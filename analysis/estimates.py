@@ -66,8 +66,7 @@ KINDS: dict[str, Analyser] = {
 def compute(connection: duckdb.DuckDBPyConnection, study_id: str) -> None:
     """Compute a study's estimates, curves and comparison with what it published.
 
-    Replaces the study's rows in results.estimates, results.survival_curves, results.figure_bars
-    and results.published_comparison.
+    Replaces the study's rows in every table of schema results that TABLES lists.
 
     Raises
     ------
@@ -85,7 +84,8 @@ def compute(connection: duckdb.DuckDBPyConnection, study_id: str) -> None:
     connection.execute("begin transaction")
     try:
         connection.execute("create schema if not exists results")
-        for table, rows in zip(TABLES, (estimates, curves, bars, compared), strict=True):
+        found = (estimates, *ledger.whom(), curves, bars, compared)
+        for table, rows in zip(TABLES, found, strict=True):
             replace_rows(connection, table, study_id, rows)
     except BaseException:
         connection.execute("rollback")

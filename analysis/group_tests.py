@@ -37,7 +37,9 @@ class GroupComparison:
 
     Attributes
     ----------
-    n, events : int
+    patients : Index
+        Those whose group is known.
+    events : int
     chi_square : TestResult or None
         The asymptotic log-rank test, which SPSS prints.
     preferred : TestResult or None
@@ -48,7 +50,7 @@ class GroupComparison:
         Why there is no test.
     """
 
-    n: int
+    patients: pd.Index
     events: int
     chi_square: TestResult | None
     preferred: TestResult | None
@@ -77,21 +79,23 @@ def compare_groups(frame: pd.DataFrame, group: pd.Series) -> GroupComparison:
     time, event, labels = frame.loc[known, "time"], frame.loc[known, "event"], group[known]
     if isinstance(labels.dtype, pd.CategoricalDtype):
         labels = labels.cat.remove_unused_categories()
-    n, events = len(time), int(event.sum())
+    known_of, events = time.index, int(event.sum())
     if labels.nunique() < 2:
-        return GroupComparison(n, events, None, None, False, "fewer than two groups have patients")
+        return GroupComparison(
+            known_of, events, None, None, False, "fewer than two groups have patients"
+        )
     if events == 0:
-        return GroupComparison(n, events, None, None, False, "nobody had an event")
+        return GroupComparison(known_of, events, None, None, False, "nobody had an event")
     chi_square = log_rank(time, event, labels)
     if chi_square.degrees_of_freedom == 0:
         return GroupComparison(
-            n, events, None, None, False, "the groups are never at risk together at an event"
+            known_of, events, None, None, False, "the groups are never at risk together at an event"
         )
     sizes = labels.value_counts()
     deaths = event.groupby(labels, observed=True).sum()
     small = bool((sizes < SMALL_GROUP).any() or (deaths < FEW_EVENTS).any())
     preferred = permutation_log_rank(time, event, labels) if small else chi_square
-    return GroupComparison(n, events, chi_square, preferred, small, None)
+    return GroupComparison(known_of, events, chi_square, preferred, small, None)
 
 
 def curves_cross(frame: pd.DataFrame, exposed: pd.Series) -> bool:

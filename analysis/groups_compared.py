@@ -20,10 +20,10 @@ def characteristics_by_group(
     group = study.variable(analysis.group_variable)
     groups = shown_levels(study, group.name)
     for name in groups:
-        n = int((members[group.name] == name).sum())
-        ledger.page(analysis.exhibit, analysis.population).about(n).add(
-            group.name, name, "n", n, "count of patients", convention=PREFERRED
+        page = ledger.page(analysis.exhibit, analysis.population).about(
+            members[members[group.name] == name]
         )
+        page.add(group.name, name, "n", page.n, "count of patients", convention=PREFERRED)
     for variable in study.variables.values():
         if not variable.in_table1:
             continue
@@ -32,11 +32,18 @@ def characteristics_by_group(
             has_level = values.isna() if level == MISSING else values == level
             for name in groups:
                 inside = members[group.name] == name
-                n, count = int(inside.sum()), int((inside & has_level).sum())
-                page = ledger.page(analysis.exhibit, analysis.population, group=name).about(n)
+                n, counted = int(inside.sum()), has_level[inside]
+                count = int(counted.sum())
+                page = ledger.page(analysis.exhibit, analysis.population, group=name).about(counted)
                 label = f"{level}: {name}"
                 page.add(
-                    variable.name, label, "n", count, "count of patients", convention=PREFERRED
+                    variable.name,
+                    label,
+                    "n",
+                    count,
+                    "count of patients",
+                    convention=PREFERRED,
+                    counted=counted,
                 )
                 page.add(
                     variable.name,
@@ -45,6 +52,7 @@ def characteristics_by_group(
                     percent(count, n),
                     "share of all patients of the group",
                     convention=PREFERRED,
+                    counted=counted,
                     missing=NO_PATIENTS,
                 )
         known = members[members[group.name].notna() & values.notna()]
@@ -53,7 +61,7 @@ def characteristics_by_group(
             difference = standardised_difference(
                 known[variable.name].astype(str), known[group.name].astype(str)
             )
-        ledger.page(analysis.exhibit, analysis.population).about(len(known)).add(
+        ledger.page(analysis.exhibit, analysis.population).about(known).add(
             variable.name,
             None,
             "smd",
@@ -74,12 +82,13 @@ def missingness(
     for name in shown_levels(study, group.name):
         parts[name] = (members[group.name] == name).to_numpy()
     for label, inside in parts.items():
-        page = ledger.page(analysis.exhibit, analysis.population).about(int(inside.sum()))
+        page = ledger.page(analysis.exhibit, analysis.population).about(members[inside])
         page.add("patients", label, "n", page.n, "count of patients", convention=PREFERRED)
         for variable in study.variables.values():
             if not (variable.in_table1 or variable.in_univariable or variable.cox_reference):
                 continue
-            count = int(members.loc[inside, variable.name].isna().sum())
+            unknown = members.loc[inside, variable.name].isna()
+            count = int(unknown.sum())
             page.add(
                 f"{MISSING}: {variable.name}",
                 label,
@@ -87,6 +96,7 @@ def missingness(
                 count,
                 "patients whose level is not known",
                 convention=PREFERRED,
+                counted=unknown,
             )
             page.add(
                 f"{MISSING}: {variable.name}",

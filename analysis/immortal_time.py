@@ -79,7 +79,7 @@ def exposure_analyses(
     given = first_given(connection, study, str(group.argument)).reindex(patients.index)
     endpoint, contrast = str(analysis.endpoint).lower(), str(analysis.contrast)
     n_given = int(given.notna().sum())
-    page.about(n_given, ingredient=group.argument).add(
+    page.about(given.dropna(), ingredient=group.argument).add(
         f"{endpoint} time-dependent",
         contrast,
         "time_to_exposure_median_months",
@@ -88,7 +88,7 @@ def exposure_analyses(
         convention=PREFERRED,
     )
     enter_ratio(
-        page.about(len(patients), int(patients["event"].sum()), ingredient=group.argument),
+        page.about(patients, ingredient=group.argument),
         f"{endpoint} time-dependent",
         contrast,
         hazard_ratio(exposure_episodes(patients, given), "exposed", entry="entry"),
@@ -110,7 +110,7 @@ def _landmark(
     later = patients[patients["time"] > months]
     exposed = given.reindex(later.index) <= months
     later = later.assign(time=later["time"] - months, exposed=exposed.astype(int))
-    page = page.about(len(later), int(later["event"].sum()), landmark_months=months)
+    page = page.about(later, landmark_months=months)
     for statistic, count, method in (
         ("exposed_n", int(exposed.sum()), "given by the landmark"),
         ("unexposed_n", int((~exposed).sum()), "not given by the landmark"),

@@ -7,7 +7,9 @@ import re
 from dataclasses import asdict, dataclass, field, replace
 from typing import Literal, NamedTuple
 
+import numpy as np
 import pandas as pd
+from pandas.util import hash_array
 
 from analysis.estimators import Estimate
 
@@ -68,12 +70,24 @@ class Entry:
     note: str | None
 
 
+#: Patients, by patient_key in the index.
+Patients = pd.DataFrame | pd.Series | pd.Index
+
+
 @dataclass
 class Ledger:
-    """Collects the numbers of one study; a number may be entered once only."""
+    """Collects the numbers of one study; a number may be entered once only.
+
+    Attributes
+    ----------
+    patients
+        Whom each number is about, by estimate_id, where that is said: all the patients behind it,
+        and those of them that a count counts.
+    """
 
     study_id: str
     entries: dict[str, Entry] = field(default_factory=dict)
+    patients: dict[str, tuple[pd.Index, pd.Index | None]] = field(default_factory=dict)
     curves: list[pd.DataFrame] = field(default_factory=list)
     bars: list[pd.DataFrame] = field(default_factory=list)
 
@@ -90,6 +104,8 @@ class Ledger:
         missing: str = NOT_REACHED,
         n: int | None = None,
         events: int | None = None,
+        patients: pd.Index | None = None,
+        counted: pd.Index | None = None,
         method: str | None = None,
         parameters: dict[str, object] | None = None,
         note: str | None = None,
@@ -104,6 +120,8 @@ class Ledger:
             The number in full precision; None when it does not exist, `missing` then says why.
         n, events
             Patients and events behind the number.
+        patients, counted
+            Keys of the patients behind it, and of those a count counts.
         method, parameters
             How it was computed, in words and as JSON.
 
@@ -126,6 +144,8 @@ class Ledger:
         )
         if estimate_id in self.entries:
             raise ValueError(f"The estimate {estimate_id} is entered twice.")
+        if patients is not None:
+            self.patients[estimate_id] = (patients, counted)
         number = None if value is None else float(value)
         self.entries[estimate_id] = Entry(
             estimate_id=estimate_id,
@@ -184,6 +204,37 @@ class Ledger:
         """All entries, in the order of entry."""
         return pd.DataFrame([asdict(entry) for entry in self.entries.values()])
 
+    def whom(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Whom the numbers are about; many numbers are about the same patients.
+
+        Returns
+        -------
+        DataFrame, DataFrame
+            Rows of results.estimate_patients and of results.patient_sets.
+        """
+        names: dict[int, str] = {}
+        sets: dict[str, pd.Index] = {}
+
+        def name(keys: pd.Index) -> str:
+            if id(keys) not in names:
+                hashed = hash_array(keys.to_numpy(dtype=object)) if len(keys) else np.zeros(1)
+                names[id(keys)] = f"{len(keys)}-{int(hashed.astype(np.uint64).sum()):016x}"
+                sets.setdefault(names[id(keys)], keys)
+            return names[id(keys)]
+
+        of = [
+            (estimate_id, self.study_id, name(everyone), None if some is None else name(some))
+            for estimate_id, (everyone, some) in self.patients.items()
+        ]
+        members = [
+            pd.DataFrame({"patient_set": one, "patient_key": keys}) for one, keys in sets.items()
+        ]
+        of_set = pd.concat([pd.DataFrame(columns=["patient_set", "patient_key"]), *members])
+        return (
+            pd.DataFrame(of, columns=["estimate_id", "study_id", "patient_set", "counted_set"]),
+            of_set.assign(study_id=self.study_id),
+        )
+
 
 @dataclass(frozen=True)
 class Page:
@@ -195,10 +246,25 @@ class Page:
     parameters: dict[str, object]
     n: int | None = None
     events: int | None = None
+    patients: pd.Index | None = None
 
-    def about(self, n: int | None, events: int | None = None, **parameters: object) -> Page:
-        """The same page for numbers from n patients and so many events."""
-        return replace(self, n=n, events=events, parameters={**self.parameters, **parameters})
+    def about(
+        self, whom: Patients | int | None, events: int | None = None, **parameters: object
+    ) -> Page:
+        """The same page for numbers from these patients and so many events.
+
+        Events of an endpoint are counted where a frame has a column `event`. A bare number of
+        patients stands for those of the page, if there are as many.
+        """
+        parameters = {**self.parameters, **parameters}
+        of_endpoint = events is None and "endpoint" in parameters
+        if isinstance(whom, pd.DataFrame) and of_endpoint and "event" in whom:
+            events = int(whom["event"].sum())
+        page = replace(self, events=events, parameters=parameters)
+        if isinstance(whom, int | None):
+            return replace(page, n=whom, patients=self.patients if whom == self.n else None)
+        patients = whom if isinstance(whom, pd.Index) else whom.index
+        return replace(page, n=len(patients), patients=patients)
 
     def add(
         self,
@@ -210,9 +276,10 @@ class Page:
         *,
         convention: Convention = AS_PUBLISHED,
         missing: str = NOT_ESTIMABLE,
+        counted: pd.Series | None = None,
         note: str | None = None,
     ) -> None:
-        """Enter a number; see Ledger.add."""
+        """Enter a number; see Ledger.add. `counted`: which patients of the page it counts."""
         self.ledger.add(
             self.exhibit,
             self.population,
@@ -224,6 +291,8 @@ class Page:
             missing=missing,
             n=self.n,
             events=self.events,
+            patients=self.patients,
+            counted=None if counted is None else counted.index[counted],
             method=method,
             parameters=self.parameters,
             note=note,

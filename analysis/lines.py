@@ -75,14 +75,14 @@ def swimmer(
         line_rule_set_id=study.settings["line_rule_set_id"],
     )
     for group in [*variable.level_names, NO_GROUP]:
-        n = int((patients["group"] == group).sum())
-        if n:
-            page.about(len(patients)).add(
-                "first line", group, "n", n, "count of patients with a line"
+        inside = patients["group"] == group
+        if n := int(inside.sum()):
+            page.about(patients).add(
+                "first line", group, "n", n, "count of patients with a line", counted=inside
             )
     for part in (LINE, PROGRESSION, DEATH, ONGOING):
         count = int((bars["part"] == part).sum()) if len(bars) else 0
-        page.about(len(patients)).add(part, None, "n", count, f"count: {part}")
+        page.about(patients).add(part, None, "n", count, f"count: {part}")
 
 
 def _bars(lines: pd.DataFrame, patients: pd.DataFrame, progressions: pd.DataFrame) -> pd.DataFrame:
@@ -156,27 +156,33 @@ def line_transitions(
         analysis.exhibit,
         analysis.population,
         line_rule_set_id=study.settings["line_rule_set_id"],
-    ).about(len(wide))
+    ).about(wide)
     for number in range(FIRST_LINE, LAST_COLUMN + 1):
         before = wide[number - 1] if number > FIRST_LINE else None
         # Who had no further line before is not counted again.
         here = wide if before is None else wide[before != NO_FURTHER_LINE]
         for group in groups:
-            n = int((here[number] == group).sum())
-            if n:
-                page.about(len(here)).add(
-                    f"line {number}", group, "n", n, "count of patients in a line"
+            inside = here[number] == group
+            if n := int(inside.sum()):
+                page.about(here).add(
+                    f"line {number}",
+                    group,
+                    "n",
+                    n,
+                    "count of patients in a line",
+                    counted=inside,
                 )
         for source in groups if before is not None else ():
             for group in groups:
-                n = int(((here[number - 1] == source) & (here[number] == group)).sum())
-                if n:
-                    page.about(len(here), source=source, target=group).add(
+                inside = (here[number - 1] == source) & (here[number] == group)
+                if n := int(inside.sum()):
+                    page.about(here, source=source, target=group).add(
                         f"line {number - 1} to line {number}",
                         f"{source} to {group}",
                         "n",
                         n,
                         "count of patients by the groups of two successive lines",
+                        counted=inside,
                     )
 
 
@@ -201,7 +207,7 @@ def line_reasons(
     columns = line_columns(lines)
     for label, numbers in columns:
         inside = lines[lines["line_number"].isin(numbers)]
-        own = page.about(inside["patient_key"].nunique())
+        own = page.about(pd.Index(inside["patient_key"].unique()))
         own.add("lines", label, "n", len(inside), "count of lines")
         own.add("patients", label, "n", own.n, "count of patients with such a line")
         for reason, meaning in meanings.items():

@@ -23,11 +23,12 @@ def imputation(
     modelled = [v for v in study.variables.values() if v.cox_reference]
     names = [v.name for v in modelled]
     patients = study.survival(endpoint, analysis.population)
-    incomplete = int(patients[names].isna().any(axis=1).sum())
+    lacking = patients[names].isna().any(axis=1)
+    incomplete = int(lacking.sum())
     model = f"{endpoint.lower()} cox"
     page = ledger.page(
         analysis.exhibit, analysis.population, **study.timing(endpoint), covariates=names
-    ).about(len(patients), int(patients["event"].sum()))
+    ).about(patients)
     page.add(
         model,
         None,
@@ -35,6 +36,7 @@ def imputation(
         incomplete,
         "patients with a missing covariate",
         convention=PREFERRED,
+        counted=lacking,
     )
     if not incomplete:
         return
@@ -73,7 +75,9 @@ def imputation(
         for level in v.levels
     }
     for which, (table, method, n, events) in tables.items():
-        own = page.about(n, events, auxiliary=auxiliary)
+        own = page.about(
+            patients[~lacking] if which == COMPLETE else patients, events, auxiliary=auxiliary
+        )
         own.add(model, which, "n", n, "count of patients", convention=PREFERRED)
         own.add(model, which, "events_n", events, "count of events", convention=PREFERRED)
         for row in table.to_dict("records"):

@@ -85,7 +85,7 @@ def multivariable(
         analysis.population,
         **study.timing(endpoint),
         covariates=[variable.name for variable in variables],
-    ).about(len(complete), int(complete["event"].sum()))
+    ).about(complete)
     for statistic, count, method in (
         ("n", page.n, "patients with every covariate known"),
         ("events_n", page.events, "events among them"),

@@ -47,6 +47,25 @@ TABLES = (
         },
     ),
     ResultsTable(
+        "estimate_patients",
+        "One row per number of the study report that is computed from patients: which ones.",
+        {
+            "estimate_id": ("varchar", "The number."),
+            "study_id": ("varchar", "The study."),
+            "patient_set": ("varchar", "All patients behind it (patient_sets)."),
+            "counted_set": ("varchar", "Of a count or a share: the patients that it counts."),
+        },
+    ),
+    ResultsTable(
+        "patient_sets",
+        "One row per set of patients that some number is about, and patient in it.",
+        {
+            "patient_set": ("varchar", "The set."),
+            "study_id": ("varchar", "The study."),
+            "patient_key": ("varchar", "Pseudonym of the patient."),
+        },
+    ),
+    ResultsTable(
         "survival_curves",
         "One row per curve and time at which it is defined anew.",
         {

@@ -49,12 +49,13 @@ def line_rule_set_changes(
                 line_rule_set_id=rule_set,
                 compared_with=own,
                 label=labels[rule_set],
-            ).about(len(known)).add(
+            ).about(known).add(
                 f"changed: {name}",
                 rule_set,
                 "n",
                 int(changed.sum()),
                 "count of patients whose answer differs",
+                counted=changed,
             )
 
 
@@ -248,7 +249,7 @@ def _enter(
         patients, own = patients[own.notna()], own.dropna()
         exposed = (own == analysis.contrast_level).astype(int)
     n, events = len(patients), int(patients["event"].sum())
-    page = page.about(n, events)
+    page = page.about(patients)
     page.add(name, rule_set, "n", n, "count of patients with an interval", convention=PREFERRED)
     page.add(name, rule_set, "events_n", events, "count of events", convention=PREFERRED)
     if exposed is None:

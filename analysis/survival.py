@@ -68,7 +68,7 @@ def survival(
         inside = patients[patients[group.name] == level]
         population = study.population_of(group.name, level, analysis.population)
         if population != analysis.population:
-            ledger.page(analysis.exhibit, population).about(len(inside)).add(
+            ledger.page(analysis.exhibit, population).about(inside).add(
                 "cohort", level, "n", len(inside), "count of patients"
             )
         _enter_curve(page, endpoint, level, inside, order, times)
@@ -99,9 +99,9 @@ def _enter_curve(
 ) -> None:
     variable = endpoint.lower()
     n, events = len(patients), int(patients["event"].sum())
-    page = page.about(n, events)
+    page = page.about(patients)
     page.add(variable, label, "n", n, "count of patients with an interval")
-    page.add(variable, label, "events_n", events, "count of events")
+    page.add(variable, label, "events_n", events, "count of events", counted=patients["event"] == 1)
     enter_median(page, variable, label, patients)
     if not n:
         return
@@ -113,6 +113,7 @@ def _enter_curve(
             f"n_at_risk_{time:g}_months",
             float(at_risk),
             "patients under observation just before",
+            counted=patients["time"] >= time,
         )
     inner = [month for month in SURVIVAL_MONTHS if month <= curve.time[-1]]
     shares = curve.survival_at(inner) if inner else pd.DataFrame()
@@ -207,9 +208,9 @@ def _enter_tests(
     if analysis.contrast is not None and analysis.contrast_level is not None:
         known = patients[group.notna()]
         exposed = group[group.notna()] == analysis.contrast_level
-        enter_test(page, variable, analysis.contrast, compare_groups(known, exposed))
+        enter_test(page.about(known), variable, analysis.contrast, compare_groups(known, exposed))
         enter_ratio(
-            page.about(len(known), int(known["event"].sum())),
+            page.about(known),
             variable,
             analysis.contrast,
             hazard_ratio(known.assign(exposed=exposed.astype(int)), "exposed"),
@@ -227,14 +228,14 @@ def _enter_tests(
         enter_test(page, variable, contrast, comparison)
         enter_mean_difference(page, variable, contrast, pair, exposed)
     enter_holm(page, family, f"all pairs, {endpoint}")
-    _enter_counts(page, variable, family)
+    _enter_counts(page.about(patients[group.notna()]), variable, family)
 
 
 def enter_test(page: Page, variable: str, level: str | None, comparison: GroupComparison) -> None:
     """Enter the log-rank test as SPSS prints it, and the preferred P."""
     chi_square, preferred = comparison.chi_square, comparison.preferred
     page = page.about(
-        comparison.n,
+        comparison.patients,
         comparison.events,
         degrees_of_freedom=chi_square.degrees_of_freedom if chi_square else None,
         small_group=comparison.small,
@@ -275,7 +276,7 @@ def enter_holm(
         return
     adjusted = adjust_p_values([p_value for *_, p_value in tested])
     for (variable, level, comparison, _), p_value in zip(tested, adjusted, strict=True):
-        page.about(comparison.n, comparison.events, family=name, tests=len(tested)).add(
+        page.about(comparison.patients, comparison.events, family=name, tests=len(tested)).add(
             variable,
             level,
             "logrank_p_holm",
@@ -292,7 +293,7 @@ def _enter_counts(
     tested = [comparison for *_, comparison in family if comparison.preferred is not None]
     if not tested:
         return
-    page = page.about(None, significance_level=SIGNIFICANCE_LEVEL)
+    page = page.about(page.n, page.events, significance_level=SIGNIFICANCE_LEVEL)
     plain = [c.chi_square.p_value for c in tested if c.chi_square is not None]
     adjusted = adjust_p_values([c.preferred.p_value for c in tested if c.preferred is not None])
     page.add(variable, ALL_PAIRS, "tests_n", len(tested), "count of tests", convention=PREFERRED)
@@ -327,7 +328,7 @@ def enter_mean_difference(
     if found is None:
         return
     difference, horizon = found
-    page = page.about(len(patients), int(patients["event"].sum()), horizon_months=round(horizon, 2))
+    page = page.about(patients, horizon_months=round(horizon, 2))
     page.add_interval(
         variable,
         level,
@@ -354,8 +355,8 @@ def _enter_delayed_entry(page: Page, endpoint: str, label: str, patients: pd.Dat
     entry = patients["entry"].where(patients["entry"] > 0, FROM_ORIGIN)
     late = patients.assign(entry=entry)
     observed = late[late["entry"] < late["time"]]
-    n, events = len(observed), int(observed["event"].sum())
-    page = page.about(n, events, entry="report of the last deciding biomarker")
+    n = len(observed)
+    page = page.about(observed, entry="report of the last deciding biomarker")
     variable = f"{endpoint.lower()} delayed entry"
     for statistic, count, method in (
         ("late_n", int((late["entry"] > 0).sum()), "eligibility known after the time origin"),
@@ -395,13 +396,20 @@ def univariable(
         name = f"{endpoint.lower()} by {variable.name}"
         for level in variable.level_names:
             inside = patients[patients[variable.name] == level]
-            own = page.about(len(inside), int(inside["event"].sum()))
+            own = page.about(inside)
             own.add(name, level, "n", own.n, "count of patients")
-            own.add(name, level, "events_n", own.events, "count of events")
+            own.add(
+                name,
+                level,
+                "events_n",
+                own.events,
+                "count of events",
+                counted=inside["event"] == 1,
+            )
             enter_median(own, name, level, inside)
         comparison = compare_groups(patients, patients[variable.name])
         family.append((name, None, comparison))
-        enter_test(page, name, None, comparison)
+        enter_test(page.about(patients[patients[variable.name].notna()]), name, None, comparison)
         known = patients[patients[variable.name].notna()]
         present = [level for level in variable.level_names if (known[variable.name] == level).any()]
         if len(present) == 2:

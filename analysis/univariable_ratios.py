@@ -24,7 +24,7 @@ def univariable_ratios(
             continue
         known = patients[patients[variable.name].notna()]
         page = ledger.page(analysis.exhibit, analysis.population, **study.timing(endpoint)).about(
-            len(known), int(known["event"].sum())
+            known
         )
         _enter(page, f"{endpoint.lower()} alone: {variable.name}", variable, known)
 
