@@ -64,15 +64,15 @@ def test_those_counted_are_among_those_behind_the_number(
 ) -> None:
     stray = warehouse.execute(
         """
-        select estimate_id, some.patient_key
+        select estimate_id, counted.patient_key
         from results.estimate_patients as numbers
-        inner join results.patient_sets as some
-            on numbers.counted_set = some.patient_set and numbers.study_id = some.study_id
+        inner join results.patient_sets as counted
+            on numbers.counted_set = counted.patient_set and numbers.study_id = counted.study_id
         left join results.patient_sets as everyone
             on
                 numbers.patient_set = everyone.patient_set
                 and numbers.study_id = everyone.study_id
-                and some.patient_key = everyone.patient_key
+                and counted.patient_key = everyone.patient_key
         where everyone.patient_key is null
         """
     ).fetchall()
@@ -90,13 +90,15 @@ def test_table_1_counts_the_patients_who_have_the_level(
             from results.estimates
             inner join results.estimate_patients using (estimate_id, study_id)
             inner join results.patient_sets as sets on counted_set = sets.patient_set
-            where exhibit = 'table1' and statistic = 'n' and level <> 'missing'
+            semi join reference.study_variable_levels using (study_id, variable, level)
+            where exhibit = 'table1' and statistic = 'n'
         ),
         had as (
             select variable, level, patient_key
             from cohort.patient_variables
             inner join cohort.cohort using (study_id, patient_key)
-            where included and variable in (select variable from named) and level is not null
+            semi join reference.study_variable_levels using (study_id, variable, level)
+            where included and variable in (select variable from named)
         )
         (from named except from had) union all (from had except from named)
         """
