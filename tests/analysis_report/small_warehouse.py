@@ -104,6 +104,9 @@ def build(path: Path | str, cohort: pd.DataFrame | None = None) -> duckdb.DuckDB
                 "n_records": [2517, 41_210],
                 "n_staged": [2517, 41_201],
                 "n_quarantined": [0, 9],
+                "n_collapsed": [0, 0],
+                "n_superseded": [0, 0],
+                "n_erased": [0, 0],
             }
         ),
     )
