@@ -91,10 +91,15 @@ class Plugin(BasePlugin):
         assert self.creds is not None
         work = Path(self.creds.path).resolve().parent
         folder = Path(source_config.meta["folder"])
-        delivery = land(folder, work, allow_older=bool(source_config.meta.get("allow_older")))
+
+        def is_set(name: str) -> bool:
+            return str(source_config.meta.get(name)).lower() == "true"
+
+        delivery = land(folder, work, allow_older=is_set("allow_older"))
         standing = ledger.state(ledger.deliveries(work), delivery.seq)
+        read = [delivery] if is_set("only_changes") else standing
         with self.connection.cursor() as cursor:
-            for statement in raw_views(work, standing):
+            for statement in raw_views(work, read):
                 cursor.execute(statement)
         return files(work, standing)
 

@@ -17,10 +17,14 @@ import duckdb
 from expectations import report as quality
 from expectations import run as checks
 from expectations.checks import CheckResult
-from pipeline import audit, faults, ledger, lock, manifest, publish, resources
+from pipeline import audit, faults, increment, ledger, lock, manifest, publish, resources
+from pipeline.delivery import land
 from pipeline.errors import CommandError, Exit
+from pipeline.ledger import Delivery
 from pipeline.paths import Layout
+from pipeline.reader import DeliveryError
 from pipeline.transform import Progress, dbt_build
+from pipeline.unpack import UnsafeArchiveError
 
 WAREHOUSE = "warehouse.duckdb"
 QUALITY_REPORT = "quality.html"
@@ -56,8 +60,15 @@ def run(
     started = datetime.now(UTC)
     run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
     with _workplace(delivery, layout) as swept, _on_record(layout.work, run_id, delivery):
+        step("land: headers, hashes, archive, rows as text")
+        landed = _land(delivery.resolve(), layout, allow_older=allow_older)
+
         step("dbt build: staging, cohort, lines of therapy, endpoints, marts")
-        dbt_build(delivery.resolve(), layout, progress, allow_older=allow_older)
+        if increment.can_build(layout, landed):
+            increment.build(delivery.resolve(), landed, layout, progress)
+        else:
+            increment.forget_build(layout)
+            dbt_build(delivery.resolve(), layout, progress, allow_older=allow_older)
 
         step("expectations: what the extract and the marts must look like")
         about = {
@@ -73,6 +84,8 @@ def run(
 
             step("publish: a de-identified copy, then one pointer swap")
             publish_run(layout, folder, run_id, started, delivery)
+        ledger.accept(layout.work, landed.seq, run_id)
+        increment.note_build(layout, landed.seq)
     return Outcome(
         run_id=run_id,
         warehouse=layout.current / WAREHOUSE,
@@ -93,13 +106,15 @@ def publish_run(
     faults.point("publish")
     publish.finish(folder)
     publish.reveal(layout, folder, run_id)
-    ledger.accept(layout.work, _delivery_seq(layout), run_id)
 
 
-def _delivery_seq(layout: Layout) -> int:
-    with duckdb.connect(str(layout.warehouse), read_only=True) as connection:
-        ((seq,),) = connection.execute("select max(delivery_seq) from raw.files").fetchall()
-    return int(seq)
+def _land(folder: Path, layout: Layout, *, allow_older: bool) -> Delivery:
+    try:
+        return land(folder, layout.work, allow_older=allow_older)
+    except UnsafeArchiveError as error:
+        raise CommandError(str(error.msg), Exit.SECURITY) from None
+    except DeliveryError as error:
+        raise CommandError(str(error.msg), Exit.BAD_INPUT) from None
 
 
 @contextmanager

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,38 @@ LONGEST_LIST_OF_FAILURES = 10
 
 
 def dbt_build(
-    delivery: Path, layout: Layout, progress: Progress, *, allow_older: bool = False
+    delivery: Path,
+    layout: Layout,
+    progress: Progress,
+    *,
+    allow_older: bool = False,
+    database: Path | None = None,
+    only_changes: bool = False,
+    select: Collection[str] = (),
 ) -> None:
-    """Build and test every model of the warehouse from the delivery folder.
+    """Build and test the models of the warehouse from the delivery folder.
 
-    Raises CommandError with dbt's reason if a model or a test fails.
+    All of them, into a new file; with `select` those alone, into the file that is there. `database`
+    is another file than the warehouse. With `only_changes` a delivery of changes is built without
+    the patients that it does not name. Raises CommandError with dbt's reason if a model or a test
+    fails.
     """
+    database = database or layout.warehouse
     layout.work.mkdir(parents=True, exist_ok=True)
-    for leftover in layout.work.glob("warehouse.duckdb*"):
-        leftover.unlink()
+    if not select:
+        for leftover in layout.work.glob(f"{database.name}*"):
+            leftover.unlink()
     finished = 0
+    variables = {
+        "delivery": str(delivery),
+        "allow_older": allow_older,
+        "only_changes": only_changes,
+    }
+    # A selected model was tested with all others when its patients were built; what counts over
+    # patients is tested again.
+    selection = ["--select", *select, "--indirect-selection=cautious"] if select else []
+    if only_changes:  # the files are those of all deliveries that stand, the rows are not
+        selection = ["--exclude", "source_files"]
 
     def follow(event: Any) -> None:
         nonlocal finished
@@ -41,13 +64,14 @@ def dbt_build(
             total = getattr(event.data, "total", 0) or getattr(event.data, "num_models", 0)
             progress(finished, total, event.data.node_info.node_name)
 
-    os.environ["RWE_DATABASE"] = str(layout.warehouse)
+    os.environ["RWE_DATABASE"] = str(database)
     result = dbtRunner(callbacks=[follow]).invoke(
         [
             "--log-level=none",
             "--log-level-file=warn",
             "build",
-            f"--vars={{delivery: '{delivery}', allow_older: {str(allow_older).lower()}}}",
+            *selection,
+            f"--vars={json.dumps(variables)}",
             f"--project-dir={PROJECT}",
             f"--profiles-dir={PROJECT}",
             f"--target-path={layout.target}",

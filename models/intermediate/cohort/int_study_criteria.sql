@@ -189,7 +189,9 @@ reviews as (
     select
         patient_key,
         min(start_date) as first_review_date,
-        min_by(src_rid, start_date) as src_rid
+        min_by(
+            src_rid, concat_ws(' ', cast(start_date as string), cast(src_rid as string))
+        ) as src_rid
     from {{ ref('stg_common__encounters') }}
     where problem_list_reviewed = 'yes'
     group by patient_key

@@ -17,12 +17,22 @@ activities as (
     where record_status = 'completed'
 ),
 
+-- One row a day, so that the row that stands for the last day does not depend on the order of rows.
+active_days as (
+    select
+        patient_key,
+        activity_date,
+        min(src_rid) as src_rid
+    from activities
+    group by patient_key, activity_date
+),
+
 contacts as (
     select
         patient_key,
         max(activity_date) as last_activity_date,
         max_by(src_rid, activity_date) as last_activity_src_rid
-    from activities
+    from active_days
     group by patient_key
 ),
 

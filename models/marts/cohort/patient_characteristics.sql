@@ -55,8 +55,9 @@ procedures as (
 ),
 
 delivered as (
-    select count(*) > 0 as has_procedures
-    from {{ ref('stg_common__procedures') }}
+    select sum(n_records) > 0 as has_procedures
+    from {{ source('extract', 'files') }}
+    where table_name = 'procedures'
 ),
 
 adjuvant as (

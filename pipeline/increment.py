@@ -1,0 +1,156 @@
+"""Builds a delivery of changes on top of the last build: only changed patients are modelled again.
+
+They are built alone, by the same models, into a file of their own. Their rows then take the place of
+the old ones in every table that has a patient; tables that count over patients are built again from
+the whole. What comes out is what a full build of the same rows gives.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pipeline import ledger, manifest
+from pipeline.contract import read_contract
+from pipeline.ledger import Delivery
+from pipeline.paths import Layout
+from pipeline.reader import quoted
+from pipeline.transform import Progress, dbt_build
+
+BUILT = "built.json"
+DERIVED_SCHEMAS = (
+    "staging",
+    "intermediate",
+    "cohort",
+    "treatment",
+    "survival",
+    "safety",
+    "quality",
+)
+WITHIN_A_BUILD = "history_id"
+"""Numbers patients' histories within one build; a table that has it cannot be merged."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Table:
+    name: str
+    columns: frozenset[str]
+
+    @property
+    def is_by_patient(self) -> bool:
+        return "patient_key" in self.columns and WITHIN_A_BUILD not in self.columns
+
+
+def note_build(layout: Layout, seq: int) -> None:
+    """Note beside a finished build which delivery, code and configuration it was made of."""
+    (layout.work / BUILT).write_text(json.dumps(_made_of(layout, seq)), encoding="utf-8")
+
+
+def forget_build(layout: Layout) -> None:
+    """Let nothing be built on the last build; it is about to change."""
+    (layout.work / BUILT).unlink(missing_ok=True)
+
+
+def can_build(layout: Layout, delivery: Delivery) -> bool:
+    """Say whether the last build is finished, of the same rules, and what these changes change."""
+    if delivery.covers != "changes" or not layout.warehouse.exists():
+        return False
+    try:
+        built = json.loads((layout.work / BUILT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(built == _made_of(layout, delivery.base_seq))
+
+
+def build(folder: Path, delivery: Delivery, layout: Layout, progress: Progress) -> None:
+    """Build the changed patients alone, and put them into the last build.
+
+    Raises CommandError as `dbt_build` does; the next build is then a full one.
+    """
+    forget_build(layout)
+    changed = layout.work / "changes.duckdb"
+    dbt_build(folder, layout, progress, database=changed, only_changes=True)
+    whole = _merge(layout, changed, delivery)
+    dbt_build(folder, layout, progress, select=whole)
+    changed.unlink()
+
+
+def _merge(layout: Layout, changed: Path, delivery: Delivery) -> list[str]:
+    """Replace the changed patients' rows; return the tables that must be built from the whole."""
+    patients = ledger.raw_folder(layout.work, delivery.seq) / "patients.parquet"
+    whole = []
+    with duckdb.connect(str(layout.warehouse)) as connection:
+        connection.execute(f"attach '{quoted(changed)}' as changes (read_only)")
+        connection.execute(
+            "create temp table replaced as select distinct patient_key "
+            f"from read_parquet('{quoted(patients)}') where patient_key is not null"
+        )
+        connection.execute("begin")
+        connection.execute("drop schema if exists results cascade")
+        for table in _tables(connection):
+            if table.is_by_patient:
+                connection.execute(f"delete from {table.name} where patient_key in (from replaced)")
+                connection.execute(f"insert into {table.name} by name from changes.{table.name}")
+            elif WITHIN_A_BUILD in table.columns:
+                connection.execute(f"drop table {table.name}")
+            elif table.name == "quality.quarantine":
+                _replace_quarantined(connection, layout.work, delivery)
+            elif table.name == "staging.stg_common__delivery":
+                connection.execute(f"delete from {table.name}")
+                connection.execute(f"insert into {table.name} by name from changes.{table.name}")
+            elif table.name != "quality.expectation_results":
+                whole.append(table.name.partition(".")[2])
+        connection.execute("commit")
+        connection.execute("drop table replaced")
+        connection.execute("detach changes")
+        connection.execute("checkpoint")
+    return whole
+
+
+def _replace_quarantined(
+    connection: duckdb.DuckDBPyConnection, work: Path, delivery: Delivery
+) -> None:
+    """Leave out of the quarantine what the changes supersede, and add what they brought."""
+    earlier = ledger.state(ledger.deliveries(work), delivery.seq)[:-1]
+    held = connection.execute("select distinct table_name from quality.quarantine").fetchall()
+    for (name,) in held:
+        by_patient = read_contract().tables[name].patient_column
+        rows = [ledger.raw_folder(work, d.seq) / f"{name}.parquet" for d in earlier]
+        superseded = "patient_key in (from replaced)" if by_patient else "true"
+        connection.execute(
+            "delete from quality.quarantine where table_name = ? and src_rid in "
+            f"(select src_rid from read_parquet(?) where {superseded})",
+            [name, [str(path) for path in rows]],
+        )
+    connection.execute("insert into quality.quarantine by name from changes.quality.quarantine")
+
+
+def _tables(connection: duckdb.DuckDBPyConnection) -> list[_Table]:
+    found = connection.execute(
+        """
+        select schema_name || '.' || table_name, list(column_name)
+        from duckdb_columns()
+        inner join duckdb_tables() using (database_name, schema_name, table_name)
+        where database_name = current_database() and list_contains(?, schema_name)
+        group by all
+        order by all
+        """,
+        [list(DERIVED_SCHEMAS)],
+    ).fetchall()
+    return [_Table(name, frozenset(columns)) for name, columns in found]
+
+
+def _made_of(layout: Layout, seq: int | None) -> Row:
+    file = layout.warehouse.stat()
+    return {
+        "seq": seq,
+        "warehouse": [file.st_size, file.st_mtime_ns],
+        "code": manifest.code()["tree_sha256"],
+        "config": {key: manifest.configuration(Path())[key] for key in ("seeds", "rules")},
+    }
