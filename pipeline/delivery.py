@@ -12,6 +12,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,8 @@ def land(folder: Path, work: Path, *, allow_older: bool = False) -> Delivery:
         )
         delivery = replace(delivery, base_seq=_base(delivery, known, folder))
         _refuse_older(delivery, known, allow_older=allow_older)
+        if base := next((d for d in known if d.seq == delivery.base_seq), None):
+            _refuse_gaps(folder, work, base, inspected)
         before = [d for d in known if d.accepted_run and d.site_code == delivery.site_code]
         landing.write(inspected, delivery, before[-1] if before else None)
     ledger.record(work, delivery)
@@ -473,6 +476,18 @@ def _base(delivery: Delivery, known: list[Delivery], folder: Path) -> int | None
             ["delivery.csv: covers changes, but no delivery of this site was published before"],
         )
     return accepted[-1].seq
+
+
+def _refuse_gaps(folder: Path, work: Path, base: Delivery, inspected: Collection[str]) -> None:
+    """Refuse changes without a file that the site delivers: no rows, or nothing known of them?"""
+    gaps = [
+        f"{row['file_name']}: missing; changes bring every file of the delivery that they change, "
+        "if only its header"
+        for row in files(work, [base]).to_pylist()
+        if row["file_name"] and row["table_name"] not in inspected
+    ]
+    if gaps:
+        raise _refused(folder, gaps)
 
 
 def _refuse_older(delivery: Delivery, known: list[Delivery], *, allow_older: bool) -> None:

@@ -1,8 +1,8 @@
 """Builds a delivery of changes on top of the last build: only changed patients are modelled again.
 
-They are built alone, by the same models, into a file of their own. Their rows then take the place of
-the old ones in every table that has a patient; tables that count over patients are built again from
-the whole. What comes out is what a full build of the same rows gives.
+They are built alone, by the same models, into a file of their own. Their rows then take the place
+of the old ones in every table that has a patient; tables that count over patients are built again
+from the whole. What comes out is what a full build of the same rows gives.
 """
 
 from __future__ import annotations

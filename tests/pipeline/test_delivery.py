@@ -414,6 +414,9 @@ def test_changes_replace_whole_patients_and_leave_the_others(delivery: Path, wor
     rewrite_lines(consent, lines(consent)[:1])
     rewrite(delivery / "vital_status.csv", "alive", "dead")
     drawn(delivery, "2020-03-01", "changes")
+    (delivery / "procedures.csv").rename(work / "procedures.csv")
+    assert "procedures.csv: missing; changes bring every file" in refusal(delivery, work)
+    (work / "procedures.csv").rename(delivery / "procedures.csv")
     raw = landed(delivery, work)
     assert len(raw.rows("patients")) == 3
     assert [r["status"] for r in raw.rows("vital_status")] == ["alive", "alive", "dead"]
