@@ -14,6 +14,7 @@ from synthetic.contract import read_contract
 from synthetic.records import COLUMNS
 
 PATIENT: Final = "patient_id"
+_ADENOCARCINOMAS: Final = ("8140", "8210", "8211", "8261", "8263", "8480", "8481", "8490")
 
 
 class Record:
@@ -73,10 +74,19 @@ class Chart:
         return [record for record in self[table] if record.code(column) in codes]
 
     @property
+    def is_colorectal(self) -> bool:
+        """Whether the first primary is an adenocarcinoma of the colorectum, of which marts know."""
+        first = self["diagnoses"][0]
+        return (
+            first["icdo3_topography"][:3] in ("C18", "C19", "C20")
+            and first["icdo3_morphology"][:4] in _ADENOCARCINOMAS
+        )
+
+    @property
     def death(self) -> str:
         """The one full date of death of somebody dead, or nothing."""
         dates = [record["death_date"] for record in self["vital_status"] if record["death_date"]]
-        return dates[0] if len(dates) == 1 and len(dates[0]) == len("YYYY-MM-DD") else ""
+        return dates[0] if len(dates) == 1 and is_day(dates[0]) else ""
 
 
 class Delivery:
@@ -105,6 +115,11 @@ class Delivery:
                 writer = csv.writer(file, lineterminator="\n")
                 writer.writerow(COLUMNS[table])
                 writer.writerows(record.cells for record in records)
+
+
+def is_day(text: str) -> bool:
+    """Whether a date is known to the day."""
+    return len(text) == len("YYYY-MM-DD")
 
 
 def shift(day: str, days: int) -> str:

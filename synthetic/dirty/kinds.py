@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from synthetic.dirty.charts import Chart, Record
@@ -30,6 +30,10 @@ class Kind:
     share: float = 0.0
     of: str = ""
     blocks: bool = False
+
+    def wanted(self, sizes: Mapping[str, int]) -> int:
+        """How many records to plant in tables of these sizes."""
+        return 1 + int(self.share * sizes[self.of]) if self.of else 1
 
 
 KINDS: list[Kind] = []

@@ -48,11 +48,13 @@ def spoil(folder: Path, planted: Planted, *, blocking: bool = False) -> list[Def
     draws = Draws(stream(planted.seed, _DEFECTS))
     charts = [chart for chart in delivery.charts.values() if chart.patient_id not in spared]
     draws.shuffle(charts)
+    sizes = {table: len(records) for table, records in delivery.tables.items()}
+    wanted = {kind: kind.wanted(sizes) for kind in KINDS if kind.blocks == blocking}
     done = [
         (f"{kind.name}-{n}", kind, chart, records)
-        for kind in KINDS
-        if kind.blocks == blocking
-        for n, (chart, records) in enumerate(_planted(kind, delivery, charts), start=1)
+        # Rare patients first, for those that few are wanted of.
+        for kind in sorted(wanted, key=lambda kind: wanted[kind])
+        for n, (chart, records) in enumerate(_planted(kind, wanted[kind], charts), start=1)
     ]
     numbers = {
         id(record): number
@@ -71,9 +73,8 @@ def spoil(folder: Path, planted: Planted, *, blocking: bool = False) -> list[Def
 
 
 def _planted(
-    kind: Kind, delivery: Delivery, charts: Collection[Chart]
+    kind: Kind, wanted: int, charts: Collection[Chart]
 ) -> Iterator[tuple[Chart, list[Record]]]:
-    wanted = 1 + int(kind.share * len(delivery.tables[kind.of])) if kind.of else 1
     for chart in charts:
         if wanted <= 0:
             return

@@ -98,8 +98,8 @@ def _kind(name: str, place: str, value: str, reason: str, check: str) -> Kind:
         record[column] = value.replace("{}", record[column])
         return [record]
 
-    # A report in quarantine may be the one that would have settled a score of 2+.
-    also = ("PTH-012",) if reason and table == "pathology" else ()
+    # A report in quarantine may be the one that confirmed the diagnosis or settled a score of 2+.
+    also = ("DX-008", "PTH-012") if reason and table == "pathology" else ()
     done = f"{column} set to {value[:30]!r}" if value.strip() else f"{column} emptied"
     return Kind(name, check, column, done, plant, reason=reason, also=also, blocks=check == _FORMAT)
 
