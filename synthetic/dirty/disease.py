@@ -19,7 +19,7 @@ def progression_without_component(chart: Chart) -> list[Record]:
     return stable
 
 
-@found_by("TUM-008", "assessment_date", also=("VIT-004",))
+@found_by("TUM-008", "assessment_date", also=("VIT-004", "LES-005", "LES-006"))
 def scan_after_death(chart: Chart) -> list[Record]:
     """A scan 30 days after death."""
     if not chart.death or not chart["tumour_assessments"] or chart.death > "2020-12-31":
@@ -67,7 +67,7 @@ def centimetres_for_millimetres(chart: Chart) -> list[Record]:
     return [last]
 
 
-@found_by("LES-007", "assessment_id")
+@found_by("LES-007", "assessment_id", also=("LES-005", "LES-006"))
 def lesion_of_another_patient(chart: Chart) -> list[Record]:
     """A lesion is filed under another patient's visit."""
     others = chart.delivery.tables["tumour_assessments"]
@@ -78,7 +78,7 @@ def lesion_of_another_patient(chart: Chart) -> list[Record]:
     return []
 
 
-@found_by("STR-004", "assessment_id", also=("LES-007",))
+@found_by("STR-004", "assessment_id", also=("LES-005", "LES-006", "LES-007"))
 def lesion_of_no_visit(chart: Chart) -> list[Record]:
     """A lesion is filed under a visit that was not delivered."""
     for record in chart["lesion_measurements"][-1:]:

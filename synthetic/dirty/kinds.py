@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 from synthetic.dirty.charts import Chart, Record
 
+COLLAPSED = "identical to an earlier record"
+
 Plant = Callable[[Chart], list[Record]]
 """Spoils a chart and returns the records at fault; none if the chart does not suit."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """`check` must find it; with a `reason`, its row must be in quarantine for that.
+    """`check` must find it; with a `reason`, its row must be set aside for that: in quarantine, or
+    COLLAPSED. A row that is collapsed needs no check.
 
     `also` are other checks that are right to find it. A check that tolerates some percent needs
     more than one defect to fail: `share` of the records of the table `of`. `blocks` says that no
@@ -48,12 +51,15 @@ def found_by(
     share: float = 0.0,
     of: str = "",
     blocks: bool = False,
+    reason: str = "",
 ) -> Callable[[Plant], Plant]:
     """Enter a function among the kinds, under its name and with its docstring as explanation."""
 
     def enter(plant: Plant) -> Plant:
         done = (plant.__doc__ or "").strip().removesuffix(".")
-        KINDS.append(Kind(plant.__name__, check, column, done, plant, "", also, share, of, blocks))
+        KINDS.append(
+            Kind(plant.__name__, check, column, done, plant, reason, also, share, of, blocks)
+        )
         return plant
 
     return enter

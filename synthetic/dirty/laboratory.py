@@ -17,7 +17,7 @@ def ratio_without_its_copies(chart: Chart) -> list[Record]:
     return []
 
 
-@found_by("PTH-012", "her2_ish_ratio")
+@found_by("PTH-012", "her2_ish_ratio", share=0.009, of="pathology")
 def equivocal_for_ever(chart: Chart) -> list[Record]:
     """A score of 2+ loses its hybridisation."""
     scored = chart.with_code("pathology", "her2_ihc_score", "2+")

@@ -51,7 +51,7 @@ def diagnosis_before_birth(chart: Chart) -> list[Record]:
     return [record]
 
 
-@found_by("DX-004", "metastasis_date")
+@found_by("DX-004", "metastasis_date", also=("TUM-003",))
 def metastasis_before_primary(chart: Chart) -> list[Record]:
     """A metastasis is found 60 days before its primary."""
     if len(chart["metastases"]) < 2 or not is_day(chart["diagnoses"][0]["diagnosis_date"]):
@@ -74,16 +74,16 @@ def orphan(chart: Chart) -> list[Record]:
 def two_rows_of_one_key(chart: Chart) -> list[Record]:
     """A condition with the key of another one."""
     for record in chart["comorbidities"][:1]:
-        return [chart.add(record, comorbidity_id=record.key, icd10="Z99.9", condition_text="其他")]
+        other = {"icd10": "Z99.9", "condition_text": "其他"}
+        return [record, chart.add(record, comorbidity_id=record.key, **other)]
     return []
 
 
-@found_by("PAT-001", "sex", blocks=True)
+@found_by("PAT-001", "recorded_date", blocks=True)
 def patient_twice(chart: Chart) -> list[Record]:
-    """A second row of a patient, of the other sex."""
+    """A second row of a patient, registered a day before."""
     (patient,) = chart["patients"]
-    other = {"male": "female", "female": "male"}.get(patient.code("sex"))
-    return [chart.add(patient, sex=other)] if other else []
+    return [chart.add(patient, recorded_date=shift(patient["recorded_date"], -1))]
 
 
 @found_by("STR-005", "recorded_date", share=0.0015, of="performance_status")

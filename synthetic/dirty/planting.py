@@ -33,7 +33,7 @@ class Defect:
     done: str
     check_id: str
     also: str
-    quarantine_reason: str
+    set_aside_because: str
 
 
 def spoil(folder: Path, planted: Planted, *, blocking: bool = False) -> list[Defect]:
@@ -102,7 +102,7 @@ def _entry(defect_id: str, kind: Kind, chart: Chart, record: Record, number: int
         done=kind.done,
         check_id=kind.check,
         also=" ".join(kind.also),
-        quarantine_reason=kind.reason,
+        set_aside_because=kind.reason,
     )
 
 

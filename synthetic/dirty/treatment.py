@@ -5,13 +5,26 @@ from __future__ import annotations
 from typing import Final
 
 from synthetic.dirty.charts import Chart, Record, is_day, shift
-from synthetic.dirty.kinds import found_by
+from synthetic.dirty.kinds import COLLAPSED, found_by
+
+_UNITS_OF_UNKNOWN_DRUGS: Final = ("ml", "dose")  # the clean extract has a few as well
 
 
-@found_by("DRG-001", "drug_text", share=0.018, of="drug_administrations")
+@found_by(
+    "DRG-001",
+    "drug_text",
+    # Lines of therapy end or begin elsewhere without the drug.
+    also=("TUM-003", "TUM-006", "LES-005", "LES-006"),
+    share=0.018,
+    of="drug_administrations",
+)
 def unknown_drug(chart: Chart) -> list[Record]:
     """A brand that no dictionary knows, in every cycle."""
     given = _given(chart)
+    if any(
+        record["dose_unit"] in _UNITS_OF_UNKNOWN_DRUGS for record in chart["drug_administrations"]
+    ):
+        return []
     for record in given:
         record["drug_text"], record["drug_code"] = "Zorblaxin 40mg", ""
     return given
@@ -77,11 +90,11 @@ def anti_egfr_despite_ras(chart: Chart) -> list[Record]:
     return []
 
 
-@found_by("STR-003", "procedure_id")
+@found_by("", "", reason=COLLAPSED)
 def same_row_twice(chart: Chart) -> list[Record]:
     """A procedure delivered twice, letter for letter."""
     for record in chart["procedures"][:1]:
-        return [record, chart.add(record, procedure_id=record.key)]
+        return [chart.add(record, procedure_id=record.key)]
     return []
 
 

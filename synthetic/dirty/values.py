@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from synthetic.dirty.charts import Chart, Record
-from synthetic.dirty.kinds import KINDS, Kind
+from synthetic.dirty.kinds import KINDS, Kind, found_by
 
 MISSING: Final = "missing"
 CODE: Final = "not a code of the contract"
@@ -66,6 +66,7 @@ _VALUES: Final = (
     ("ihc_between_two_scores", "pathology.her2_ihc_score", "2-3+", CODE, "PTH-003"),
     ("unknown_gene", "molecular_tests.gene", "HER-2", CODE, "MOL-001"),
     ("gene_turned_into_a_date", "molecular_tests.gene", "1-Mar", CODE, "VAL-006"),
+    ("unknown_response", "tumour_assessments.overall_response", "MR", CODE, "TUM-001"),
     ("unknown_result", "molecular_tests.result", "positive", CODE, "MOL-002"),
     ("unknown_region", "molecular_tests.region", "exon 12", CODE, "VAL-016"),
     ("unknown_route", "drug_administrations.route", "inhaled", CODE, "VAL-016"),
@@ -86,6 +87,16 @@ _VALUES: Final = (
 )
 
 
+_MISSED_WITH: Final = {
+    # The report that confirmed the diagnosis, or settled a score of 2+.
+    "pathology": ("DX-008", "PTH-012"),
+    # The visit at which lesions were measured, perhaps the baseline.
+    "tumour_assessments": ("LES-005", "LES-006", "LES-007", "STR-004", "TUM-003"),
+    "lesion_measurements": ("LES-005", "LES-006"),
+}
+"""Checks that may miss a row of a table when it is in quarantine."""
+
+
 def _kind(name: str, place: str, value: str, reason: str, check: str) -> Kind:
     table, column = place.split(".")
 
@@ -98,10 +109,44 @@ def _kind(name: str, place: str, value: str, reason: str, check: str) -> Kind:
         record[column] = value.replace("{}", record[column])
         return [record]
 
-    # A report in quarantine may be the one that confirmed the diagnosis or settled a score of 2+.
-    also = ("DX-008", "PTH-012") if reason and table == "pathology" else ()
+    also = _MISSED_WITH.get(table, ()) if reason else ()
     done = f"{column} set to {value[:30]!r}" if value.strip() else f"{column} emptied"
     return Kind(name, check, column, done, plant, reason=reason, also=also, blocks=check == _FORMAT)
 
 
 KINDS.extend(_kind(*row) for row in _VALUES)
+
+
+@found_by("FIL-005", "", reason="the record has 6 fields, the header 7")
+def field_too_few(chart: Chart) -> list[Record]:
+    """The last field of a visit is cut off."""
+    for record in chart["encounters"][1:2]:
+        record.cells.pop()
+        return [record]
+    return []
+
+
+@found_by("FIL-005", "", reason="the record has 8 fields, the header 7")
+def field_too_many(chart: Chart) -> list[Record]:
+    """An unquoted comma splits a field of a visit in two."""
+    for record in chart["encounters"][1:2]:
+        record.cells.append("")
+        return [record]
+    return []
+
+
+@found_by("FIL-005", "", reason="the record holds a NUL character")
+def nul_character(chart: Chart) -> list[Record]:
+    """A NUL byte in a visit."""
+    for record in chart["encounters"][1:2]:
+        record["department"] += "\0"
+        return [record]
+    return []
+
+
+@found_by("VAL-001", "procedure_text", share=0.012, of="procedures")
+def no_break_space(chart: Chart) -> list[Record]:
+    """A no-break space at the end of a text."""
+    for record in chart["procedures"]:
+        record["procedure_text"] += "\u00a0"
+    return chart["procedures"]
