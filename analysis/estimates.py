@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis import comparison
 from analysis.confounding import e_values, weighting
+from analysis.cumulative_incidence import cumulative_incidence
 from analysis.depth_of_response import waterfall
 from analysis.descriptive import (
     adverse_events,
@@ -45,6 +46,7 @@ KINDS: dict[str, Analyser] = {
     "response": response,
     "adverse_events": adverse_events,
     "survival": survival,
+    "cumulative_incidence": cumulative_incidence,
     "univariable": univariable,
     "cox": multivariable,
     "swimmer": swimmer,

@@ -17,16 +17,17 @@ from analysis import (
     line_exhibits,
     model_tables,
     sensitivity_exhibits,
+    survival_panels,
     survival_tables,
 )
-from analysis.book import Book, BookPage
+from analysis.book import Book
 from analysis.depth_of_response import BEST_CHANGE
-from analysis.figures import MOST_BANDS, Curve, Panel, Ratio, forest, survival_panel
+from analysis.figures import MOST_BANDS, Ratio, forest, survival_panel
 from analysis.flow import Step, flow_diagram
-from analysis.ledger import HAZARD_RATIO, MEDIAN, PREFERRED
+from analysis.ledger import HAZARD_RATIO, PREFERRED
 from analysis.pictures import Picture
 from analysis.study import Analysis, Study
-from analysis.survival import ALL_GROUPS, SIGNIFICANCE_LEVEL
+from analysis.survival import SIGNIFICANCE_LEVEL
 from analysis.waterfall_plot import waterfall_plot
 
 #: Sections of the report, in the order a clinician reads, and the kinds of analysis in each.
@@ -40,7 +41,7 @@ SECTIONS = (
     ("lines", "Lines of therapy", ("swimmer", "line_transitions", "line_reasons")),
     ("response", "Response", ("response", "waterfall")),
     ("toxicity", "Toxicity", ("adverse_events",)),
-    ("survival", "Survival", ("survival",)),
+    ("survival", "Survival", ("survival", "cumulative_incidence")),
     ("univariable", "Univariable analyses", ("univariable", "univariable_ratios")),
     ("multivariable", "Multivariable analysis", ("cox", "imputation")),
     ("confounding", "Confounding", ("weighting", "e_values")),
@@ -49,6 +50,12 @@ SECTIONS = (
         "Sensitivity to definitions",
         ("line_rule_set_changes", "line_rule_sets", "endpoint_rule_sets"),
     ),
+)
+
+
+LANDMARK_LEGEND = (
+    " Landmark: patients still observed then, by what they had been given by then; time runs from "
+    "the landmark."
 )
 
 
@@ -170,8 +177,13 @@ def _only_table(analysis: Analysis, table: layout.Table) -> Exhibit:
 
 def _survival(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -> Exhibit:
     first = analyses[0]
-    every = [_panel(study, book, drawn.curves, analysis) for analysis in analyses]
+    every = [survival_panels.survival_curves(book, drawn.curves, each) for each in analyses]
     panels = [panel for panel in every if panel.curves]
+    landmarks = [
+        panel
+        for each in analyses
+        for panel in survival_panels.landmark_curves(book, drawn.curves, each)
+    ]
     if not panels:
         return _of(first, empty=True)
     bands_apart = any(len(panel.curves) > MOST_BANDS for panel in panels)
@@ -183,15 +195,35 @@ def _survival(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) 
     )
     return _of(
         first,
-        pictures=[survival_panel(panel) for panel in panels],
+        pictures=[survival_panel(panel) for panel in (*panels, *landmarks)],
         legend="Curves: Kaplan\N{EN DASH}Meier. Shaded: pointwise 95% log\N{EN DASH}log band. "
         f"Ticks: censored patients.{'' if bands_apart else ' Dotted: median.'} Beside each group: "
-        "preferred interval of the median.",
+        f"preferred interval of the median.{LANDMARK_LEGEND if landmarks else ''}",
         tables=[table for table in tables if table is not None],
         cautions=[
             *layout.small_groups(study, book, analyses),
             *layout.cautions(study, first.exhibit),
         ],
+    )
+
+
+def _incidence(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -> Exhibit:
+    first = analyses[0]
+    panels = [
+        panel
+        for each in analyses
+        for panel in survival_panels.incidence_curves(study, book, drawn.curves, each)
+        if panel.curves
+    ]
+    return _of(
+        first,
+        pictures=[survival_panel(panel) for panel in panels],
+        legend="Aalen\N{EN DASH}Johansen estimates: the events compete, so that those of one "
+        "panel add up with the patients still free of them. Shaded: pointwise 95% "
+        "log\N{EN DASH}log band. Ticks: censored patients.",
+        tables=[survival_tables.incidence_table(study, book, analyses)] if panels else [],
+        cautions=layout.cautions(study, first.exhibit),
+        empty=not panels,
     )
 
 
@@ -345,6 +377,7 @@ _BUILDERS: dict[str, Builder] = {
     "response": _response,
     "adverse_events": _adverse_events,
     "survival": _survival,
+    "cumulative_incidence": _incidence,
     "univariable": _univariable,
     "cox": _cox,
     "swimmer": _swimmer,
@@ -361,78 +394,6 @@ _BUILDERS: dict[str, Builder] = {
     "line_rule_sets": _rule_sets,
     "endpoint_rule_sets": _rule_sets,
 }
-
-
-def _panel(study: Study, book: Book, curves: pd.DataFrame, analysis: Analysis) -> Panel:
-    endpoint = str(analysis.endpoint)
-    variable = endpoint.lower()
-    page = book.page(analysis.exhibit, analysis.population)
-    own = curves[
-        (curves["exhibit"] == analysis.exhibit)
-        & (curves["population"] == analysis.population)
-        & (curves["endpoint"] == endpoint)
-    ]
-    drawn: list[Curve] = []
-    ticks: list[float] = []
-    curves_of_exhibit = curves.loc[curves["exhibit"] == analysis.exhibit, "time_months"]
-    for label, rows_ in own.groupby("group", sort=False):
-        name = str(label)
-        ticks = _ticks(page, variable, name)
-        drawn.append(
-            Curve(
-                layout.level_label(name),
-                rows_,
-                int(rows_["group_order"].iloc[0]),
-                (
-                    f"{page.cell(variable, name, 'events_n')} / {page.cell(variable, name, 'n')}",
-                    page.with_limits(variable, name, MEDIAN, PREFERRED),
-                ),
-                [page.cell(variable, name, f"n_at_risk_{tick:g}_months") for tick in ticks],
-                page.value(variable, name, MEDIAN.value),
-            )
-        )
-    words = "; ".join(
-        f"{curve.label}: {curve.summary[0]} events/patients, median {curve.summary[1]} months"
-        for curve in drawn
-    )
-    title = layout.endpoint_label(analysis)
-    return Panel(
-        identifier=f"{analysis.exhibit}-{variable}",
-        title=title,
-        y_label=f"{title} (%)",
-        x_label="Months from the start of first-line treatment",
-        curves=drawn,
-        ticks=ticks,
-        longest=max(1.0, float(curves_of_exhibit.max())) if len(curves_of_exhibit) else 1.0,
-        footer=_footer(page, variable, analysis),
-        description=f"Kaplan-Meier curves with 95% bands. {words or 'No patients'}.",
-    )
-
-
-def _ticks(page: BookPage, variable: str, level: str) -> list[float]:
-    found = []
-    for statistic in page.statistics(variable, level):
-        if statistic.startswith("n_at_risk_"):
-            found.append(float(statistic.removeprefix("n_at_risk_").removesuffix("_months")))
-    return found
-
-
-def _footer(page: BookPage, variable: str, analysis: Analysis) -> list[str]:
-    lines = []
-    for contrast in (ALL_GROUPS, analysis.contrast):
-        if contrast is None or page.get(variable, contrast, "logrank_p") is None:
-            continue
-        preferred = page.get(variable, contrast, "logrank_p", PREFERRED)
-        lines.append(
-            f"{layout.level_label(contrast)}: log-rank P "
-            f"{layout.equals(page.cell(variable, contrast, 'logrank_p'))}"
-            + (
-                f", permutation P {layout.equals(preferred.cell)}"
-                if preferred and "permutation" in preferred.method
-                else ""
-            )
-        )
-    return lines
 
 
 def _forest(

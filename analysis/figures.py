@@ -30,7 +30,7 @@ PLOT_HEIGHT = 2.45
 ROW = 0.172
 LEFT, RIGHT = 1.2, 0.14
 AXIS_FOOT = 0.56
-LABEL_CHARACTERS = 18
+LABEL_CHARACTERS = 17
 
 #: With more curves than this their bands overlap to mud: each then has a small panel of its own.
 MOST_BANDS = 2
@@ -81,6 +81,8 @@ class Panel:
         End of the time axis, months.
     footer : sequence of str
         Tests, one a line, under the names of the groups.
+    summary : str
+        Heading of what stands last beside the name of a group.
     """
 
     identifier: str
@@ -92,6 +94,7 @@ class Panel:
     longest: float
     footer: Sequence[str]
     description: str
+    summary: str
 
 
 @dataclass(frozen=True)
@@ -274,7 +277,7 @@ def _header(figure: Figure, panel: Panel, height: float) -> None:
     figure.text(
         0.018, line(0.8), panel.title, fontsize=8.6, fontweight="bold", va="center", ha="left"
     )
-    for x, text in ((events_at, "Events / patients"), (median_at, "Median, months (95% CI)")):
+    for x, text in ((events_at, "Events / patients"), (median_at, panel.summary)):
         figure.text(x, line(0.8), text, fontsize=6.4, color=MUTED, va="center", ha="right")
     for number, curve in enumerate(panel.curves):
         y = line(number + 1.9)

@@ -11,7 +11,8 @@ from __future__ import annotations
 import duckdb
 import pandas as pd
 
-from analysis.estimators import split_at_exposure
+from analysis.curves import enter_curve
+from analysis.estimators import landmark, split_at_exposure
 from analysis.group_tests import compare_groups, enter_ratio, hazard_ratio
 from analysis.ledger import PREFERRED, Page
 from analysis.study import DAYS_PER_MONTH, FIRST_LINE, Analysis, Study, frame
@@ -68,8 +69,14 @@ def exposure_analyses(
     analysis: Analysis,
     page: Page,
     patients: pd.DataFrame,
+    times: list[float],
 ) -> None:
     """Enter the time-dependent model and the landmark analyses of an ever/never comparison.
+
+    Parameters
+    ----------
+    times
+        Months at which numbers at risk are given.
 
     Does nothing for groups that are known at the time origin.
     """
@@ -95,26 +102,46 @@ def exposure_analyses(
         "exposure begins with the first dose",
     )
     for months in analysis.landmark_months:
-        _landmark(page, f"{endpoint} landmark {months:g} months", contrast, patients, given, months)
+        curve = landmark_endpoint(analysis, months)
+        if not (patients["time"] > months).any():
+            enter_ratio(page, curve.lower(), contrast, "nobody is observed beyond the landmark")
+            continue
+        later = landmark(patients["time"], patients["event"], given, at=months)
+        later.index = patients.index[later["row"]]
+        _enter_landmark(page, curve.lower(), contrast, later, len(patients) - len(later), months)
+        exposed = later["exposed"] == 1
+        for order, level in enumerate(group.level_names):
+            enter_curve(
+                page.about(later, landmark_months=months),
+                curve,
+                level,
+                later[exposed == (level == analysis.contrast_level)],
+                order,
+                [time for time in times if time + months <= times[-1]],
+                published=False,
+            )
 
 
-def _landmark(
+def landmark_endpoint(analysis: Analysis, months: float) -> str:
+    """Endpoint under which the curves from a landmark are entered."""
+    return f"{analysis.endpoint} landmark {months:g} months"
+
+
+def _enter_landmark(
     page: Page,
     variable: str,
     contrast: str,
-    patients: pd.DataFrame,
-    given: pd.Series,
+    later: pd.DataFrame,
+    excluded: int,
     months: float,
 ) -> None:
     """Enter the comparison of those still observed at a landmark, by their group then."""
-    later = patients[patients["time"] > months]
-    exposed = given.reindex(later.index) <= months
-    later = later.assign(time=later["time"] - months, exposed=exposed.astype(int))
+    exposed = later["exposed"] == 1
     page = page.about(later, landmark_months=months)
     for statistic, count, method in (
         ("exposed_n", int(exposed.sum()), "given by the landmark"),
         ("unexposed_n", int((~exposed).sum()), "not given by the landmark"),
-        ("excluded_n", len(patients) - len(later), "no longer observed at the landmark"),
+        ("excluded_n", excluded, "no longer observed at the landmark"),
     ):
         page.add(variable, contrast, statistic, count, method, convention=PREFERRED)
     if not exposed.any() or exposed.all():

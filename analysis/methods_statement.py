@@ -26,6 +26,11 @@ SENTENCES = (
         "family of comparisons.",
     ),
     (
+        "cumulative_incidence",
+        "Cumulative incidence was estimated by Aalen\N{EN DASH}Johansen, each event competing with "
+        "the others, and compared by Gray’s test.",
+    ),
+    (
         "follow_up",
         "Follow-up was estimated by the reverse Kaplan\N{EN DASH}Meier method.",
     ),
@@ -34,7 +39,7 @@ SENTENCES = (
         "Hazard ratios are from Cox models with Efron’s handling of "
         "ties, with Firth’s penalty and profile likelihood intervals "
         "where a group had no event and beside the multivariable model; proportional hazards were "
-        "tested by scaled score residuals.",
+        "tested by the score test of Grambsch and Therneau.",
     ),
     (
         "weighting",

@@ -22,6 +22,9 @@ NUMBER_OF_LINES = "number of lines"
 #: Words of rule sets that are not written in small letters.
 ACRONYMS = {"fda": "FDA", "ema": "EMA", "recist": "RECIST", "irecist": "iRECIST"}
 
+#: What a rule set is about, in the names of levels: "lines: gap_60", "endpoints: fda".
+LINES, ENDPOINTS = "lines", "endpoints"
+
 #: Source values of the levels of an ever/never variable.
 GIVEN, NEVER_GIVEN = "yes", "no"
 
@@ -51,7 +54,7 @@ def line_rule_set_changes(
                 label=labels[rule_set],
             ).about(known).add(
                 f"changed: {name}",
-                rule_set,
+                f"{LINES}: {rule_set}",
                 "n",
                 int(changed.sum()),
                 "count of patients whose answer differs",
@@ -132,7 +135,9 @@ def line_rule_sets(
             **{**study.timing(str(analysis.endpoint)), "line_rule_set_id": rule_set},
             label=labels[rule_set],
         )
-        _enter(page, study, analysis, intervals[rule_set], rule_set, groups.get(rule_set))
+        _enter(
+            page, study, analysis, intervals[rule_set], f"{LINES}: {rule_set}", groups.get(rule_set)
+        )
 
 
 def endpoint_rule_sets(
@@ -160,7 +165,7 @@ def endpoint_rule_sets(
             label=rule_set_label(rule_set),
             source=sources.get(rule_set),
         )
-        _enter(page, study, analysis, intervals[rule_set], rule_set, None)
+        _enter(page, study, analysis, intervals[rule_set], f"{ENDPOINTS}: {rule_set}", None)
 
 
 def rule_set_label(rule_set: str) -> str:
@@ -236,7 +241,7 @@ def _enter(
     study: Study,
     analysis: Analysis,
     patients: pd.DataFrame,
-    rule_set: str,
+    level: str,
     group: pd.Series | None,
 ) -> None:
     """Enter n, events, and the median or, with a contrast, the hazard ratio."""
@@ -250,24 +255,24 @@ def _enter(
         exposed = (own == analysis.contrast_level).astype(int)
     n, events = len(patients), int(patients["event"].sum())
     page = page.about(patients)
-    page.add(name, rule_set, "n", n, "count of patients with an interval", convention=PREFERRED)
-    page.add(name, rule_set, "events_n", events, "count of events", convention=PREFERRED)
+    page.add(name, level, "n", n, "count of patients with an interval", convention=PREFERRED)
+    page.add(name, level, "events_n", events, "count of events", convention=PREFERRED)
     if exposed is None:
-        _enter_median(page, name, rule_set, patients)
+        _enter_median(page, name, level, patients)
     elif exposed.nunique() < 2:
-        enter_ratio(page, name, rule_set, "one side has no patients")
+        enter_ratio(page, name, level, "one side has no patients")
     else:
         found = hazard_ratio(patients.assign(exposed=exposed), "exposed")
-        enter_ratio(page, name, rule_set, found)
+        enter_ratio(page, name, level, found)
 
 
-def _enter_median(page: Page, name: str, rule_set: str, patients: pd.DataFrame) -> None:
+def _enter_median(page: Page, name: str, level: str, patients: pd.DataFrame) -> None:
     if patients.empty:
-        page.add(name, rule_set, MEDIAN.value, None, convention=PREFERRED, missing=NO_PATIENTS)
+        page.add(name, level, MEDIAN.value, None, convention=PREFERRED, missing=NO_PATIENTS)
         return
     page.add_interval(
         name,
-        rule_set,
+        level,
         MEDIAN,
         kaplan_meier(patients["time"], patients["event"]).median(),
         convention=PREFERRED,

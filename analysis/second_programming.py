@@ -1,8 +1,10 @@
-"""Double programming: the survival results once more, by lifelines, from the same intervals.
+"""Double programming: variables once more in pandas, survival results once more by lifelines.
 
-The estimators of analysis/estimators are our own; lifelines (Davidson-Pilon 2019, JOSS 4:1317) is
+The marts are SQL; analysis/second_variables.py derives a study's key variables without them. The
+estimators of analysis/estimators are our own; lifelines (Davidson-Pilon 2019, JOSS 4:1317) is
 another programme by other people. Where the two must agree - Kaplan-Meier, the log-rank chi-square,
-Cox coefficients with Efron's ties - every run compares them and stores what it found.
+Cox coefficients with Efron's ties, the incidence of competing events - every run compares them and
+stores what it found.
 """
 
 from __future__ import annotations
@@ -13,10 +15,15 @@ from dataclasses import astuple, dataclass, fields
 import duckdb
 import numpy as np
 import pandas as pd
-from lifelines import CoxPHFitter, KaplanMeierFitter
+from lifelines import AalenJohansenFitter, CoxPHFitter, KaplanMeierFitter
 from lifelines.statistics import multivariate_logrank_test
 
+from analysis.cumulative_incidence import EVERYBODY, cause_name, causes
+from analysis.second_variables import variables
 from analysis.study import Analysis, Study, frame, load_study
+
+#: Exhibit under which variables stand.
+COHORT = "cohort"
 
 #: Largest absolute difference at which two programmes agree.
 AGREEMENT = 1e-8
@@ -28,7 +35,10 @@ STEP_PRECISION = 1e-12
 
 @dataclass(frozen=True)
 class Agreement:
-    """One comparison; `n_compared` numbers differ by at most `largest_difference`."""
+    """One comparison; `n_compared` numbers differ by at most `largest_difference`.
+
+    Of a variable `n_compared` are the patients, `largest_difference` those with another answer.
+    """
 
     study_id: str
     exhibit: str
@@ -39,19 +49,25 @@ class Agreement:
 
 
 def compute(connection: duckdb.DuckDBPyConnection, study_id: str) -> list[Agreement]:
-    """Compare a study's curves, log-rank tests and Cox model with lifelines.
+    """Compare a study's variables with pandas, its curves, tests and models with lifelines.
 
     Reads results.survival_curves and results.estimates; replaces the study's rows in
     results.second_programming.
     """
     study = load_study(connection, study_id)
     estimates = frame(connection, "select * from results.estimates where study_id = ?", study_id)
-    found: list[Agreement] = []
+    found = [
+        Agreement(study_id, COHORT, answers.what, len(answers.mart), n, n == 0)
+        for answers in variables(connection, study)
+        for n in [answers.different()]
+    ]
     for analysis in study.analyses:
         if analysis.kind == "survival":
             found += _curves(connection, study, analysis)
             if analysis.group_variable:
                 found += _log_rank(study, analysis, estimates, analysis.group_variable)
+        elif analysis.kind == "cumulative_incidence":
+            found += _incidence(connection, study, analysis)
         elif analysis.kind == "univariable":
             for variable in study.variables.values():
                 if variable.in_univariable:
@@ -87,6 +103,43 @@ def _curves(
     if not differences:
         return []
     what = f"Kaplan-Meier estimates of {analysis.endpoint}"
+    return [_agreement(study, analysis, what, np.concatenate(differences))]
+
+
+def _incidence(
+    connection: duckdb.DuckDBPyConnection, study: Study, analysis: Analysis
+) -> list[Agreement]:
+    """Incidence of each event; where events of two patients tie, lifelines shifts one at random."""
+    endpoint = str(analysis.endpoint)
+    patients = study.survival(endpoint, analysis.population)
+    differences = []
+    for source in causes(study, endpoint):
+        own = frame(
+            connection,
+            'select "group", time_months, survival from results.survival_curves '
+            "where study_id = ? and exhibit = ? and population = ? and endpoint = ? order by all",
+            study.study_id,
+            analysis.exhibit,
+            analysis.population,
+            cause_name(endpoint, source),
+        )
+        for group, curve in own.groupby("group"):
+            if (group == EVERYBODY) != (analysis.group_variable is None):
+                continue
+            members = patients
+            if analysis.group_variable:
+                members = patients[patients[analysis.group_variable] == group]
+            cause = np.where(members["event"] == 0, 0, np.where(members["source"] == source, 1, 2))
+            if members.loc[members["event"] == 1, "time"].duplicated().any():
+                continue
+            fitted = AalenJohansenFitter(calculate_variance=False)
+            fitted.fit(members["time"], cause, event_of_interest=1)
+            theirs = fitted.cumulative_density_.iloc[:, 0]
+            at = np.searchsorted(theirs.index, curve["time_months"], side="right") - 1
+            differences.append(np.abs(1 - curve["survival"].to_numpy() - theirs.to_numpy()[at]))
+    if not differences:
+        return []
+    what = f"cumulative incidence of what ends {endpoint}"
     return [_agreement(study, analysis, what, np.concatenate(differences))]
 
 

@@ -1,68 +1,92 @@
-"""Exhibits of the sensitivity to definitions: one table and one figure each."""
+"""The sensitivity to definitions: one table, and one figure of every headline number."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from analysis import layout
 from analysis.book import Book, BookPage
 from analysis.layout import ABBREVIATIONS, PENALISED, Cell, Row, Table, cells, number_of
 from analysis.ledger import HAZARD_RATIO, MEDIAN, PREFERRED, Interval
 from analysis.pictures import Picture
-from analysis.rule_sets import NUMBER_OF_LINES, comparison_name
+from analysis.rule_sets import ENDPOINTS, LINES, NUMBER_OF_LINES, comparison_name
 from analysis.sensitivity_figures import Column, Point, sensitivity_forest
 from analysis.study import Analysis, Study
 from analysis.survival_tables import RATIO_NOTE
 
 CHANGED = "changed: "
 LEGEND = (
-    "First row: the study’s own definition; dotted line: its estimate. Bars: 95% confidence "
-    "intervals; an arrow: no upper limit."
+    "Bold: the study’s own definition; dotted line: its estimate. Bars: 95% confidence intervals; "
+    "an arrow: no upper limit. One kind of definition is varied at a time."
 )
+#: Kinds of definitions, as levels begin with them, and how tables head them.
+BLOCKS = {LINES: "Line of therapy", ENDPOINTS: "Endpoint and censoring"}
+
+
+@dataclass(frozen=True)
+class Block:
+    """The rule sets of one kind: labels by level, the study's own first."""
+
+    title: str
+    labels: dict[str, str]
 
 
 def measured(analyses: Sequence[Analysis]) -> list[Analysis]:
-    """Analyses of an exhibit that give a median or a hazard ratio."""
-    return [analysis for analysis in analyses if analysis.endpoint]
+    """Analyses of an exhibit that give a median or a hazard ratio, one a quantity."""
+    quantities = {
+        (each.population, comparison_name(each)): each for each in analyses[::-1] if each.endpoint
+    }
+    return [each for each in analyses if each in quantities.values()]
 
 
-def rule_sets_of(book: Book, analyses: Sequence[Analysis]) -> dict[str, str]:
-    """Rule sets that an exhibit has numbers of, with their labels, the study's own first."""
-    found: dict[str, str] = {}
+def blocks_of(book: Book, analyses: Sequence[Analysis]) -> list[Block]:
+    """Rule sets that an exhibit has numbers of."""
+    found = {kind: Block(title, {}) for kind, title in BLOCKS.items()}
     for analysis in measured(analyses):
         page = book.page(analysis.exhibit, analysis.population)
         name = comparison_name(analysis)
-        for rule_set in page.levels(name, "n", PREFERRED):
-            number = page.get(name, rule_set, "n", PREFERRED)
-            found[rule_set] = str(number.parameters["label"]) if number else rule_set
-    return found
+        for level in page.levels(name, "n", PREFERRED):
+            number = page.get(name, level, "n", PREFERRED)
+            label = str(number.parameters["label"]) if number else level
+            found[level.partition(":")[0]].labels[level] = label
+    return [block for block in found.values() if block.labels]
 
 
 def sensitivity_picture(study: Study, book: Book, analyses: Sequence[Analysis]) -> Picture | None:
-    """The figure of an exhibit; None with fewer than two rule sets."""
-    labels = rule_sets_of(book, analyses)
-    if len(labels) < 2:
+    """The figure of an exhibit: blocks of at least two rule sets; None without any."""
+    blocks = [block for block in blocks_of(book, analyses) if len(block.labels) > 1]
+    if not blocks:
         return None
+    levels = [level for block in blocks for level in block.labels]
     columns = [
         Column(
             _what(study, analysis),
             "hazard ratio" if _is_ratio(analysis) else "months",
             _is_ratio(analysis),
             [
-                _point(book.page(analysis.exhibit, analysis.population), analysis, rule_set)
-                for rule_set in labels
+                _point(book.page(analysis.exhibit, analysis.population), analysis, level)
+                for level in levels
             ],
         )
         for analysis in measured(analyses)
     ]
     words = ". ".join(
         f"{_what(study, analysis)}: "
-        + "; ".join(f"{label}, {_shown(book, analysis, name)}" for name, label in labels.items())
+        + "; ".join(
+            f"{label}, {_shown(book, analysis, level)}"
+            for block in blocks
+            for level, label in block.labels.items()
+        )
         for analysis in measured(analyses)
     )
     first = analyses[0]
     return sensitivity_forest(
-        f"{first.exhibit}-sensitivity", first.title, list(labels.values()), columns, f"{words}."
+        f"{first.exhibit}-sensitivity",
+        first.title,
+        {block.title: list(block.labels.values()) for block in blocks},
+        columns,
+        f"{words}.",
     )
 
 
@@ -80,21 +104,21 @@ def _what(study: Study, analysis: Analysis) -> str:
     return f"Median {analysis.endpoint}, {study.population(analysis.population).label}"
 
 
-def _point(page: BookPage, analysis: Analysis, rule_set: str) -> Point:
+def _point(page: BookPage, analysis: Analysis, level: str) -> Point:
     name, statistics = comparison_name(analysis), _statistics(analysis)
-    return Point(*(page.value(name, rule_set, statistic) for statistic in statistics))
+    return Point(*(page.value(name, level, statistic) for statistic in statistics))
 
 
-def _shown(book: Book, analysis: Analysis, rule_set: str) -> str:
+def _shown(book: Book, analysis: Analysis, level: str) -> str:
     page, name = book.page(analysis.exhibit, analysis.population), comparison_name(analysis)
-    number = page.get(name, rule_set, _statistics(analysis).value, PREFERRED)
+    number = page.get(name, level, _statistics(analysis).value, PREFERRED)
     mark = PENALISED if number and number.value is not None and "Firth" in number.method else ""
-    return page.with_limits(name, rule_set, _statistics(analysis), PREFERRED) + mark
+    return page.with_limits(name, level, _statistics(analysis), PREFERRED) + mark
 
 
 def sensitivity_table(study: Study, book: Book, analyses: Sequence[Analysis]) -> Table:
     """Changed patients, medians and hazard ratios, a row for each rule set."""
-    first, labels = analyses[0], rule_sets_of(book, analyses)
+    first, blocks = analyses[0], blocks_of(book, analyses)
     page = book.page(first.exhibit, first.population)
     changes = [name for name in book.variables(first.exhibit, first.population) if CHANGED in name]
     head = [
@@ -122,16 +146,24 @@ def sensitivity_table(study: Study, book: Book, analyses: Sequence[Analysis]) ->
         f"Numbers behind {number_of(first.exhibit)}",
         head,
         [
-            Row(
-                label,
-                cells(
-                    [
-                        *(page.cell(name, rule_set, "n") for name in changes),
-                        *(_shown(book, analysis, rule_set) for analysis in measured(analyses)),
-                    ]
+            row
+            for block in blocks
+            for row in (
+                Row(block.title, (), "heading"),
+                *(
+                    Row(
+                        label,
+                        cells(
+                            [
+                                *(page.cell(name, level, "n") for name in changes),
+                                *(_shown(book, analysis, level) for analysis in measured(analyses)),
+                            ]
+                        ),
+                        "level",
+                    )
+                    for level, label in block.labels.items()
                 ),
             )
-            for rule_set, label in labels.items()
         ],
         [
             *([RATIO_NOTE] if has_ratio else []),
@@ -150,12 +182,13 @@ def _change_label(study: Study, name: str) -> str:
 
 
 def one_rule_set_only(book: Book, analyses: Sequence[Analysis]) -> list[str]:
-    """A sentence in place of the figure where there is nothing to compare."""
-    labels = rule_sets_of(book, analyses)
-    if len(labels) > 1:
-        return []
-    names = ", ".join(labels.values()) or "none"
-    return [f"This warehouse holds one definition only ({names}), so there is nothing to compare."]
+    """A sentence in place of a block of the figure where there is nothing to compare."""
+    return [
+        f"{block.title}: this warehouse holds one definition only "
+        f"({', '.join(block.labels.values())}), so there is nothing to compare."
+        for block in blocks_of(book, analyses)
+        if len(block.labels) == 1
+    ]
 
 
 def _sources(book: Book, analyses: Sequence[Analysis]) -> list[str]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from analysis.figures import ratio_ticks
-from analysis.pictures import FULL_WIDTH, MUTED, PALETTE, Picture, drawing
+from analysis.pictures import FULL_WIDTH, INK, MUTED, PALETTE, Picture, drawing
 
 #: Inches.
-ROW, HEAD, FOOT = 0.22, 0.5, 0.42
+ROW, HEAD, FOOT = 0.2, 0.5, 0.42
+#: Rows left free between two kinds of definitions.
+BETWEEN = 0.5
 LABELS, GAP, EDGE = 2.35, 0.22, 0.12
 LABEL_CHARACTERS = 46
 HEAD_CHARACTERS = 20
@@ -39,29 +41,57 @@ class Column:
 
 
 def sensitivity_forest(
-    identifier: str, title: str, labels: Sequence[str], columns: Sequence[Column], description: str
+    identifier: str,
+    title: str,
+    blocks: Mapping[str, Sequence[str]],
+    columns: Sequence[Column],
+    description: str,
 ) -> Picture:
-    """Draw the quantities beside each other, a row for each definition, the study's own first.
+    """Draw the quantities beside each other, a row for each definition.
 
-    A dotted line continues the first row. An interval without an upper limit ends in an arrow.
+    A dotted line continues the study's own estimate. An interval without an upper limit ends in an
+    arrow.
+
+    Parameters
+    ----------
+    blocks
+        Labels of the definitions by their kind, the study's own first in each.
+    columns
+        Points in the order of the labels.
     """
-    plot = ROW * len(labels)
+    rows: list[float] = []
+    first_rows: set[int] = set()
+    place = 0.0
+    texts: list[tuple[float, str, bool]] = []
+    for heading, labels in blocks.items():
+        texts.append((place, heading, True))
+        place += 1
+        first_rows.add(len(rows))
+        for number, label in enumerate(labels):
+            texts.append((place, label, number == 0))
+            rows.append(place)
+            place += 1
+        place += BETWEEN
+    depth = place - BETWEEN
+    plot = ROW * depth
     height = HEAD + plot + FOOT
     width = (FULL_WIDTH - LABELS - EDGE - GAP * (len(columns) - 1)) / len(columns)
+    headings = set(blocks)
     with drawing(FULL_WIDTH, height) as figure:
-        for place, label in enumerate(labels):
+        for at, label, strong in texts:
             figure.text(
-                0.005,
-                1 - (HEAD + ROW * (place + 0.5)) / height,
+                0.005 if label in headings else 0.02,
+                1 - (HEAD + ROW * (at + 0.5)) / height,
                 "\n".join(textwrap.wrap(label, LABEL_CHARACTERS)),
                 va="center",
                 ha="left",
                 fontsize=6.8,
                 linespacing=0.95,
-                fontweight="bold" if place == 0 else "normal",
+                color=MUTED if label in headings else INK,
+                fontweight="bold" if strong else "normal",
             )
-        for place, column in enumerate(columns):
-            left = LABELS + place * (width + GAP)
+        for number, column in enumerate(columns):
+            left = LABELS + number * (width + GAP)
             axes = figure.add_axes(
                 (left / FULL_WIDTH, FOOT / height, width / FULL_WIDTH, plot / height)
             )
@@ -75,11 +105,13 @@ def sensitivity_forest(
                 fontweight="bold",
                 linespacing=1.15,
             )
-            _draw_column(axes, column)
+            _draw_column(axes, column, rows, first_rows, depth)
     return Picture(identifier, title, description, figure)
 
 
-def _draw_column(axes: Axes, column: Column) -> None:
+def _draw_column(
+    axes: Axes, column: Column, rows: Sequence[float], own_rows: set[int], depth: float
+) -> None:
     low, high = _limits(column)
     if column.is_ratio:
         axes.set_xscale("log")
@@ -90,12 +122,12 @@ def _draw_column(axes: Axes, column: Column) -> None:
     else:
         axes.locator_params(axis="x", nbins=4)
     axes.set_xlim(low, high)
-    axes.set_ylim(len(column.points) - 0.5, -0.5)
+    axes.set_ylim(depth - 0.5, -0.5)
     own = column.points[0].value if column.points else None
     if own is not None:
         axes.axvline(own, color=PALETTE[0], linewidth=0.6, linestyle=(0, (1.5, 2)), zorder=1)
-    for place, point in enumerate(column.points):
-        shade = PALETTE[0] if place == 0 else MUTED
+    for number, (place, point) in enumerate(zip(rows, column.points, strict=True)):
+        shade = PALETTE[0] if number in own_rows else MUTED
         if point.lower is not None:
             end = high if point.upper is None else point.upper
             axes.plot([point.lower, end], [place, place], color=shade, linewidth=1.2)

@@ -171,8 +171,8 @@ class Study:
         Returns
         -------
         DataFrame, index patient_key
-            time (months), event (0 or 1), entry (months, missing if nothing decided), and one
-            column a variable.
+            time (months), event (0 or 1), source (of the event or censoring), entry (months,
+            missing if nothing decided), and one column a variable.
         """
         if endpoint is None:
             raise StudyError(f"A survival analysis of study {self.study_id} names no endpoint.")
@@ -181,6 +181,7 @@ class Study:
             {
                 "time": rows["time_months"].astype(float),
                 "event": rows["event"].astype(int),
+                "source": rows["source"],
                 "entry": rows["entry_days"].astype(float) / DAYS_PER_MONTH,
             },
             index=rows.index,

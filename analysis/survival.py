@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import combinations
 
 import duckdb
-import numpy as np
 import pandas as pd
 
+from analysis.curves import axis_times, enter_curve, enter_median
 from analysis.descriptive import shown_levels
-from analysis.estimators import KaplanMeier, adjust_p_values, kaplan_meier
+from analysis.estimators import adjust_p_values, kaplan_meier
 from analysis.group_tests import (
     GroupComparison,
     compare_groups,
@@ -20,33 +20,20 @@ from analysis.group_tests import (
 )
 from analysis.immortal_time import FROM_ORIGIN, exposure_analyses
 from analysis.ledger import (
-    AS_PUBLISHED,
     MEAN_DIFFERENCE,
     MEDIAN,
-    NO_PATIENTS,
-    NOT_ESTIMABLE,
     NOT_REACHED,
     PREFERRED,
     Ledger,
     Page,
-    slug,
 )
 from analysis.study import Analysis, Study
-
-#: Widths of the time axis' steps, months, and how many steps a figure may have.
-STEPS = (1, 2, 3, 6, 12, 24, 36, 60, 120)
-MOST_STEPS = 8
-
-#: Times, months, at which survival is given as a share.
-SURVIVAL_MONTHS = (6, 12, 24, 36, 60)
 
 ALL_GROUPS = "all groups"
 ALL_PAIRS = "all pairs"
 
 #: Two-sided, as the study set it (its Methods) and as is usual.
 SIGNIFICANCE_LEVEL = 0.05
-
-CURVE_METHOD = "Kaplan-Meier, log-log 95% limits"
 
 
 def survival(
@@ -59,7 +46,7 @@ def survival(
     times = axis_times(study, analysis.exhibit)
     if analysis.group_variable is None:
         label = analysis.contrast or analysis.population
-        _enter_curve(page, endpoint, label, patients, 0, times)
+        enter_curve(page, endpoint, label, patients, 0, times)
         _enter_delayed_entry(page, endpoint, label, patients)
         return
     group = study.variable(analysis.group_variable)
@@ -71,126 +58,10 @@ def survival(
             ledger.page(analysis.exhibit, population).about(inside).add(
                 "cohort", level, "n", len(inside), "count of patients"
             )
-        _enter_curve(page, endpoint, level, inside, order, times)
+        enter_curve(page, endpoint, level, inside, order, times)
     _enter_tests(page, endpoint, analysis, group.level_names, patients, patients[group.name])
     if analysis.contrast is not None and analysis.contrast_level is not None:
-        exposure_analyses(connection, study, analysis, page, patients)
-
-
-def axis_times(study: Study, exhibit: str) -> list[float]:
-    """Times, months, at which all panels of a figure give numbers at risk."""
-    panels = [
-        study.survival(panel.endpoint, panel.population)["time"]
-        for panel in study.analyses
-        if panel.exhibit == exhibit and panel.kind == "survival"
-    ]
-    longest = max((float(times.max()) for times in panels if len(times)), default=0.0)
-    step = next((step for step in STEPS if longest / step <= MOST_STEPS), STEPS[-1])
-    return [float(time) for time in np.arange(0, longest + 1e-9, step)]
-
-
-def _enter_curve(
-    page: Page,
-    endpoint: str,
-    label: str,
-    patients: pd.DataFrame,
-    order: int,
-    times: list[float],
-) -> None:
-    variable = endpoint.lower()
-    n, events = len(patients), int(patients["event"].sum())
-    page = page.about(patients)
-    page.add(variable, label, "n", n, "count of patients with an interval")
-    page.add(variable, label, "events_n", events, "count of events", counted=patients["event"] == 1)
-    enter_median(page, variable, label, patients)
-    if not n:
-        return
-    curve = kaplan_meier(patients["time"], patients["event"])
-    for time, at_risk in zip(times, curve.number_at_risk(times), strict=True):
-        page.about(n, events, months=time).add(
-            variable,
-            label,
-            f"n_at_risk_{time:g}_months",
-            float(at_risk),
-            "patients under observation just before",
-            counted=patients["time"] >= time,
-        )
-    inner = [month for month in SURVIVAL_MONTHS if month <= curve.time[-1]]
-    shares = curve.survival_at(inner) if inner else pd.DataFrame()
-    for row in shares.to_dict("records"):
-        months = f"{row['time']:g}_months"
-        for statistic, column in (
-            (f"survival_pct_{months}", "survival"),
-            (f"survival_pct_{months}_lower", "lower"),
-            (f"survival_pct_{months}_upper", "upper"),
-        ):
-            # Before the first event the limits would be 100 to 100, which is no statement.
-            certain = column != "survival" and float(row["survival"]) == 1
-            value = np.nan if certain else float(row[column])
-            page.about(n, events, months=float(row["time"])).add(
-                variable,
-                label,
-                statistic,
-                None if np.isnan(value) else 100 * value,
-                CURVE_METHOD,
-                convention=PREFERRED,
-            )
-    page.ledger.curves.append(_curve_rows(page, endpoint, label, order, curve))
-
-
-def enter_median(page: Page, variable: str, level: str, patients: pd.DataFrame) -> None:
-    """Enter the median with SPSS's interval as published and Brookmeyer-Crowley's as preferred."""
-    if patients.empty:
-        for convention in (AS_PUBLISHED, PREFERRED):
-            page.add(
-                variable, level, MEDIAN.value, None, convention=convention, missing=NO_PATIENTS
-            )
-        return
-    curve = kaplan_meier(patients["time"], patients["event"])
-    page.add_interval(
-        variable,
-        level,
-        MEDIAN,
-        curve.median(convention="spss"),
-        missing=NOT_REACHED,
-        limits_missing=NOT_ESTIMABLE,
-    )
-    page.add_interval(
-        variable,
-        level,
-        MEDIAN,
-        curve.median(),
-        convention=PREFERRED,
-        missing=NOT_REACHED,
-        limits_missing=NOT_REACHED,
-        note="limits by inverting the band (Brookmeyer and Crowley 1982)",
-    )
-
-
-def _curve_rows(
-    page: Page, endpoint: str, label: str, order: int, curve: KaplanMeier
-) -> pd.DataFrame:
-    counts = pd.DataFrame(
-        {
-            "time": curve.time,
-            "n_at_risk": curve.n_at_risk,
-            "n_events": curve.n_events,
-            "n_censored": curve.n_censored,
-        }
-    )
-    rows = curve.band().merge(counts, on="time", how="left")
-    rows = rows.fillna({"n_at_risk": curve.n, "n_events": 0.0, "n_censored": 0.0})
-    names = (page.ledger.study_id, page.exhibit, page.population, endpoint, label)
-    return rows.rename(columns={"time": "time_months"}).assign(
-        curve_id=".".join(slug(name) for name in names),
-        study_id=page.ledger.study_id,
-        exhibit=page.exhibit,
-        population=page.population,
-        endpoint=endpoint,
-        group=label,
-        group_order=order,
-        method=CURVE_METHOD,
-    )
+        exposure_analyses(connection, study, analysis, page, patients, times)
 
 
 def _enter_tests(

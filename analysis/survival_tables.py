@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from analysis.book import NOTHING, Book, BookPage
+from analysis.cumulative_incidence import GRAY, cause_name, causes, incidence_at
+from analysis.curves import SURVIVAL_MONTHS
 from analysis.group_tests import FEW_EVENTS, SMALL_GROUP
 from analysis.layout import (
     ABBREVIATIONS,
@@ -16,12 +18,13 @@ from analysis.layout import (
     Table,
     cells,
     endpoint_label,
+    equals,
     level_label,
     number_of,
 )
 from analysis.ledger import HAZARD_RATIO, MEAN_DIFFERENCE, MEDIAN, PREFERRED
 from analysis.study import Analysis, Study
-from analysis.survival import ALL_GROUPS, SURVIVAL_MONTHS
+from analysis.survival import ALL_GROUPS
 
 RATIO_NOTE = (
     f"Hazard ratio: Cox model, Efron’s ties; {PENALISED} "
@@ -39,6 +42,10 @@ MEAN_NOTE = (
     "are observed, first group minus second (of a variable: first level), given where the curves "
     "cross."
 )
+
+
+#: Most times at which a table of incidence gives it.
+MOST_MONTHS = 3
 
 
 def test_note() -> str:
@@ -302,6 +309,65 @@ def exposure_table(study: Study, book: Book, analysis: Analysis) -> Table | None
             "The second row is a Cox model with time-dependent exposure; the rows below it are "
             "landmark analyses.",
             RATIO_NOTE,
+        ],
+    )
+
+
+def incidence_table(study: Study, book: Book, analyses: Sequence[Analysis]) -> Table:
+    """Events, incidence at up to three times and Gray's test behind a figure of incidence."""
+    exhibit, endpoint = analyses[0].exhibit, str(analyses[0].endpoint)
+    page = book.page(exhibit, analyses[0].population)
+    variables = {source: cause_name(endpoint, source).lower() for source in causes(study, endpoint)}
+    months = [
+        month
+        for month in SURVIVAL_MONTHS
+        if any(
+            page.get(variable, level, incidence_at(month).value, PREFERRED)
+            for variable in variables.values()
+            for level in page.levels(variable)
+        )
+    ][:MOST_MONTHS]
+    rows = []
+    for source, variable in variables.items():
+        rows.append(Row(level_label(source.replace("_", " ")), (), "heading"))
+        for level in page.levels(variable):
+            rows.append(
+                Row(
+                    level_label(level),
+                    cells(
+                        [
+                            page.cell(variable, level, "n"),
+                            page.cell(variable, level, "events_n"),
+                            *(
+                                page.with_limits(variable, level, incidence_at(month), PREFERRED)
+                                for month in months
+                            ),
+                        ]
+                    ),
+                    "level",
+                )
+            )
+    tests = "; ".join(
+        f"{level_label(source.replace('_', ' '))}: P {equals(number.cell)}"
+        for source, variable in variables.items()
+        if (number := page.get(variable, GRAY, "gray_p", PREFERRED))
+    )
+    return Table(
+        f"{exhibit}-incidence",
+        "",
+        f"Numbers behind {number_of(exhibit)}",
+        [
+            [
+                Cell("Event"),
+                Cell("Patients"),
+                Cell("Events"),
+                *(Cell(f"At {month} months, % (95%\N{NO-BREAK SPACE}CI)") for month in months),
+            ]
+        ],
+        rows,
+        [
+            *([f"Gray’s test of equal incidence in the groups. {tests}."] if tests else []),
+            ABBREVIATIONS,
         ],
     )
 

@@ -12,6 +12,7 @@ from analysis.estimators.fine_gray import FineGrayModel, fine_gray
 from analysis.estimators.firth import firth_cox
 from analysis.estimators.imputation import ImputedCox, impute, imputed_cox, rubin
 from analysis.estimators.kaplan_meier import KaplanMeier, kaplan_meier, reverse_kaplan_meier
+from analysis.estimators.lifelines_objects import lifelines_curve, lifelines_model
 from analysis.estimators.log_rank import log_rank, pairwise_log_rank
 from analysis.estimators.logistic import LogisticModel, logistic
 from analysis.estimators.max_combo import max_combo
@@ -63,6 +64,8 @@ __all__ = [
     "imputed_cox",
     "kaplan_meier",
     "landmark",
+    "lifelines_curve",
+    "lifelines_model",
     "log_rank",
     "logistic",
     "max_combo",

@@ -87,21 +87,27 @@ class AalenJohansen:
 
 
 def aalen_johansen(
-    time: npt.ArrayLike, cause: npt.ArrayLike, *, entry: npt.ArrayLike | None = None
+    time: npt.ArrayLike,
+    cause: npt.ArrayLike,
+    *,
+    entry: npt.ArrayLike | None = None,
+    weights: npt.ArrayLike | None = None,
+    sampling: bool | None = None,
 ) -> AalenJohansen:
     """Cumulative incidence functions (Aalen and Johansen 1978), exact with tied times.
 
     Parameters
     ----------
-    time, entry
-        As `risk_table`.
+    time, entry, weights, sampling
+        As `kaplan_meier`.
     cause : shape (n,)
         0 for censored, 1, 2, ... for the cause of the event.
 
     Returns
     -------
     AalenJohansen
-        The standard error is the multinomial (Greenwood) one, which is R's survfit's.
+        The standard error is the multinomial (Greenwood) one, which is R's survfit's; with
+        sampling weights the infinitesimal jackknife's.
 
     Raises
     ------
@@ -110,14 +116,19 @@ def aalen_johansen(
         event.
     """
     code, causes = causes_of(cause)
-    rows = survival_rows(time, code != CENSORED, entry=entry)
-    deaths = np.column_stack([rows.leave((code == k).astype(np.float64)) for k in causes])
+    rows = survival_rows(time, code != CENSORED, entry=entry, weights=weights)
+    deaths = np.column_stack(
+        [rows.leave(_weighted(rows, (code == k).astype(np.float64))) for k in causes]
+    )
     at_risk = rows.at_risk()
     total = deaths.sum(axis=1)
     event_free: FloatArray = np.cumprod(1 - total / at_risk)
     before = np.r_[1.0, event_free[:-1]]
     incidence: FloatArray = np.cumsum(before[:, None] * deaths / at_risk[:, None], axis=0)
 
+    if rows.is_sampled(sampling):
+        variance = _influence_sums_of_squares(rows, code, causes, incidence, event_free)
+        return _fitted(rows, code, causes, event_free, incidence, variance)
     # An event of cause j at u moves F_k(t) by S(u-) if j = k, and through the survivors of u by
     # -(F_k(t) - F_k(u)) / (1 - d/n); summing the multinomial variances of u and writing out the
     # square leaves running sums only.
@@ -131,16 +142,93 @@ def aalen_johansen(
         - 2 * incidence * np.cumsum(incidence * through[:, None] + direct, axis=0)
         + np.cumsum(incidence**2 * through[:, None] + 2 * incidence * direct + own, axis=0)
     )
+    return _fitted(rows, code, causes, event_free, incidence, variance)
+
+
+def _fitted(
+    rows: SurvivalRows,
+    code: IntArray,
+    causes: list[int],
+    event_free: FloatArray,
+    incidence: FloatArray,
+    variance: FloatArray,
+) -> AalenJohansen:
     return AalenJohansen(
         n=len(rows),
         causes=tuple(causes),
         events={k: int(np.sum(code == k)) for k in causes},
         time=rows.grid,
-        n_at_risk=at_risk,
+        n_at_risk=rows.at_risk(),
         event_free=event_free,
         incidence=incidence,
         std_error=np.sqrt(np.maximum(variance, 0.0)),
     )
+
+
+def _influence_sums_of_squares(
+    rows: SurvivalRows,
+    code: IntArray,
+    causes: list[int],
+    incidence: FloatArray,
+    event_free: FloatArray,
+) -> FloatArray:
+    """Sum over rows of the squared, weighted influence on each incidence, shape (T, C).
+
+    The influence of row i on F_k(t) is the sum over u <= t of S(u-) dM_ik(u) / Y(u), less
+    (F_k(t) - F_k(u)) dM_i(u) / (Y(u) - dN(u)), with dM_i = dN_i - Y_i dN / Y. Written as
+    a_i(t) + b_i(t) - F_k(t) c_i(t), each a running sum, it needs no row by time matrix: a row that
+    has left keeps its values, one at risk has only its compensators since entry.
+    """
+    at_risk, total = rows.at_risk(), rows.leave(_weighted(rows, rows.event))
+    survivors = at_risk - total
+    inverse = np.divide(1.0, survivors, out=np.zeros(len(total)), where=survivors > 0)
+    before = np.r_[1.0, event_free[:-1]]
+    squared = np.ones(len(rows)) if rows.weights is None else rows.weights**2
+    variance = np.zeros_like(incidence)
+    for column, cause in enumerate(causes):
+        own = (code == cause).astype(np.float64)
+        curve = incidence[:, column]
+        deaths = rows.leave(_weighted(rows, own))
+        # Compensators of a + b, and of c, up to each time of the grid.
+        fixed = np.cumsum(before * deaths / at_risk**2 + curve * inverse * total / at_risk)
+        scaled = np.cumsum(inverse * total / at_risk)
+        start = rows.entry_code
+        fixed_before = 0.0 if start is None else np.r_[0.0, fixed][start]
+        scaled_before = 0.0 if start is None else np.r_[0.0, scaled][start]
+        at = rows.exit_code
+        final = (
+            own * (before / at_risk)[at]
+            + rows.event * (curve * inverse)[at]
+            - (fixed[at] - fixed_before)
+        )
+        final_scaled = rows.event * inverse[at] - (scaled[at] - scaled_before)
+        left = [
+            np.cumsum(rows.leave(squared * product))
+            for product in (final**2, final * final_scaled, final_scaled**2)
+        ]
+
+        def here(values: FloatArray) -> FloatArray:
+            """Sum over those still at risk after each time."""
+            return rows.at_risk(values) - rows.leave(values)
+
+        zero = np.zeros(len(rows))
+        n = here(squared)
+        f0, s0 = here(squared * (zero + fixed_before)), here(squared * (zero + scaled_before))
+        staying = (
+            fixed**2 * n - 2 * fixed * f0 + here(squared * (zero + fixed_before) ** 2),
+            fixed * scaled * n
+            - fixed * s0
+            - scaled * f0
+            + here(squared * (zero + fixed_before) * (zero + scaled_before)),
+            scaled**2 * n - 2 * scaled * s0 + here(squared * (zero + scaled_before) ** 2),
+        )
+        first, crossed, second = (a + b for a, b in zip(left, staying, strict=True))
+        variance[:, column] = first - 2 * curve * crossed + curve**2 * second
+    return variance
+
+
+def _weighted(rows: SurvivalRows, values: FloatArray) -> FloatArray:
+    return values if rows.weights is None else values * rows.weights
 
 
 def gray_test(

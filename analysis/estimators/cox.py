@@ -116,6 +116,11 @@ class CoxModel:
         """Log hazard ratios, shape (p,)."""
         return self.table["coefficient"].to_numpy(dtype=np.float64)
 
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion: twice the coefficients less the log-likelihood."""
+        return 2 * (len(self.table) - self.loglik)
+
     @cached_property
     def concordance(self) -> Estimate:
         """Harrell's C of the linear predictor; computed when first asked for."""

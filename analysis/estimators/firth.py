@@ -62,13 +62,15 @@ def firth_cox(
     event: str,
     covariates: list[str],
     entry: str | None = None,
+    strata: str | list[str] | None = None,
+    weights: str | None = None,
     level: float = 0.95,
 ) -> CoxModel:
     """Fit Cox's model with Firth's penalty.
 
     Parameters
     ----------
-    As `cox`.
+    As `cox`. Weights are frequencies: the profile likelihood knows no others.
 
     Returns
     -------
@@ -82,14 +84,25 @@ def firth_cox(
     InvalidSurvivalInput
         As `cox`; also if a profile limit cannot be bracketed.
     """
-    design = cox_design(frame, duration=duration, event=event, covariates=covariates, entry=entry)
-    stratum = design.strata[0]
+    design = cox_design(
+        frame,
+        duration=duration,
+        event=event,
+        covariates=covariates,
+        entry=entry,
+        strata=strata,
+        weights=weights,
+    )
+    if design.survival.is_sampled(None):
+        raise InvalidSurvivalInput(
+            "Firth's penalty is not defined with sampling weights; use frequencies."
+        )
     p = len(covariates)
     require_estimable(derivatives(design.strata, np.zeros(p), "breslow").information, design)
-    longest = LONGEST_STEP / stratum.x.std(axis=0)
+    longest = LONGEST_STEP / design.x.std(axis=0)
 
     def penalised(beta: FloatArray) -> _Penalised:
-        return _penalised(stratum, beta)
+        return _penalised(design.strata, beta)
 
     null = penalised(np.zeros(p))
     best = _ascend(penalised, np.zeros(p), np.ones(p, dtype=bool), longest)
@@ -197,21 +210,31 @@ def _ascend(
     return _Fit(beta, here, converged=False)
 
 
-def _penalised(stratum: Stratum, beta: FloatArray) -> _Penalised:
+def _penalised(strata: list[Stratum], beta: FloatArray) -> _Penalised:
     """Penalised log-likelihood and score, and the unpenalised information.
 
     The penalty's gradient, half the trace of I^-1 dI/db, is a sum over event times of
     E[(y'Ay) y] with y the covariates less their risk-set mean and A = I^-1.
     """
-    plain = derivatives([stratum], beta, "breslow")
+    plain = derivatives(strata, beta, "breslow")
     sign, log_determinant = np.linalg.slogdet(plain.information)
     if sign <= 0 or not np.isfinite(plain.loglik):
         return _Penalised(-np.inf, plain.score, plain.information)
     inverse = np.linalg.inv(plain.information)
+    gradient = sum(_trace_gradient(stratum, beta, inverse) for stratum in strata)
+    return _Penalised(
+        plain.loglik + log_determinant / 2, plain.score + gradient / 2, plain.information
+    )
 
+
+def _trace_gradient(stratum: Stratum, beta: FloatArray, inverse: FloatArray) -> FloatArray:
+    """Trace of I^-1 dI/db, as far as the event times of one stratum contribute."""
     rows, x = stratum.survival, stratum.x
     risk = np.exp(x @ beta)
     deaths = rows.leave(rows.event)
+    if rows.weights is not None:
+        risk = risk * rows.weights
+        deaths = rows.leave(rows.event * rows.weights)
     cells = np.flatnonzero(deaths > 0)
     total = rows.at_risk(risk)[cells]
 
@@ -232,8 +255,5 @@ def _penalised(stratum: Stratum, beta: FloatArray) -> _Penalised:
         - 2 * np.einsum("tij,tj->ti", second, turned)
         + 2 * np.sum(turned * mean, axis=1)[:, None] * mean
     )
-    return _Penalised(
-        plain.loglik + log_determinant / 2,
-        plain.score + deaths[cells] @ third / 2,
-        plain.information,
-    )
+    gradient: FloatArray = deaths[cells] @ third
+    return gradient

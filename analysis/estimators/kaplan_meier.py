@@ -259,9 +259,7 @@ def kaplan_meier(
     table = tabulate(rows)
     hazard = table.n_events / table.n_at_risk
     survival: FloatArray = np.cumprod(1 - hazard)
-    sampled = rows.weights is not None and (
-        bool(np.any(rows.weights != np.floor(rows.weights))) if sampling is None else sampling
-    )
+    sampled = rows.is_sampled(sampling)
     if sampled:
         variance_of_log = _influence_sum_of_squares(rows, table, np.ones(len(table.time)))
         n, events = float(len(rows)), float(rows.event.sum())
@@ -269,7 +267,7 @@ def kaplan_meier(
         variance_of_log = np.cumsum(_greenwood_terms(table))
         n = float(np.sum(table.n_events + table.n_censored))
         events = float(table.n_events.sum())
-    std_error = np.where(survival > 0, survival * np.sqrt(variance_of_log), np.nan)
+    std_error = np.where(survival > 0, survival * np.sqrt(np.maximum(variance_of_log, 0.0)), np.nan)
     return KaplanMeier(
         n=n,
         events=events,
@@ -285,10 +283,23 @@ def kaplan_meier(
     )
 
 
-def reverse_kaplan_meier(time: npt.ArrayLike, event: npt.ArrayLike) -> KaplanMeier:
+def reverse_kaplan_meier(
+    time: npt.ArrayLike,
+    event: npt.ArrayLike,
+    *,
+    entry: npt.ArrayLike | None = None,
+    weights: npt.ArrayLike | None = None,
+    sampling: bool | None = None,
+) -> KaplanMeier:
     """Distribution of potential follow-up: censoring is the event (Schemper and Smith 1996)."""
-    rows = survival_rows(time, event)
-    return kaplan_meier(rows.grid[rows.exit_code], 1 - rows.event)
+    rows = survival_rows(time, event, entry=entry, weights=weights)
+    return kaplan_meier(
+        rows.grid[rows.exit_code],
+        1 - rows.event,
+        entry=rows.entry,
+        weights=rows.weights,
+        sampling=sampling,
+    )
 
 
 def _greenwood_terms(table: RiskTable) -> FloatArray:

@@ -32,10 +32,23 @@ RANK_TOLERANCE = 1e-10
 
 @dataclass(frozen=True, eq=False)
 class GroupTable:
-    """At risk and events by group at the D event times of one stratum; columns are groups."""
+    """At risk and events by group at the D event times of one stratum; columns are groups.
+
+    Attributes
+    ----------
+    at_risk, events : shape (D, k)
+        Sums of the weights.
+    squares : shape (D, k)
+        Sums of the squared weights of those at risk; `at_risk` itself without sampling weights.
+    n, deaths : shape (D,)
+        At risk and events of all groups; with sampling weights the numbers of rows.
+    """
 
     at_risk: FloatArray
     events: FloatArray
+    squares: FloatArray
+    n: FloatArray
+    deaths: FloatArray
 
     @property
     def expected(self) -> FloatArray:
@@ -55,14 +68,20 @@ def log_rank(
     gamma: float = 0,
     strata: npt.ArrayLike | None = None,
     entry: npt.ArrayLike | None = None,
+    weights: npt.ArrayLike | None = None,
+    sampling: bool | None = None,
     trend: bool = False,
 ) -> TestResult:
     """Weighted log-rank test of k groups (Mantel 1966; hypergeometric variance).
 
     Parameters
     ----------
-    time, event, entry
+    time, event, entry, weights
         As `risk_table`.
+    sampling
+        Whether weights are sampling weights or frequencies; decided as by `kaplan_meier`. The
+        variance with sampling weights is that of Xie and Liu (2005, Stat Med 24:3089): events are
+        rearranged among the rows at risk, each with its weight.
     group : shape (n,)
         Any labels; categoricals keep their order, others are sorted.
     weighting
@@ -79,21 +98,22 @@ def log_rank(
     -------
     TestResult
         A group that is never at risk at an event together with another is not counted in the
-        degrees of freedom. The table holds unweighted observed and expected events.
+        degrees of freedom. The table holds observed and expected events without the weighting of
+        the event times.
 
     Raises
     ------
     InvalidSurvivalInput
         As `risk_table`; also for fewer than two groups or missing labels.
     """
-    rows = survival_rows(time, event, entry=entry)
+    rows = survival_rows(time, event, entry=entry, weights=weights)
     labels, code = group_codes(group, len(rows), "group labels")
     if len(labels) < 2:
         raise InvalidSurvivalInput("A log-rank test needs at least two groups.")
     k = len(labels)
     score, variance = np.zeros(k), np.zeros((k, k))
     observed, expected = np.zeros(k), np.zeros(k)
-    for table in group_tables(rows, code, k, strata):
+    for table in group_tables(rows, code, k, strata, sampling=rows.is_sampled(sampling)):
         weight = weights_of(table, weighting, rho, gamma)
         stratum_score, stratum_variance = score_and_variance(table, weight)
         score += stratum_score
@@ -114,7 +134,7 @@ def log_rank(
             {
                 "group": labels,
                 "n": np.bincount(code, minlength=k),
-                "observed": observed.astype(np.int64),
+                "observed": observed if rows.weights is not None else observed.astype(np.int64),
                 "expected": expected,
             }
         ),
@@ -122,7 +142,18 @@ def log_rank(
 
 
 def pairwise_log_rank(
-    time: npt.ArrayLike, event: npt.ArrayLike, group: npt.ArrayLike, *, adjust: str = "holm"
+    time: npt.ArrayLike,
+    event: npt.ArrayLike,
+    group: npt.ArrayLike,
+    *,
+    adjust: str = "holm",
+    weighting: Weighting = "log-rank",
+    rho: float = 0,
+    gamma: float = 0,
+    strata: npt.ArrayLike | None = None,
+    entry: npt.ArrayLike | None = None,
+    weights: npt.ArrayLike | None = None,
+    sampling: bool | None = None,
 ) -> pd.DataFrame:
     """Log-rank of every pair of groups, each on the patients of that pair only.
 
@@ -130,6 +161,8 @@ def pairwise_log_rank(
     ----------
     adjust
         As `adjust_p_values`; the family is all pairs.
+    weighting, rho, gamma, strata, entry, weights, sampling
+        As `log_rank`.
 
     Returns
     -------
@@ -140,15 +173,27 @@ def pairwise_log_rank(
     InvalidSurvivalInput
         As `log_rank`.
     """
-    rows = survival_rows(time, event)
+    rows = survival_rows(time, event, entry=entry, weights=weights)
     labels, code = group_codes(group, len(rows), "group labels")
     if len(labels) < 2:
         raise InvalidSurvivalInput("A log-rank test needs at least two groups.")
     times = rows.grid[rows.exit_code]
+    level = None if strata is None else group_codes(strata, len(rows), "strata")[1]
     records = []
     for a, b in combinations(range(len(labels)), 2):
         pair = (code == a) | (code == b)
-        test = log_rank(times[pair], rows.event[pair], code[pair])
+        test = log_rank(
+            times[pair],
+            rows.event[pair],
+            code[pair],
+            weighting=weighting,
+            rho=rho,
+            gamma=gamma,
+            strata=None if level is None else level[pair],
+            entry=None if rows.entry is None else rows.entry[pair],
+            weights=None if rows.weights is None else rows.weights[pair],
+            sampling=rows.is_sampled(sampling),
+        )
         records.append((labels[a], labels[b], test.statistic, test.p_value))
     table = pd.DataFrame(records, columns=["group_a", "group_b", "statistic", "p_value"])
     table["p_adjusted"] = adjust_p_values(table["p_value"].to_numpy(), adjust)
@@ -157,14 +202,19 @@ def pairwise_log_rank(
 
 def score_and_variance(table: GroupTable, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Sum of w (O - E) by group, and its hypergeometric covariance matrix."""
-    n = table.at_risk.sum(axis=1)
-    deaths = table.events.sum(axis=1)
-    share = table.at_risk / n[:, None]
+    share = table.at_risk / table.at_risk.sum(axis=1, keepdims=True)
     score = weight @ (table.events - table.expected)
-    factor = weight**2 * deaths * (n - deaths) / np.maximum(n - 1, 1)
-    variance = -(share * factor[:, None]).T @ share
-    # Summed as share x (1 - share), a group that is alone or absent throughout has exactly none.
-    np.fill_diagonal(variance, factor @ (share * (1 - share)))
+    # One event moves the score of group g by w (1{own group} - share of g): the variance over the
+    # rows at risk, (sum over groups r of their squares q_r) of that, for d events without return.
+    n, deaths = table.n, table.deaths
+    factor = (weight**2 * deaths * (n - deaths) / (n * np.maximum(n - 1, 1)))[:, None]
+    squares = table.squares
+    crossed = (squares * factor).T @ share
+    variance = (share * factor * squares.sum(axis=1, keepdims=True)).T @ share - crossed - crossed.T
+    # Summed without the own share, a group that is alone or absent throughout has exactly none.
+    others = squares.sum(axis=1, keepdims=True) - squares
+    own = factor * (squares * (1 - share) ** 2 + others * share**2)
+    np.fill_diagonal(variance, own.sum(axis=0))
     return score, variance
 
 
@@ -179,34 +229,57 @@ def quadratic_form(score: FloatArray, variance: FloatArray) -> tuple[float, int]
 
 
 def group_tables(
-    rows: SurvivalRows, code: IntArray, k: int, strata: npt.ArrayLike | None
+    rows: SurvivalRows, code: IntArray, k: int, strata: npt.ArrayLike | None, *, sampling: bool
 ) -> Iterator[GroupTable]:
-    """One table a stratum, over the event times only."""
+    """One table a stratum, over the event times only.
+
+    Parameters
+    ----------
+    sampling
+        Whether the rows' weights are sampling weights, not frequencies.
+    """
     if strata is None:
-        yield _group_table(rows, code, k, slice(None))
+        yield _group_table(rows, code, k, slice(None), sampling)
         return
     levels, stratum = group_codes(strata, len(rows), "strata")
     for level in range(len(levels)):
-        yield _group_table(rows, code, k, stratum == level)
+        yield _group_table(rows, code, k, stratum == level, sampling)
 
 
 def _group_table(
-    rows: SurvivalRows, code: IntArray, k: int, chosen: slice | npt.NDArray[np.bool_]
+    rows: SurvivalRows,
+    code: IntArray,
+    k: int,
+    chosen: slice | npt.NDArray[np.bool_],
+    sampling: bool,
 ) -> GroupTable:
-    size = len(rows.grid) * k
     group, exit_code, event = code[chosen], rows.exit_code[chosen], rows.event[chosen]
-    exit_cell = exit_code * k + group
+    weights = None if rows.weights is None else rows.weights[chosen]
+    entry_code = None if rows.entry_code is None else rows.entry_code[chosen]
     shape = (len(rows.grid), k)
-    at_risk = reverse_cumsum(
-        np.bincount(exit_cell, minlength=size).reshape(shape).astype(np.float64)
-    )
-    if rows.entry_code is not None:
-        entry_cell = rows.entry_code[chosen] * k + group
-        enter = np.bincount(entry_cell, minlength=size).reshape(shape).astype(np.float64)
-        at_risk[:-1] -= reverse_cumsum(enter)[1:]
-    events = np.bincount(exit_cell, weights=event, minlength=size).reshape(shape)
+
+    def totals(cell: IntArray, values: FloatArray | None) -> FloatArray:
+        counts = np.bincount(cell * k + group, weights=values, minlength=shape[0] * k)
+        return np.asarray(counts.reshape(shape), dtype=np.float64)
+
+    def at_risk(values: FloatArray | None) -> FloatArray:
+        found = reverse_cumsum(totals(exit_code, values))
+        if entry_code is not None:
+            found[:-1] -= reverse_cumsum(totals(entry_code, values))[1:]
+        return found
+
+    events = totals(exit_code, event if weights is None else event * weights)
     happened = events.sum(axis=1) > 0
-    return GroupTable(at_risk[happened], events[happened])
+    weighted, events = at_risk(weights)[happened], events[happened]
+    if not sampling or weights is None:
+        return GroupTable(weighted, events, weighted, weighted.sum(axis=1), events.sum(axis=1))
+    return GroupTable(
+        weighted,
+        events,
+        squares=at_risk(weights**2)[happened],
+        n=at_risk(None)[happened].sum(axis=1),
+        deaths=totals(exit_code, event)[happened].sum(axis=1),
+    )
 
 
 def weights_of(table: GroupTable, weighting: str, rho: float, gamma: float) -> FloatArray:

@@ -43,12 +43,14 @@ def max_combo(
     combination: Sequence[tuple[float, float]] = COMBINATION,
     strata: npt.ArrayLike | None = None,
     entry: npt.ArrayLike | None = None,
+    weights: npt.ArrayLike | None = None,
+    sampling: bool | None = None,
 ) -> TestResult:
     """MaxCombo test of two groups, for curves that need not have proportional hazards.
 
     Parameters
     ----------
-    time, event, strata, entry
+    time, event, strata, entry, weights, sampling
         As `log_rank`.
     group : shape (n,)
         Exactly two labels.
@@ -71,7 +73,7 @@ def max_combo(
     """
     if not combination:
         raise ValueError("The combination needs at least one weight.")
-    rows = survival_rows(time, event, entry=entry)
+    rows = survival_rows(time, event, entry=entry, weights=weights)
     labels, code = group_codes(group, len(rows), "group labels")
     if len(labels) != 2:
         raise InvalidSurvivalInput(
@@ -79,7 +81,7 @@ def max_combo(
         )
     k = len(combination)
     score, covariance = np.zeros(k), np.zeros((k, k))
-    for table in group_tables(rows, code, 2, strata):
+    for table in group_tables(rows, code, 2, strata, sampling=rows.is_sampled(sampling)):
         weight = [weights_of(table, "fleming-harrington", *pair) for pair in combination]
         for a in range(k):
             score[a] += score_and_variance(table, weight[a])[0][1]

@@ -16,6 +16,7 @@ from analysis.estimators.risk_table import (
     FloatArray,
     IntArray,
     InvalidSurvivalInput,
+    SurvivalRows,
     group_codes,
     survival_rows,
 )
@@ -24,6 +25,9 @@ Statistic = Literal["chi-square", "score"]
 
 #: Statistics closer than this, relative to the observed one, are ties.
 TIE_TOLERANCE = 1e-9
+
+#: Most patients of two groups for which a sum of scores is exact: two million subsets a half.
+MOST_HALVED = 42
 
 #: Arrangements are evaluated in blocks of about this many cells (rows x patients x groups).
 CELLS_PER_BLOCK = 2_000_000
@@ -34,6 +38,7 @@ def permutation_log_rank(
     event: npt.ArrayLike,
     group: npt.ArrayLike,
     *,
+    entry: npt.ArrayLike | None = None,
     n_resamples: int = 20000,
     seed: int = 20261122,
     exact_up_to: int = 200000,
@@ -43,13 +48,14 @@ def permutation_log_rank(
 
     Parameters
     ----------
-    time, event, group
-        As `log_rank`.
+    time, event, group, entry
+        As `log_rank`. A patient keeps the time of entry when the labels are rearranged.
     n_resamples, seed
         Monte-Carlo arrangements and the seed of their generator.
     exact_up_to
         With at most this many distinct arrangements all are enumerated and P is exact; otherwise
-        P = (1 + as extreme) / (1 + resamples) (Phipson and Smyth 2010).
+        P = (1 + as extreme) / (1 + resamples) (Phipson and Smyth 2010). The score of two groups
+        of together at most 42 patients is exact however many there are.
     statistic
         What is compared. "chi-square" is the log-rank statistic with its variance computed anew
         for each arrangement: valid asymptotically even if censoring differs between the groups
@@ -59,8 +65,8 @@ def permutation_log_rank(
     Returns
     -------
     TestResult
-        The observed chi-square log-rank statistic and its degrees of freedom; `method` says
-        whether P is exact or Monte-Carlo and from how many arrangements.
+        The observed value of that statistic and its degrees of freedom; `method` says whether P
+        is exact or Monte-Carlo and from how many arrangements.
 
     Raises
     ------
@@ -71,22 +77,23 @@ def permutation_log_rank(
         raise ValueError("n_resamples must be at least 1.")
     if statistic not in ("chi-square", "score"):
         raise ValueError("statistic must be 'chi-square' or 'score'.")
-    rows = survival_rows(time, event)
+    rows = survival_rows(time, event, entry=entry)
     labels, code = group_codes(group, len(rows), "group labels")
     if len(labels) < 2:
         raise InvalidSurvivalInput("A log-rank test needs at least two groups.")
-    reported = log_rank(rows.grid[rows.exit_code], rows.event, group)
+    reported = log_rank(time, event, group, entry=entry)
     ordered = np.argsort(rows.exit_code, kind="stable")
-    evaluate = _Evaluator(
-        rows.exit_code[ordered], rows.event[ordered], np.bincount(code), statistic
-    )
+    evaluate = _Evaluator(rows, ordered, np.bincount(code), statistic)
     observed = evaluate(code[ordered][None, :])[0]
     threshold = observed - TIE_TOLERANCE * max(observed, 1.0)
 
     sizes = np.bincount(code).tolist()
     n_arrangements = _count(sizes)
     block = max(1, CELLS_PER_BLOCK // (len(rows) * len(labels)))
-    if n_arrangements <= exact_up_to:
+    if statistic == "score" and len(labels) == 2 and len(rows) <= MOST_HALVED:
+        p_value = _exact_by_halves(evaluate.scores, code[ordered] == 0)
+        method = f"exact permutation log-rank test ({n_arrangements} arrangements)"
+    elif n_arrangements <= exact_up_to:
         extreme = sum(int(np.sum(evaluate(part) >= threshold)) for part in _blocks(sizes, block))
         p_value = extreme / n_arrangements
         method = f"exact permutation log-rank test ({n_arrangements} arrangements)"
@@ -100,7 +107,7 @@ def permutation_log_rank(
         p_value = (1 + extreme) / (1 + n_resamples)
         method = f"Monte-Carlo permutation log-rank test ({n_resamples} resamples, seed {seed})"
     return TestResult(
-        statistic=reported.statistic,
+        statistic=reported.statistic if statistic == "chi-square" else float(observed),
         degrees_of_freedom=reported.degrees_of_freedom,
         p_value=p_value,
         method=method + (", linear rank statistic" if statistic == "score" else ""),
@@ -112,15 +119,22 @@ class _Evaluator:
     """Statistics of many arrangements of labels over one set of ordered times at once."""
 
     def __init__(
-        self, exit_code: IntArray, event: FloatArray, sizes: IntArray, statistic: Statistic
+        self, rows: SurvivalRows, ordered: IntArray, sizes: IntArray, statistic: Statistic
     ) -> None:
-        exits = np.bincount(exit_code)
-        deaths = np.bincount(exit_code, weights=event)
-        n = np.cumsum(exits[::-1])[::-1].astype(np.float64)
+        deaths, n = rows.leave(rows.event), rows.at_risk()
         hazard = np.cumsum(deaths / n)
-        self._scores: FloatArray = event - hazard[exit_code]
+        exposed = hazard[rows.exit_code]
+        if rows.entry_code is not None:
+            exposed = exposed - np.r_[0.0, hazard][rows.entry_code]
+        self.scores: FloatArray = (rows.event - exposed)[ordered]
         happened = deaths > 0
-        self._first_at_risk = (np.cumsum(exits) - exits)[happened]
+        exits = np.bincount(rows.exit_code)
+        self._exited = (np.cumsum(exits) - exits)[happened]
+        self._by_entry = None
+        if rows.entry_code is not None:
+            self._by_entry = np.argsort(rows.entry_code[ordered], kind="stable")
+            enters = np.bincount(rows.entry_code, minlength=len(n))
+            self._entered = np.cumsum(enters)[happened]
         self._n = n[happened]
         dying = deaths[happened]
         self._factor = dying * (self._n - dying) / np.maximum(self._n - 1, 1)
@@ -131,21 +145,61 @@ class _Evaluator:
         """Statistic of each row of `arrangements` (shape (b, n), labels in order of time)."""
         k = len(self._sizes)
         indicator = arrangements[:, :, None] == np.arange(k - 1)
-        score = np.einsum("bnk,n->bk", indicator, self._scores)
+        score = np.einsum("bnk,n->bk", indicator, self.scores)
         if self._statistic == "score":
-            share = self._sizes[:-1] / self._sizes.sum()
-            spread = np.sum(self._scores**2)
+            n = self._sizes.sum()
+            share = self._sizes[:-1] / n
+            spread = np.sum(self.scores**2) * n / (n - 1)
             variance = spread * (np.diag(share) - np.outer(share, share))
             return _quadratic(score, np.broadcast_to(variance, (len(score), k - 1, k - 1)))
-        gone = np.cumsum(indicator, axis=1)
-        before = np.concatenate([np.zeros((len(score), 1, k - 1), dtype=gone.dtype), gone], axis=1)
-        at_risk = gone[:, -1:, :] - before[:, self._first_at_risk, :]
+        exited = _running(indicator)
+        entered = exited[:, -1:, :]
+        if self._by_entry is not None:
+            entered = _running(indicator[:, self._by_entry])[:, self._entered]
+        at_risk = entered - exited[:, self._exited]
         share = at_risk / self._n[None, :, None]
         weighted = share * self._factor[None, :, None]
         variance = -np.einsum("btj,btk->bjk", weighted, share)
         diagonal = np.arange(k - 1)
         variance[:, diagonal, diagonal] += weighted.sum(axis=1)
         return _quadratic(score, variance)
+
+
+def _running(indicator: npt.NDArray[np.bool_]) -> IntArray:
+    """How many of the first 0, 1, ..., n rows belong to each group, shape (b, n + 1, k)."""
+    counts: IntArray = np.cumsum(indicator, axis=1)
+    return np.concatenate([np.zeros_like(counts[:, :1]), counts], axis=1)
+
+
+def _exact_by_halves(scores: FloatArray, first: npt.NDArray[np.bool_]) -> float:
+    """P of a sum of scores at least as far from its mean, over all choices of as many rows.
+
+    The sums of all subsets of one half of the rows are matched with those of the other half, so
+    that 2 * 2^(n/2) sums stand for all arrangements.
+    """
+    size, n = int(first.sum()), len(scores)
+    centre = float(scores.sum()) * size / n
+    gap = abs(float(scores[first].sum()) - centre)
+    gap -= TIE_TOLERANCE * max(gap, 1.0)
+    if gap <= 0:
+        return 1.0
+    sums, counts = zip(*(_subsets(part) for part in np.array_split(scores, 2)), strict=True)
+    extreme = 0
+    for taken in range(size + 1):
+        one = sums[0][counts[0] == taken]
+        other = np.sort(sums[1][counts[1] == size - taken])
+        above = len(other) - np.searchsorted(other, centre + gap - one, side="left")
+        below = np.searchsorted(other, centre - gap - one, side="right")
+        extreme += int(above.sum() + below.sum())
+    return extreme / comb(n, size)
+
+
+def _subsets(scores: FloatArray) -> tuple[FloatArray, IntArray]:
+    """Sum and size of every subset."""
+    sums, counts = np.zeros(1), np.zeros(1, dtype=np.int64)
+    for score in scores:
+        sums, counts = np.r_[sums, sums + score], np.r_[counts, counts + 1]
+    return sums, counts
 
 
 def _quadratic(score: FloatArray, variance: FloatArray) -> FloatArray:

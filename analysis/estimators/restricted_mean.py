@@ -25,17 +25,27 @@ from analysis.estimators.risk_table import (
 )
 
 
-def restricted_mean(time: npt.ArrayLike, event: npt.ArrayLike, *, tau: float) -> Estimate:
+def restricted_mean(
+    time: npt.ArrayLike,
+    event: npt.ArrayLike,
+    *,
+    tau: float,
+    entry: npt.ArrayLike | None = None,
+    weights: npt.ArrayLike | None = None,
+    sampling: bool | None = None,
+) -> Estimate:
     """Mean time lived up to `tau`: the area under the Kaplan-Meier curve.
 
-    Greenwood-type variance, as survRM2 (Uno et al. 2014); see `KaplanMeier.mean`.
+    Greenwood-type variance, as survRM2 (Uno et al. 2014); see `KaplanMeier.mean`. Columns as
+    `kaplan_meier`.
 
     Raises
     ------
     InvalidSurvivalInput
         As `risk_table`; also if `tau` is not positive or lies beyond follow-up.
     """
-    return kaplan_meier(time, event).mean(tau=tau)
+    curve = kaplan_meier(time, event, entry=entry, weights=weights, sampling=sampling)
+    return curve.mean(tau=tau)
 
 
 def restricted_mean_difference(
@@ -44,6 +54,9 @@ def restricted_mean_difference(
     group: npt.ArrayLike,
     *,
     tau: float,
+    entry: npt.ArrayLike | None = None,
+    weights: npt.ArrayLike | None = None,
+    sampling: bool | None = None,
     level: float = 0.95,
 ) -> Estimate:
     """Restricted mean of the second group less that of the first, with a two-sided P.
@@ -54,13 +67,15 @@ def restricted_mean_difference(
         Exactly two labels, sorted (or in category order): the first is the reference.
     tau
         Horizon in the unit of `time`, within the follow-up of both groups.
+    entry, weights, sampling
+        As `kaplan_meier`.
 
     Raises
     ------
     InvalidSurvivalInput
         As `restricted_mean`; also for other than two groups.
     """
-    labels, means, errors = _two_means(time, event, group, tau)
+    labels, means, errors = _two_means(time, event, group, tau, entry, weights, sampling)
     return _compared(
         means[1] - means[0],
         float(np.hypot(*errors)),
@@ -75,6 +90,9 @@ def restricted_mean_ratio(
     group: npt.ArrayLike,
     *,
     tau: float,
+    entry: npt.ArrayLike | None = None,
+    weights: npt.ArrayLike | None = None,
+    sampling: bool | None = None,
     level: float = 0.95,
 ) -> Estimate:
     """Restricted mean of the second group over that of the first, with a two-sided P.
@@ -94,7 +112,7 @@ def restricted_mean_ratio(
     InvalidSurvivalInput
         As `restricted_mean_difference`.
     """
-    labels, means, errors = _two_means(time, event, group, tau)
+    labels, means, errors = _two_means(time, event, group, tau, entry, weights, sampling)
     if min(means) <= 0:
         raise InvalidSurvivalInput("A restricted mean is zero, so there is no ratio.")
     on_log_scale = _compared(
@@ -211,12 +229,30 @@ def _two_groups(
 
 
 def _two_means(
-    time: npt.ArrayLike, event: npt.ArrayLike, group: npt.ArrayLike, tau: float
+    time: npt.ArrayLike,
+    event: npt.ArrayLike,
+    group: npt.ArrayLike,
+    tau: float,
+    entry: npt.ArrayLike | None = None,
+    weights: npt.ArrayLike | None = None,
+    sampling: bool | None = None,
 ) -> tuple[list[Any], tuple[float, float], tuple[float, float]]:
     """Labels, restricted means and their standard errors."""
     labels, code, times, events = _two_groups(time, event, group)
-    means = [restricted_mean(times[code == k], events[code == k], tau=tau) for k in (0, 1)]
-    reference, other = means
+    rows = survival_rows(times, events, entry=entry, weights=weights)
+
+    def mean_of(k: int) -> Estimate:
+        inside = code == k
+        return restricted_mean(
+            times[inside],
+            events[inside],
+            tau=tau,
+            entry=None if rows.entry is None else rows.entry[inside],
+            weights=None if rows.weights is None else rows.weights[inside],
+            sampling=rows.is_sampled(sampling),
+        )
+
+    reference, other = mean_of(0), mean_of(1)
     assert reference.value is not None and other.value is not None
     assert reference.std_error is not None and other.std_error is not None
     return labels, (reference.value, other.value), (reference.std_error, other.std_error)

@@ -86,6 +86,12 @@ class SurvivalRows:
         """Count the rows."""
         return len(self.exit_code)
 
+    def is_sampled(self, said: bool | None) -> bool:
+        """Whether the weights are sampling weights: if said so, else unless all are whole."""
+        if self.weights is None:
+            return False
+        return bool(np.any(self.weights != np.floor(self.weights))) if said is None else said
+
     def leave(self, values: FloatArray | None = None) -> FloatArray:
         """Sum of `values` (default: the weights, or one a row) over the rows that exit at t."""
         return self._total(self.exit_code, self.weights if values is None else values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,11 +19,57 @@ CLOSED_FORM = 1e-9
 ITERATIVE = 1e-6
 
 
+class Numbers(dict[str, Any]):
+    """A branch of the reference that remembers which of its values have been asked for."""
+
+    def __init__(self, branch: dict[str, Any]) -> None:
+        super().__init__(
+            (key, Numbers(value) if isinstance(value, dict) else value)
+            for key, value in branch.items()
+        )
+        self._asked: set[str] = set()
+
+    def __getitem__(self, key: str) -> Any:
+        self._asked.add(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self._asked.add(key)
+        return super().get(key, default)
+
+    def values(self) -> Any:
+        return [self[key] for key in self]
+
+    def items(self) -> Any:
+        return [(key, self[key]) for key in self]
+
+    def __eq__(self, other: object) -> bool:
+        return dict(self.items()) == other
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def never_asked(self, above: str = "") -> Iterator[str]:
+        """Paths of the numbers that nobody has asked for."""
+        for key in self:
+            value, path = super().__getitem__(key), f"{above}/{key}"
+            if isinstance(value, Numbers):
+                yield from value.never_asked(path)
+            elif key not in self._asked and _holds_a_number(value):
+                yield path
+
+
+def _holds_a_number(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_holds_a_number, value))
+    if isinstance(value, dict):
+        return any(map(_holds_a_number, value.values()))
+    return isinstance(value, int | float)
+
+
 @cache
-def reference() -> dict[str, Any]:
+def reference() -> Numbers:
     """The numbers of R."""
-    numbers: dict[str, Any] = json.loads((REFERENCE / "r_reference.json").read_text())
-    return numbers
+    return Numbers(json.loads((REFERENCE / "r_reference.json").read_text()))
 
 
 @cache

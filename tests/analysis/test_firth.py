@@ -7,6 +7,7 @@ import pytest
 from survival_examples import ITERATIVE, data, reference
 
 from analysis.estimators import InvalidSurvivalInput, firth_cox
+from analysis.estimators.cox import coefficient_table
 
 FIRTH = reference()["firth"]
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -47,6 +48,14 @@ def test_fit_is_that_of_coxphf(key: str) -> None:
     if "pl_lower" in wanted:
         np.testing.assert_allclose(fit.table.lower, wanted["pl_lower"], rtol=ITERATIVE)
         np.testing.assert_allclose(fit.table.upper, wanted["pl_upper"], rtol=ITERATIVE)
+    if "wald_p" in wanted:
+        wald = coefficient_table(fit.table.term, fit.coefficients, fit.covariance, 0.95)
+        for ours, theirs in (
+            ("p_value", "wald_p"),
+            ("lower", "wald_lower"),
+            ("upper", "wald_upper"),
+        ):
+            np.testing.assert_allclose(wald[ours], wanted[theirs], rtol=ITERATIVE)
     if "loglik" in wanted:
         # coxphf standardises the covariates, which moves both penalised values by one constant.
         null, full = wanted["loglik"]
@@ -67,18 +76,18 @@ def test_penalised_score_is_the_gradient_of_the_penalised_likelihood() -> None:
     from analysis.estimators.firth import _penalised
 
     name, arguments = MODELS["heart_tv"]
-    stratum = cox_design(data(name), **arguments).strata[0]
+    strata = cox_design(data(name), **arguments).strata
     beta = np.array([0.02, -0.5, 0.3])
     step = 1e-5
     numeric = [
         (
-            _penalised(stratum, beta + step * unit).loglik
-            - _penalised(stratum, beta - step * unit).loglik
+            _penalised(strata, beta + step * unit).loglik
+            - _penalised(strata, beta - step * unit).loglik
         )
         / (2 * step)
         for unit in np.eye(3)
     ]
-    np.testing.assert_allclose(_penalised(stratum, beta).score, numeric, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(_penalised(strata, beta).score, numeric, rtol=1e-5, atol=1e-6)
 
 
 def test_refuses_what_cox_refuses() -> None:

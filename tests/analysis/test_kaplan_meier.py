@@ -79,6 +79,7 @@ def test_quantiles_and_bands_are_those_of_r(name: str, label: str, interval: str
 def test_mean_and_follow_up_are_those_of_r(name: str, label: str) -> None:
     km, follow_up, expected = fitted(name, label)
     mean = km.mean()
+    assert km.time[-1] == expected["max_time"]
     assert mean.value == pytest.approx(expected["rmean_individual"], rel=CLOSED_FORM)
     assert mean.std_error == pytest.approx(expected["se_rmean_individual"], rel=CLOSED_FORM)
     wanted = expected["reverse_km"]
@@ -128,8 +129,10 @@ def test_median_where_the_curve_is_exactly_one_half(
 
 def test_edge_cases_of_r() -> None:
     edge = reference()["edge"]
-    flat = kaplan_meier([1, 2, 3, 4], [1, 1, 1, 1]).median(convention="r", interval="log")
     wanted = edge["flat_at_half"]
+    every = kaplan_meier([1, 2, 3, 4], [1, 1, 1, 1])
+    assert every.time.tolist() == wanted["time"]
+    flat = every.median(convention="r", interval="log")
     assert (flat.value, flat.lower, flat.upper) == (
         wanted["median"],
         wanted["lower"],
@@ -196,6 +199,8 @@ def test_sampling_weights_get_the_robust_error_of_r() -> None:
     assert km.median().value == wanted["median"]
     assert at.survival == pytest.approx(wanted["S_at_365"], rel=CLOSED_FORM)
     assert at.std_error == pytest.approx(wanted["robust_se_at_365"], rel=CLOSED_FORM)
+    # R's survfit is robust with such weights whether or not it is asked.
+    assert at.std_error == pytest.approx(wanted["se_at_365"], rel=CLOSED_FORM)
 
 
 def test_robust_error_equals_greenwoods_for_equal_weights() -> None:

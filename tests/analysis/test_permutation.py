@@ -8,6 +8,7 @@ import pytest
 from survival_examples import CLOSED_FORM, data, reference
 
 from analysis.estimators import log_rank, permutation_log_rank
+from analysis.estimators.distributions import chi_square_tail
 
 EXACT = reference()["exact_logrank"]
 
@@ -16,33 +17,79 @@ def test_all_arrangements_of_the_small_group_as_in_r() -> None:
     mono = data("mono")
     test = permutation_log_rank(mono.time, mono.event, mono.g)
     assert test.p_value == pytest.approx(EXACT["mono_perm_all_1771"], rel=CLOSED_FORM)
-    assert test.statistic == pytest.approx(
-        reference()["firth"]["mono_logrank"]["chisq"], rel=CLOSED_FORM
-    )
+    chi_square = reference()["firth"]["mono_logrank"]
+    assert test.statistic == pytest.approx(chi_square["chisq"], rel=CLOSED_FORM)
+    p_value = log_rank(mono.time, mono.event, mono.g).p_value
+    assert p_value == pytest.approx(chi_square["p"], rel=1e-7)
     assert test.method == "exact permutation log-rank test (1771 arrangements)"
     tiny = pd.DataFrame(EXACT["tiny"]["data"])
     test = permutation_log_rank(tiny.t, tiny.e, tiny.g)
     assert test.p_value == pytest.approx(EXACT["tiny"]["perm_p"], rel=CLOSED_FORM)
-    assert test.statistic == pytest.approx(EXACT["tiny"]["asymp"]["chisq"], rel=CLOSED_FORM)
+    asymptotic = EXACT["tiny"]["asymp"]
+    assert test.statistic == pytest.approx(asymptotic["chisq"], rel=CLOSED_FORM)
+    assert log_rank(tiny.t, tiny.e, tiny.g).p_value == pytest.approx(asymptotic["p"], rel=1e-7)
 
 
 @pytest.mark.parametrize(
     ("name", "columns"),
-    [("mono", ["time", "event", "g"]), ("aml", ["time", "status", "x"])],
+    [
+        ("mono", ["time", "event", "g"]),
+        ("aml", ["time", "status", "x"]),
+        ("gehan", ["time", "cens", "treat"]),
+        ("ovarian", ["futime", "fustat", "rx"]),
+    ],
 )
 def test_linear_rank_statistic_is_that_of_coin(name: str, columns: list[str]) -> None:
     time, event, group = (data(name)[column] for column in columns)
-    test = permutation_log_rank(time, event, group, statistic="score", exact_up_to=1_400_000)
+    test = permutation_log_rank(time, event, group, statistic="score")
+    wanted = EXACT[name]
     assert test.method.startswith("exact")
-    assert test.p_value == pytest.approx(EXACT[name]["coin_exact_p"], rel=CLOSED_FORM)
+    assert test.p_value == pytest.approx(wanted["coin_exact_p"], rel=CLOSED_FORM)
+    if "coin_asymp_p" in wanted:
+        asymptotic = chi_square_tail(test.statistic, 1)
+        assert asymptotic == pytest.approx(wanted["coin_asymp_p"], rel=CLOSED_FORM)
+    if "coin_stat" in wanted:
+        assert test.statistic == pytest.approx(wanted["coin_stat"] ** 2, rel=CLOSED_FORM)
 
 
-def test_monte_carlo_is_near_coins_exact_p() -> None:
+def test_halves_count_every_arrangement_once() -> None:
+    time, event = np.array([3, 5, 5, 7, 9, 11, 4, 8]), np.array([1, 1, 0, 1, 0, 1, 1, 1])
+    group = np.array([0, 1, 1, 0, 0, 1, 0, 0])
+
+    def score(labels: np.ndarray) -> float:
+        return permutation_log_rank(time, event, labels, statistic="score").statistic
+
+    observed = score(group)
+    every = set(permutations(group.tolist()))
+    extreme = sum(score(np.array(labels)) >= observed - 1e-9 for labels in every)
+    test = permutation_log_rank(time, event, group, statistic="score")
+    assert 0 < extreme < len(every)
+    assert test.p_value == pytest.approx(extreme / len(every), rel=1e-12)
+
+
+def test_monte_carlo_is_near_the_exact_p() -> None:
     ovarian = data("ovarian")
-    test = permutation_log_rank(ovarian.futime, ovarian.fustat, ovarian.rx, statistic="score")
-    assert test.method.startswith("Monte-Carlo")
-    wanted = EXACT["ovarian"]["coin_exact_p"]
-    assert test.p_value == pytest.approx(wanted, abs=4 * np.sqrt(wanted * (1 - wanted) / 20000))
+    columns = (ovarian.futime, ovarian.fustat, ovarian.rx)
+    sampled = permutation_log_rank(*columns)
+    assert sampled.method.startswith("Monte-Carlo")
+    exact = EXACT["ovarian"]["coin_exact_p"]
+    assert sampled.p_value == pytest.approx(exact, abs=0.02)
+
+
+def test_late_entry_equals_a_brute_force_over_log_rank() -> None:
+    time, event = np.array([3, 5, 5, 7, 9, 11, 4]), np.array([1, 1, 0, 1, 0, 1, 1])
+    entry = np.array([0, 2, 1, 5, 0, 4, 3])
+    group = np.array([0, 1, 1, 0, 1, 0, 0])
+    observed = log_rank(time, event, group, entry=entry).statistic
+    every = set(permutations(group.tolist()))
+    extreme = sum(
+        log_rank(time, event, np.array(labels), entry=entry).statistic >= observed - 1e-9
+        for labels in every
+    )
+    test = permutation_log_rank(time, event, group, entry=entry)
+    assert 1 < extreme < len(every)
+    assert test.p_value == pytest.approx(extreme / len(every), rel=1e-12)
+    assert test.statistic == observed
 
 
 def test_monte_carlo_never_gives_zero_and_repeats() -> None:

@@ -286,6 +286,26 @@ def _intervals(patients: pd.DataFrame) -> pd.DataFrame:
             ("PFS", "pfs_days", "pfs_event", "progression"),
         )
     ]
+    # Every third patient whose disease progressed had a next line then; the others wait for death.
+    treated = (patients["pfs_event"] == 1) & (patients["patient_number"] % 3 == 0)
+    died = (patients["death"] == 1) & ~treated
+    parts.append(
+        pd.DataFrame(
+            {
+                "patient_key": patients["patient_key"],
+                "endpoint": "TTNT",
+                "event": treated | died,
+                "time_days": patients["pfs_days"].where(treated, patients["os_days"]),
+                "source": [
+                    "next_line" if t else "death" if d else "last_contact"
+                    for t, d in zip(treated, died, strict=True)
+                ],
+                "censor_reason": [
+                    None if happened else "alive at data cut-off" for happened in treated | died
+                ],
+            }
+        )
+    )
     rows = pd.concat(parts, ignore_index=True).assign(study_id=STUDY, line_number=1)
     rows["entry_days"] = [(position % 4) * 10 for position in range(len(rows))]
     sets = [("primary", rule_set) for rule_set in ENDPOINT_RULE_SETS]

@@ -53,12 +53,12 @@ def test_weighted_ratio_is_that_of_lifelines_with_the_same_weights(
         design, "time", "event", weights_col="weight", robust=True, fit_options={"precision": 1e-12}
     )
     contrast = "trastuzumab vs no trastuzumab"
-    ours = find(book, "figS5", "os weighted", "hazard_ratio")[contrast]
+    ours = find(book, "figS6", "os weighted", "hazard_ratio")[contrast]
     assert np.log(ours) == pytest.approx(fitted.params_["exposed"], abs=1e-6)
-    plain = find(book, "figS5", "os unweighted", "hazard_ratio")[contrast]
+    plain = find(book, "figS6", "os unweighted", "hazard_ratio")[contrast]
     assert plain == find(book, "fig2", "os", "hazard_ratio")["group A vs group B"]
-    sizes = find(book, "figS5", "trastuzumab", "n")
-    effective = find(book, "figS5", "trastuzumab", "effective_sample_size")
+    sizes = find(book, "figS6", "trastuzumab", "n")
+    effective = find(book, "figS6", "trastuzumab", "effective_sample_size")
     assert all(effective[name] < sizes[name] for name in sizes)
 
 
@@ -75,8 +75,8 @@ def test_e_values_follow_the_formula_and_skip_the_unweighted_copy(book: pd.DataF
         expected
     )
     names = set(book.loc[book["exhibit"] == "tableS5", "variable"])
-    assert {"fig2: os", "fig2: os time-dependent", "figS5: os weighted"} <= names
-    assert "figS5: os unweighted" not in names
+    assert {"fig2: os", "fig2: os time-dependent", "figS6: os weighted"} <= names
+    assert "figS6: os unweighted" not in names
 
 
 def test_nothing_is_imputed_where_nothing_is_missing(book: pd.DataFrame, page: str) -> None:
@@ -116,7 +116,7 @@ def test_univariable_ratios_are_those_of_models_of_one_variable(
     fitted = CoxPHFitter().fit(
         design.astype(float), "time", "event", fit_options={"precision": 1e-12}
     )
-    ours = find(book, "figS4", "os alone: primary_site", "hazard_ratio")["right vs left"]
+    ours = find(book, "figS5", "os alone: primary_site", "hazard_ratio")["right vs left"]
     assert np.log(ours) == pytest.approx(fitted.params_["right"], abs=1e-8)
 
 

@@ -36,6 +36,7 @@ def panel(*labels: str) -> Panel:
         longest=9.0,
         footer=["log-rank P = 0.1"],
         description="Two groups.",
+        summary="Median, months (95% CI)",
     )
 
 

@@ -104,8 +104,8 @@ def test_sections_follow_the_order_of_a_clinician(outline: Outline) -> None:
         *("Table 1", "Table S1", "Table S2", "Table 2", "Table 3"),
         *("Figure S1", "Figure S2", "Table S3", "Table 4", "Figure S3", "Table 5"),
         *(f"Figure {number}" for number in range(1, 5)),
-        *("Table 6", "Figure S4", "Table 7", "Table S4", "Figure S5", "Table S5"),
-        *("Figure S6", "Figure S7"),
+        *("Figure S4", "Table 6", "Figure S5", "Table 7", "Table S4", "Figure S6", "Table S5"),
+        "Figure S7",
     ]
 
 

@@ -27,28 +27,31 @@ def value(
 
 
 def test_the_study_s_own_rule_set_repeats_the_headline_numbers(book: pd.DataFrame) -> None:
-    for exhibit in ("figS6", "figS7"):
+    for own in ("lines: primary", "endpoints: primary"):
         for endpoint in ("os", "pfs"):
-            assert value(book, exhibit, endpoint, "primary", "median_months", "preferred") == value(
+            assert value(book, "figS7", endpoint, own, "median_months", "preferred") == value(
                 book, "fig1", endpoint, "first line", "median_months", "preferred"
             )
         assert value(
             book,
-            exhibit,
+            "figS7",
             "os: trastuzumab vs no trastuzumab",
-            "primary",
+            own,
             "hazard_ratio",
             "preferred",
         ) == value(book, "fig2", "os", "group A vs group B", "hazard_ratio", "preferred")
 
 
 def test_another_rule_set_is_computed_from_its_own_intervals(book: pd.DataFrame) -> None:
-    for exhibit, rule_set in (("figS6", "gap_60"), ("figS7", "ema")):
-        own = value(book, exhibit, "pfs", "primary", "median_months", "preferred")
-        other = value(book, exhibit, "pfs", rule_set, "median_months", "preferred")
+    for rule_set, primary in (
+        ("lines: gap_60", "lines: primary"),
+        ("endpoints: ema", "endpoints: primary"),
+    ):
+        own = value(book, "figS7", "pfs", primary, "median_months", "preferred")
+        other = value(book, "figS7", "pfs", rule_set, "median_months", "preferred")
         assert 0.85 * own < other < 0.95 * own
-        assert value(book, exhibit, "os", rule_set, "median_months", "preferred") == value(
-            book, exhibit, "os", "primary", "median_months", "preferred"
+        assert value(book, "figS7", "os", rule_set, "median_months", "preferred") == value(
+            book, "figS7", "os", primary, "median_months", "preferred"
         )
 
 
@@ -61,10 +64,9 @@ def test_patients_who_change_are_counted(book: pd.DataFrame) -> None:
         ("trastuzumab_line", int(shifted.sum())),
         ("first_line_group", 0),
     ):
-        assert value(book, "figS6", f"changed: {variable}", "primary", "n", "as published") == 0
-        assert (
-            value(book, "figS6", f"changed: {variable}", "gap_60", "n", "as published") == expected
-        )
+        changed = f"changed: {variable}"
+        assert value(book, "figS7", changed, "lines: primary", "n", "as published") == 0
+        assert value(book, "figS7", changed, "lines: gap_60", "n", "as published") == expected
     assert 0 < shifted.sum() < len(split)
 
 
@@ -77,11 +79,11 @@ def test_groups_that_follow_from_lines_are_those_of_the_rule_set() -> None:
         )
         estimates.compute(connection, STUDY)
         found = connection.execute(
-            "select level, value from results.estimates where exhibit = 'figS6' "
+            "select level, value from results.estimates where exhibit = 'figS7' "
             "and variable = 'os: trastuzumab vs no trastuzumab' and statistic = 'hazard_ratio'"
         ).fetchall()
     ratios = dict(found)
-    assert ratios["gap_60"] != ratios["primary"]
+    assert ratios["lines: gap_60"] != ratios["lines: primary"]
 
 
 def test_with_one_rule_set_the_report_says_so_and_draws_nothing() -> None:
@@ -92,18 +94,21 @@ def test_with_one_rule_set_the_report_says_so_and_draws_nothing() -> None:
         estimates.compute(connection, STUDY)
         text = report.page(connection, STUDY, run={})
     outline = Outline(text)
-    assert "one definition only (Primary)" in text
-    assert "figS7-sensitivity-title" not in outline.identifiers
-    assert "figS6-sensitivity-title" in outline.identifiers
+    assert "Endpoint and censoring: this warehouse holds one definition only (Primary)" in text
+    assert "figS7-sensitivity-title" in outline.identifiers
+    drawing = text[text.index("figS7-sensitivity-title") :]
+    drawing = drawing[: drawing.index("</svg>")]
+    assert "Line of therapy" in drawing and "Endpoint and censoring" not in drawing
 
 
 def test_every_rule_set_stands_in_the_table(
     warehouse: duckdb.DuckDBPyConnection, page: str
 ) -> None:
-    section = page[page.index('id="figS6-definitions-table"') :]
+    section = page[page.index('id="figS7-definitions-table"') :]
     section = section[: section.index("</table>")]
-    assert "Gap 60 days" in section
-    assert section.index(">Primary<") < section.index("Gap 60 days")
+    order = [">Line of therapy<", ">Primary<", "Gap 60 days", ">Endpoint and censoring<", ">EMA<"]
+    places = [section.index(text) for text in order]
+    assert places == sorted(places)
 
 
 def test_rule_sets_are_named_as_people_write_them() -> None:

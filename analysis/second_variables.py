@@ -1,0 +1,275 @@
+"""Double programming of a study's variables: pandas, from the staged rows, without the models.
+
+The marts are SQL. Here the same definitions are written once more, as plainly as possible, for the
+included patients. Taken from the marts are only who is included, the index date and the first days
+of the lines: lines of therapy have an independent engine of their own in the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from analysis.study import FIRST_LINE, Study, frame, rows
+
+#: The rule set whose censoring is written here.
+PRIMARY = "primary"
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """One variable by patient: what the mart says, and what is found here."""
+
+    what: str
+    mart: pd.Series
+    here: pd.Series
+
+    def different(self) -> int:
+        """Patients with another answer; unknown on both sides is the same answer."""
+        both = pd.DataFrame({"mart": self.mart, "here": self.here}).astype(object)
+        known = both.notna().to_numpy()
+        same = (both["mart"] == both["here"]).to_numpy() | ~known.any(axis=1)
+        return int((~same).sum())
+
+
+def variables(connection: duckdb.DuckDBPyConnection, study: Study) -> Iterator[Answers]:
+    """Each variable twice, for every included patient."""
+    staged = _Staged(connection, study)
+    marts = frame(
+        connection,
+        "select * from cohort.patient_characteristics where study_id = ?",
+        study.study_id,
+    ).set_index("patient_key")
+    marts = marts.reindex(staged.patients.index)
+    for column, found in (
+        ("sex", _sex),
+        ("age_at_index", _age),
+        ("metastatic_organs", _metastatic_organs),
+        ("primary_resection", _procedure("primary_resection")),
+        ("metastasectomy", _procedure("metastasectomy")),
+        ("her2_status", _her2),
+        ("ras_braf_status", _ras_braf),
+    ):
+        yield Answers(column.replace("_", " "), marts[column], found(staged))
+    if study.settings["endpoint_rule_set_id"] != PRIMARY:
+        return
+    for endpoint, intervals in (("OS", _overall_survival), ("PFS", _progression_free_survival)):
+        own = study.intervals[study.intervals["endpoint"] == endpoint].set_index("patient_key")
+        times = intervals(staged).reindex(own.index)
+        yield Answers(f"days of {endpoint}", own["time_days"], times["days"])
+        yield Answers(f"events of {endpoint}", own["event"].astype(bool), times["event"])
+
+
+class _Staged:
+    """Staged rows of the included patients, table by table, and what is taken from the marts."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, study: Study) -> None:
+        self._connection, self._study = connection, study
+        self.cutoff = pd.Timestamp(study.settings["data_cutoff"])
+        self.patients = frame(
+            connection,
+            """
+            select
+                cohort.patient_key,
+                cohort.index_date,
+                lines.start_date as line_start,
+                lines.next_line_start_date as next_line
+            from cohort.cohort as cohort
+            left join treatment.lines_of_therapy as lines
+                on
+                    cohort.study_id = lines.study_id
+                    and cohort.patient_key = lines.patient_key
+                    and lines.rule_set_id = ?
+                    and lines.line_number = ?
+            where cohort.study_id = ? and cohort.included
+            order by cohort.patient_key
+            """,
+            study.settings["line_rule_set_id"],
+            FIRST_LINE,
+            study.study_id,
+        ).set_index("patient_key")
+
+    def __getitem__(self, table: str) -> pd.DataFrame:
+        return frame(
+            self._connection,
+            f"""
+            select staged.*
+            from staging.stg_common__{table} as staged
+            semi join (from cohort.cohort where study_id = ? and included) as members
+                on staged.patient_key = members.patient_key
+            order by staged.src_rid
+            """,
+            self._study.study_id,
+        )
+
+    def setting(self, table: str, key: str, value: object) -> list[dict[str, object]]:
+        """Rows of a seed."""
+        return rows(self._connection, f"select * from reference.{table} where {key} = ?", value)
+
+    @property
+    def definition(self) -> dict[str, object]:
+        """The study's definition of HER2."""
+        name = self._study.settings["her2_definition_id"]
+        return self.setting("her2_definitions", "her2_definition_id", name)[0]
+
+    def of(self, by_patient: pd.Series) -> pd.Series:
+        """One answer for every patient."""
+        return pd.Series(by_patient.reindex(self.patients.index))
+
+
+def _sex(staged: _Staged) -> pd.Series:
+    sex = staged["patients"].set_index("patient_key")["sex"]
+    return staged.of(sex.where(sex != "unknown"))
+
+
+def _age(staged: _Staged) -> pd.Series:
+    born = staged["patients"].set_index("patient_key")
+    at = staged.patients["index_date"]
+    ages = [
+        _completed_years(staged.of(pd.to_datetime(born[column])), at)
+        for column in ("birth_date_earliest", "birth_date_latest")
+    ]
+    return ages[0].where(ages[0] == ages[1])
+
+
+def _completed_years(born: pd.Series, at: pd.Series) -> pd.Series:
+    not_yet = (at.dt.month * 100 + at.dt.day) < (born.dt.month * 100 + born.dt.day)
+    years: pd.Series = at.dt.year - born.dt.year - not_yet
+    return years
+
+
+def _metastatic_organs(staged: _Staged) -> pd.Series:
+    found = staged["metastases"]
+    baseline = staged.patients["line_start"].fillna(staged.patients["index_date"])
+    early = found[found["metastasis_date"] <= found["patient_key"].map(baseline)]
+    return staged.of(early.groupby("patient_key")["organ"].nunique())
+
+
+def _procedure(kind: str) -> Callable[[_Staged], pd.Series]:
+    def answer(staged: _Staged) -> pd.Series:
+        done = staged["procedures"]
+        done = done[(done["procedure_type"] == kind) & (done["procedure_date"] <= staged.cutoff)]
+        has = staged.patients.index.isin(done["patient_key"])
+        return pd.Series(np.where(has, "yes", "no"), index=staged.patients.index)
+
+    return answer
+
+
+def _her2(staged: _Staged) -> pd.Series:
+    rule = staged.definition
+    reports = staged["pathology"]
+    reports["known"] = reports["reported_date"].fillna(reports["collected_date"])
+    reports = reports.sort_values(["known", "report_id"])
+    specimen = ["patient_key", "accession_no"]
+    stained = reports.dropna(subset=["her2_ihc_score"])
+    hybridised = reports.dropna(subset=["her2_ish_ratio"])
+    tested = pd.concat([stained, hybridised]).groupby(specimen)["known"].max().to_frame("known")
+    tested = tested.join(
+        stained.groupby(specimen)[["her2_ihc_score", "her2_ihc_pct"]].last(), how="left"
+    ).join(hybridised.groupby(specimen)[["her2_ish_ratio", "her2_ish_pct"]].last(), how="left")
+    score, share = tested["her2_ihc_score"], tested["her2_ihc_pct"]
+    strong = score == rule["ihc_positive_score"]
+    unsure = score == rule["ihc_equivocal_score"]
+    amplified = tested["her2_ish_ratio"] >= rule["ish_min_ratio"]
+    widely = tested["her2_ish_pct"] >= rule["ish_min_pct"]
+    excluded = (tested["her2_ish_ratio"] < rule["ish_min_ratio"]) | (
+        tested["her2_ish_pct"] < rule["ish_min_pct"]
+    )
+    positive = (strong & (share >= rule["ihc_min_pct"])) | (unsure & amplified & widely)
+    negative = (
+        (strong & (share < rule["ihc_min_pct"]))
+        | (unsure & excluded)
+        | (score.notna() & ~strong & ~unsure)
+    )
+    late = tested["known"] > staged.cutoff
+    rank = pd.Series(1, index=tested.index).mask(negative, 0).mask(positive, 2).mask(late, 1)
+    worst = rank.groupby("patient_key").max()
+    return staged.of(worst).map({2: "positive", 1: "unknown", 0: "negative"}).fillna("unknown")
+
+
+def _ras_braf(staged: _Staged) -> pd.Series:
+    panel = pd.DataFrame(staged.setting("biomarker_panels", "biomarker", "RAS_BRAF"))
+    tests = staged["molecular_tests"]
+    known = tests["reported_date"].fillna(tests["collected_date"])
+    tests = tests[known <= staged.cutoff].merge(panel[["gene", "region"]], on=["gene", "region"])
+    mutated = tests.loc[tests["result"] == "mutated", "patient_key"]
+    read = tests[tests["result"] == "wild_type"].drop_duplicates(["patient_key", "gene", "region"])
+    regions = staged.of(read.groupby("patient_key").size()).fillna(0)
+    status = pd.Series("unknown", index=staged.patients.index)
+    status = status.mask(regions == len(panel), "wild_type")
+    return status.mask(status.index.isin(mutated), "mutated")
+
+
+def _deaths_and_contacts(staged: _Staged) -> pd.DataFrame:
+    """Date of death, where it is known, and of the last activity of any kind."""
+    stated = staged["vital_status"]
+    given = staged["drug_administrations"]
+    dated = [
+        stated.set_index("patient_key")["last_contact_date"],
+        staged["encounters"].set_index("patient_key")["start_date"],
+        staged["tumour_assessments"].set_index("patient_key")["assessment_date"],
+        given[given["record_status"] == "completed"].set_index("patient_key")["start_date"],
+    ]
+    last = staged.of(pd.concat(dated).groupby(level=0).max())
+    dead = stated[stated["status"] == "dead"].assign(
+        vague=lambda rows: rows["death_date_precision"].map({"day": 1, "month": 2, "year": 3})
+    )
+    best = dead.sort_values(["vague", "death_date_earliest", "src_rid"], na_position="last")
+    best = best.drop_duplicates("patient_key").set_index("patient_key")
+    best = best.reindex(staged.patients.index)
+    first, latest = best["death_date_earliest"], best["death_date_latest"]
+    middle = first.where(best["vague"] != 2, first + pd.Timedelta(days=14))
+    july = pd.to_datetime({"year": first.dt.year, "month": 7, "day": 1}, errors="coerce")
+    middle = middle.where(best["vague"] != 3, july)
+    # Nobody dies before the last contact.
+    imputed = _earliest(_latest(middle, _earliest(last, latest)), latest)
+    death = first.where(best["vague"] == 1, imputed).where(best["vague"].notna())
+    return pd.DataFrame({"death": death.where(death <= staged.cutoff), "last": last})
+
+
+def _overall_survival(staged: _Staged) -> pd.DataFrame:
+    ends = _deaths_and_contacts(staged)
+    event = ends["death"].notna()
+    contact = ends["last"].mask(ends["last"] > staged.cutoff, staged.cutoff)
+    end = ends["death"].where(event, contact)
+    return pd.DataFrame({"days": _days(staged, end), "event": event})
+
+
+def _progression_free_survival(staged: _Staged) -> pd.DataFrame:
+    scans = staged["tumour_assessments"]
+    start = scans["patient_key"].map(staged.patients["line_start"])
+    next_line = staged.patients["next_line"]
+    until = next_line.where(next_line <= staged.cutoff, staged.cutoff)
+    scans = scans[scans["assessment_date"] <= scans["patient_key"].map(until)]
+    start = start[scans.index]
+    progressed = scans[(scans["overall_response"] == "PD") & (scans["assessment_date"] > start)]
+    read = scans[
+        scans["overall_response"].notna()
+        & (scans["overall_response"] != "NE")
+        & (scans["assessment_date"] >= start)
+    ]
+    death = _deaths_and_contacts(staged)["death"]
+    death = death.where(death <= until)
+    first = staged.of(progressed.groupby("patient_key")["assessment_date"].min())
+    event = _earliest(first, death)
+    last = staged.of(read.groupby("patient_key")["assessment_date"].max())
+    end = event.fillna(last).fillna(staged.patients["line_start"])
+    return pd.DataFrame({"days": _days(staged, end), "event": event.notna()})
+
+
+def _earliest(*dates: pd.Series) -> pd.Series:
+    found: pd.Series = pd.concat(dates, axis=1).min(axis=1)
+    return found
+
+
+def _latest(*dates: pd.Series) -> pd.Series:
+    found: pd.Series = pd.concat(dates, axis=1).max(axis=1)
+    return found
+
+
+def _days(staged: _Staged, end: pd.Series) -> pd.Series:
+    return (end - staged.patients["line_start"]).dt.days

@@ -1,0 +1,71 @@
+"""The study's key variables, derived by SQL and once more in pandas."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from analysis.second_variables import variables
+from analysis.study import load_study
+from tests.conftest import Run
+
+STUDY = "her2_mcrc"
+
+
+@pytest.fixture
+def copy(demo: Run, tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    shutil.copy(demo.work / "warehouse.duckdb", tmp_path / "copy.duckdb")
+    with duckdb.connect(str(tmp_path / "copy.duckdb")) as connection:
+        yield connection
+
+
+def differences(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    study = load_study(connection, STUDY)
+    return {answers.what: answers.different() for answers in variables(connection, study)}
+
+
+def test_both_agree_on_every_patient_with_metastasis(copy: duckdb.DuckDBPyConnection) -> None:
+    # The 63 included patients have no unknown status; the others have.
+    copy.execute("update cohort.cohort set included = index_date is not null")
+    found = list(variables(copy, load_study(copy, STUDY)))
+    assert len(found) == 11
+    assert min(len(answers.mart) for answers in found) > 2000
+    assert {answers.what: answers.different() for answers in found} == {
+        answers.what: 0 for answers in found
+    }
+    statuses = {answers.what: set(answers.here) for answers in found}
+    assert statuses["her2 status"] == {"positive", "negative", "unknown"}
+    assert statuses["ras braf status"] == {"mutant", "wild_type", "unknown"}
+    assert statuses["events of PFS"] == {True, False}
+
+
+@pytest.mark.parametrize(
+    ("what", "change"),
+    [
+        (
+            "metastasectomy",
+            "update cohort.patient_characteristics set metastasectomy = null "
+            "where patient_key = (select min(patient_key) from cohort.cohort where included)",
+        ),
+        (
+            "days of PFS",
+            "update survival.survival_intervals set time_days = time_days + 1 "
+            "where patient_key = (select min(patient_key) from cohort.cohort where included) "
+            "and endpoint = 'PFS'",
+        ),
+        (
+            "her2 status",
+            "update staging.stg_common__pathology set her2_ihc_pct = 10, her2_ish_pct = 10 "
+            "where patient_key = (select min(patient_key) from cohort.cohort where included)",
+        ),
+    ],
+)
+def test_one_patient_with_another_answer_is_noticed(
+    copy: duckdb.DuckDBPyConnection, what: str, change: str
+) -> None:
+    copy.execute(change)
+    assert {name: n for name, n in differences(copy).items() if n} == {what: 1}
