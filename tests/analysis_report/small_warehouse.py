@@ -118,7 +118,8 @@ def build(path: Path | str, cohort: pd.DataFrame | None = None) -> duckdb.DuckDB
                 "file_name": ["drug_administrations.csv"] * 9,
                 "table_name": ["drug_administrations"] * 9,
                 "record_no": range(9),
-                "reason": ["start_date is no date"] * 9,
+                "column_name": ["start_date"] * 9,
+                "reason": ["is no date"] * 9,
             }
         ),
     )
