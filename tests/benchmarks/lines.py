@@ -13,7 +13,6 @@ import json
 import sys
 import tempfile
 import time
-from graphlib import TopologicalSorter
 from pathlib import Path
 
 import duckdb
@@ -46,11 +45,16 @@ PATIENTS = """
 create or replace temp table courses as
 select
     patient, course,
-    list_extract($courses, 1 + cast(hash(patient, course) % len($courses) as int)) as drugs,
+    list_extract(
+        getvariable('courses'),
+        1 + cast(hash(patient, course) % len(getvariable('courses')) as int)
+    ) as drugs,
     -- Some courses follow at once, some after a pause beyond the gap that a line may have.
-    course * 84 + cast(hash(course, patient) % 30 as int)
-        + 200 * (hash(patient) % 7 = 0 and course > 1)::int as first_day
-from range($patients) as patients(patient), range(4) as courses(course);
+    cast(
+        course * 84 + hash(course, patient) % 14
+        + 200 * (hash(patient) % 7 = 0 and course > 1)::int as int
+    ) as first_day
+from range(getvariable('patients')) as patients(patient), range(4) as courses(course);
 
 create or replace temp table treatment_days as
 select
@@ -73,7 +77,7 @@ select
 from treatment_days;
 
 create or replace table intermediate.int_study_index as
-select * replace (
+select * exclude (patient) replace (
     'P' || patient as patient_key,
     date '2012-01-01' + cast(patient % 1000 as int) as index_date,
     null::date as death_date,
@@ -82,7 +86,7 @@ select * replace (
 from (
     select study_index.* exclude (study_id, data_cutoff), studies.study_id, studies.data_cutoff
     from reference.studies left join intermediate.int_study_index as study_index on false
-), range($patients) as patients(patient);
+), range(getvariable('patients')) as patients(patient);
 
 create or replace table intermediate.int_progressions as
 select patient_key, min(start_date) - 3 as progression_date, min(src_rid) as src_rid
@@ -93,18 +97,14 @@ group by patient_key, course;
 
 
 def models(target: Path) -> dict[str, str]:
-    """Compiled SQL of the treatment models by the table they make, in an order that works."""
-    manifest = json.loads((target / "manifest.json").read_text(encoding="utf-8"))
-    nodes = {
-        name: node
-        for name, node in manifest["nodes"].items()
-        if node["resource_type"] == "model" and "/treatment/" in node["original_file_path"]
-    }
-    order = TopologicalSorter({n: set(v["depends_on"]["nodes"]) for n, v in nodes.items()})
+    """Compiled SQL of the treatment models by the table they make, in the order they were built."""
+    nodes = json.loads((target / "manifest.json").read_text(encoding="utf-8"))["nodes"]
+    results = json.loads((target / "run_results.json").read_text(encoding="utf-8"))["results"]
     return {
-        nodes[name]["relation_name"]: nodes[name]["compiled_code"]
-        for name in order.static_order()
-        if name in nodes
+        result["relation_name"]: result["compiled_code"]
+        for result in results
+        if result["unique_id"].startswith("model.")
+        and "/treatment/" in nodes[result["unique_id"]]["original_file_path"]
     }
 
 
@@ -112,7 +112,9 @@ def measure(
     connection: duckdb.DuckDBPyConnection, sql: dict[str, str], patients: int, rule_sets: int
 ) -> list[str]:
     """One row of the table under HEADER."""
-    connection.execute(PATIENTS, {"patients": patients, "courses": COURSES})
+    connection.execute(f"set variable patients = {patients}")
+    connection.execute(f"set variable courses = {[list(drugs) for drugs in COURSES]}")
+    connection.execute(PATIENTS)
     connection.execute(
         """
         create or replace table reference.line_rule_sets as
