@@ -32,6 +32,16 @@ FIRST_RESPONSE_DAYS: Final = 28
 """Least days from a line's start to stable disease."""
 
 
+_HOLIDAYS: Final = 0.35
+"""Share of long first lines with a holiday from treatment."""
+
+_HOLIDAY_AFTER: Final = (6, 9)
+"""Cycles before a holiday."""
+
+_HOLIDAY_DAYS: Final = (75, 150)
+"""Least days between the treatment days around a holiday: too few to end a line."""
+
+
 @dataclass(slots=True)
 class Line:
     """One line of therapy. `progression` is None while there is none; `end` is the last day on
@@ -235,7 +245,7 @@ def plan_cycles(line: Line, longest: int, most: int, d: Draws) -> None:
     """Treatment days of a line: every cycle until shortly before its progression.
 
     At least two cycles, at least 14 days apart; the interval is shortened to 14 days where a line
-    is short. `longest` days and `most` cycles at most.
+    is short. `longest` days and `most` cycles at most. A long first line may have a holiday.
     """
     length = line.end - line.start
     interval = line.regimen.cycle
@@ -244,4 +254,14 @@ def plan_cycles(line: Line, longest: int, most: int, d: Draws) -> None:
         interval = 14
     stop = min(length - rest, longest)
     days = list(range(0, max(stop, interval) + 1, interval))[:most]
+    if line.number == 1 and d.chance(_HOLIDAYS):
+        days = _with_holiday(days, d)
     line.cycles = [line.start + day for day in days]
+
+
+def _with_holiday(days: list[int], d: Draws) -> list[int]:
+    """Treatment days without those of a holiday, where at least two follow it."""
+    before = days[: d.between(*_HOLIDAY_AFTER)]
+    back = before[-1] + d.between(*_HOLIDAY_DAYS)
+    after = [day for day in days if day >= back]
+    return before + after if len(after) > 1 else days

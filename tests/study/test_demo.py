@@ -164,6 +164,22 @@ def test_compare_prints_the_counts(demo: Run, tmp_path: Path) -> None:
     assert len(explained) == 322 - summary["by_status"]["ok"]["reproduced"]
 
 
+def test_the_demo_shows_that_the_definition_of_a_line_matters(demo: Run) -> None:
+    with demo.open() as connection:
+        rows = connection.execute(
+            "select rule_set_id, n_changed from treatment.line_rule_set_stability "
+            "where measure = 'number_of_lines'"
+        ).fetchall()
+        medians = connection.execute(
+            "select count(distinct value) from results.estimates "
+            "where exhibit = 'figS6' and statistic = 'median_months' and variable = 'pfs'"
+        ).fetchone()
+    changed = dict(rows)
+    assert changed["gap_60"] > changed["gap_120"] > changed["primary"] == 0
+    assert changed["ts_inhibitor_interchange"] > 0
+    assert medians[0] > 1
+
+
 def test_patient_prints_the_reason_for_every_line(demo: Run, tmp_path: Path) -> None:
     with demo.open() as connection:
         lines = connection.execute(
