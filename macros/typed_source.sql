@@ -56,6 +56,7 @@ where duplicate_of is null
 {%- endmacro %}
 
 
+{# A number is neither infinite nor NaN: both engines sort these outside the bounds below. #}
 {% macro typed_value(column) -%}
 {%- set kind = column.config.meta.kind -%}
 {%- set value = 'trim(' ~ column.name ~ ')' -%}
@@ -73,7 +74,7 @@ case
 {%- if low is not none and low is defined %} when {{ number }} < {{ low }} then null{% endif %}
 {%- if high is not none and high is defined %} when {{ number }} > {{ high }} then null{% endif %}
 {%- if kind == 'integer' %} when {{ number }} = floor({{ number }}) then cast({{ number }} as int)
-{%- else %} when not isnan({{ number }}) then {{ number }}{% endif %} end
+{%- else %} when {{ number }} between -1e300 and 1e300 then {{ number }}{% endif %} end
 {%- elif kind == 'date' -%}
 case when {{ value }} like '____-__-__' then try_cast({{ value }} as date) end
 {%- elif kind == 'partial_date' -%}

@@ -29,7 +29,11 @@ def scan_after_death(chart: Chart) -> list[Record]:
 
 
 @found_by(
-    "TUM-009", "overall_response", also=("LES-005", "TUM-006"), share=0.006, of="tumour_assessments"
+    "TUM-009",
+    "overall_response",
+    also=("LES-005", "LES-006", "TUM-006"),
+    share=0.006,
+    of="tumour_assessments",
 )
 def two_responses_in_one_day(chart: Chart) -> list[Record]:
     """A second reader disagrees about each visit."""

@@ -54,6 +54,7 @@ _VALUES: Final = (
     ("fraction_of_a_whole", "performance_status.score", "1.5", WHOLE, "STR-002"),
     ("placeholder_for_a_number", "pathology.her2_ish_pct", "N/A", NUMBER, "VAL-002"),
     ("not_a_number", "pathology.her2_ihc_pct", "NaN", NUMBER, "VAL-002"),
+    ("infinite_number", "drug_administrations.dose", "inf", NUMBER, "STR-002"),
     ("percent_above_100", "pathology.her2_ihc_pct", "140", NUMBER, "PTH-004"),
     ("ratio_above_40", "pathology.her2_ish_ratio", "55", NUMBER, "PTH-008"),
     ("copies_above_60", "pathology.her2_copy_number", "75", NUMBER, "PTH-010"),
