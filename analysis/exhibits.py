@@ -218,8 +218,8 @@ def _incidence(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis])
     return _of(
         first,
         pictures=[survival_panel(panel) for panel in panels],
-        legend="Aalen\N{EN DASH}Johansen estimates: the events compete, so that those of one "
-        "panel add up with the patients still free of them. Shaded: pointwise 95% "
+        legend="Aalen\N{EN DASH}Johansen estimates of competing events: their incidences and the "
+        "share of patients still free of them add up to one. Shaded: pointwise 95% "
         "log\N{EN DASH}log band. Ticks: censored patients.",
         tables=[survival_tables.incidence_table(study, book, analyses)] if panels else [],
         cautions=layout.cautions(study, first.exhibit),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -142,7 +143,9 @@ def mean_difference(frame: pd.DataFrame, exposed: pd.Series) -> tuple[Estimate, 
 def hazard_ratio(
     frame: pd.DataFrame, exposed: str, *, entry: str | None = None
 ) -> HazardRatio | str:
-    """Hazard ratio of a 0/1 column, Efron's ties; Firth's penalty where one side has no event.
+    """Hazard ratio of a 0/1 column, Efron's ties; Firth's penalty where that has no finite maximum.
+
+    So it is where one side has no event, or where all of one side's come before the other's.
 
     Parameters
     ----------
@@ -153,20 +156,20 @@ def hazard_ratio(
 
     Returns the reason, in words, where there is no ratio.
     """
+    columns: dict[str, Any] = {
+        "duration": "time",
+        "event": "event",
+        "covariates": [exposed],
+        "entry": entry,
+    }
     try:
-        if (frame.groupby(exposed)["event"].sum() == 0).any():
+        model, method = cox(frame, **columns), "Cox model, Efron's ties"
+        if model.monotone:
+            model = firth_cox(frame, **columns)
             method = "Cox model, Firth's penalty, profile likelihood interval"
-            model = firth_cox(
-                frame, duration="time", event="event", covariates=[exposed], entry=entry
-            )
-        else:
-            method = "Cox model, Efron's ties"
-            model = cox(frame, duration="time", event="event", covariates=[exposed], entry=entry)
     except InvalidSurvivalInput as error:
         return str(error)
     row = model.table.iloc[0]
-    if model.monotone:
-        return "one side has no event, so the hazard ratio is 0 or infinite"
     return HazardRatio(
         Estimate(
             value=float(row["hazard_ratio"]),

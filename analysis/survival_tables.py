@@ -28,8 +28,8 @@ from analysis.survival import ALL_GROUPS
 
 RATIO_NOTE = (
     f"Hazard ratio: Cox model, Efron’s ties; {PENALISED} "
-    "Firth’s penalty with profile likelihood interval, where one "
-    "side has no event."
+    "Firth’s penalty with profile likelihood interval, where the likelihood has no maximum: one "
+    "side has no event, or all of its events before the other’s."
 )
 
 SMALL_MEAN_NOTE = (

@@ -129,3 +129,17 @@ def test_the_waterfall_falls(warehouse: duckdb.DuckDBPyConnection, book: pd.Data
     left_out = find(book, "figS3", "best change", "without_n")[None]
     assert len(bars) == shown
     assert shown + left_out == 63
+
+
+def test_firth_is_chosen_where_the_likelihood_has_no_maximum() -> None:
+    from analysis.group_tests import HazardRatio, hazard_ratio
+
+    apart = pd.DataFrame({"time": range(1, 9), "event": 1, "exposed": [1] * 4 + [0] * 4})
+    nobody = apart.assign(exposed=[0] * 4 + [1] * 4, event=[1] * 4 + [0] * 4)
+    usual = apart.assign(exposed=[1, 0] * 4)
+    for frame, chosen in ((apart, True), (nobody, True), (usual, False)):
+        found = hazard_ratio(frame, "exposed")
+        assert isinstance(found, HazardRatio)
+        assert ("Firth" in found.estimate.method) == chosen == found.model.penalised
+        assert found.estimate.value is not None
+        assert 1e-3 < found.estimate.value < 1e3
