@@ -1,10 +1,10 @@
--- Every anticancer exposure of every patient with an index date: the line under way that day,
--- whether it counts, and the rule that placed it in the line or kept it out.
+-- Every anticancer exposure of every patient with an index date, under every layout of the
+-- patient's lines: the line under way that day, whether it counts, and the rule that placed it in
+-- the line or kept it out.
 
 with exposures as (
     select
-        histories.history_id,
-        histories.rule_set_id,
+        histories.history_id as layout_id,
         rule_sets.regimen_window_days,
         rule_sets.min_days_new_drug,
         rule_sets.monotherapy_class,
@@ -29,6 +29,10 @@ with exposures as (
     from {{ ref('int_drug_exposures') }} as exposures
     inner join {{ ref('int_line_histories') }} as histories
         on exposures.patient_key = histories.patient_key
+    inner join {{ ref('int_line_layouts') }} as layouts
+        on
+            histories.history_id = layouts.history_id
+            and histories.history_id = layouts.layout_id
     inner join {{ ref('line_rule_sets') }} as rule_sets
         on histories.rule_set_id = rule_sets.rule_set_id
     left join {{ ref('line_interchange_groups') }} as interchange
@@ -54,14 +58,14 @@ dated as (
     from exposures
     left join line_periods
         on
-            exposures.history_id = line_periods.history_id
+            exposures.layout_id = line_periods.history_id
             and exposures.start_date >= line_periods.start_date
             and exposures.start_date < line_periods.ends_before
 ),
 
 line_ingredients as (
     select
-        history_id,
+        layout_id,
         line_number,
         line_drug,
         ingredient,
@@ -70,26 +74,26 @@ line_ingredients as (
         count(*) as n_exposures
     from dated
     where not_counted_because is null
-    group by history_id, line_number, line_drug, ingredient
+    group by layout_id, line_number, line_drug, ingredient
 ),
 
 first_given as (
     select
-        history_id,
+        layout_id,
         line_number,
         ingredient,
         first_date,
-        min(first_date) over (partition by history_id, line_number, line_drug)
+        min(first_date) over (partition by layout_id, line_number, line_drug)
             as line_drug_first_date,
-        min(other_class_date) over (partition by history_id, line_number) as other_class_date,
-        sum(n_exposures) over (partition by history_id, line_number, line_drug)
+        min(other_class_date) over (partition by layout_id, line_number) as other_class_date,
+        sum(n_exposures) over (partition by layout_id, line_number, line_drug)
             as line_drug_exposures
     from line_ingredients
 ),
 
 final as (
     select
-        dated.history_id,
+        dated.layout_id,
         dated.line_number,
         dated.ingredient,
         dated.line_drug,
@@ -122,7 +126,7 @@ final as (
     from dated
     left join first_given
         on
-            dated.history_id = first_given.history_id
+            dated.layout_id = first_given.layout_id
             and dated.line_number = first_given.line_number
             and dated.ingredient = first_given.ingredient
 )

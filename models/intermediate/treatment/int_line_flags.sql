@@ -1,13 +1,17 @@
 -- What a reader of a line should know before trusting it. The flags, their meaning and what each
 -- takes off the confidence are in seed line_flags.
 
-with histories as (
+with layouts as (
     select
-        histories.history_id,
+        line_layouts.layout_id,
         histories.study_id,
         histories.patient_key,
         rule_sets.*
-    from {{ ref('int_line_histories') }} as histories
+    from {{ ref('int_line_layouts') }} as line_layouts
+    inner join {{ ref('int_line_histories') }} as histories
+        on
+            line_layouts.history_id = histories.history_id
+            and line_layouts.layout_id = histories.history_id
     inner join {{ ref('line_rule_sets') }} as rule_sets
         on histories.rule_set_id = rule_sets.rule_set_id
 ),
@@ -22,7 +26,7 @@ exposures as (
 
 components as (
     select
-        history_id,
+        layout_id,
         line_number,
         ingredient,
         line_drug,
@@ -34,12 +38,12 @@ components as (
     where
         is_counted
         and placement <> 'NOT_CONFIRMED'
-    group by history_id, line_number, ingredient, line_drug, drug_class, modality
+    group by layout_id, line_number, ingredient, line_drug, drug_class, modality
 ),
 
 line_drugs as (
     select distinct
-        history_id,
+        layout_id,
         line_number,
         line_drug
     from components
@@ -47,19 +51,19 @@ line_drugs as (
 
 span_flags as (
     select
-        spans.history_id,
+        spans.layout_id,
         spans.line_number,
-        spans.line_number = 1 and spans.start_day > histories.late_start_days as late_start,
-        spans.longest_gap_days > histories.long_gap_days as long_gap,
+        spans.line_number = 1 and spans.start_day > layouts.late_start_days as late_start,
+        spans.longest_gap_days > layouts.long_gap_days as long_gap,
         spans.n_treatment_days = 1 as one_day
     from spans
-    inner join histories
-        on spans.history_id = histories.history_id
+    inner join layouts
+        on spans.layout_id = layouts.layout_id
 ),
 
 exposure_flags as (
     select
-        history_id,
+        layout_id,
         line_number,
         count_if(placement = 'INTERCHANGEABLE') > 0 as substitution,
         count_if(
@@ -75,33 +79,33 @@ exposure_flags as (
         count_if(placement = 'AFTER_DEATH') > 0 as after_death
     from exposures
     where line_number is not null
-    group by history_id, line_number
+    group by layout_id, line_number
 ),
 
 first_line_ingredients as (
     select
-        components.history_id,
+        components.layout_id,
         components.line_number,
         components.ingredient,
-        spans.start_date - histories.regimen_window_days as shortly_before
+        spans.start_date - layouts.regimen_window_days as shortly_before
     from components
     inner join spans
         on
-            components.history_id = spans.history_id
+            components.layout_id = spans.layout_id
             and components.line_number = spans.line_number
-    inner join histories
-        on components.history_id = histories.history_id
+    inner join layouts
+        on components.layout_id = layouts.layout_id
     where components.line_number = 1
 ),
 
 continued_from_before as (
     select distinct
-        first_line_ingredients.history_id,
+        first_line_ingredients.layout_id,
         first_line_ingredients.line_number
     from first_line_ingredients
     inner join exposures
         on
-            first_line_ingredients.history_id = exposures.history_id
+            first_line_ingredients.layout_id = exposures.layout_id
             and first_line_ingredients.ingredient = exposures.ingredient
             and first_line_ingredients.shortly_before <= exposures.start_date
             and exposures.placement = 'BEFORE_FIRST_LINE'
@@ -109,44 +113,44 @@ continued_from_before as (
 
 multi_targeted as (
     select
-        history_id,
+        layout_id,
         line_number
     from components
     where
         line_number = 1
         and modality in ('targeted', 'immunotherapy')
-    group by history_id, line_number
+    group by layout_id, line_number
     having count(distinct drug_class) > 1
 ),
 
 line_progressions as (
     select
-        spans.history_id,
+        spans.layout_id,
         spans.line_number,
         progressions.progression_date
     from spans
-    inner join histories
-        on spans.history_id = histories.history_id
+    inner join layouts
+        on spans.layout_id = layouts.layout_id
     inner join {{ ref('int_progressions') }} as progressions
         on
-            histories.patient_key = progressions.patient_key
+            layouts.patient_key = progressions.patient_key
             and spans.start_date < progressions.progression_date
             and spans.end_date > progressions.progression_date
 ),
 
 treated_through_progression as (
     select
-        line_progressions.history_id,
+        line_progressions.layout_id,
         line_progressions.line_number
     from line_progressions
     inner join exposures
         on
-            line_progressions.history_id = exposures.history_id
+            line_progressions.layout_id = exposures.layout_id
             and line_progressions.line_number = exposures.line_number
             and line_progressions.progression_date < exposures.start_date
             and exposures.is_counted
     group by
-        line_progressions.history_id,
+        line_progressions.layout_id,
         line_progressions.line_number,
         line_progressions.progression_date
     having count(distinct exposures.start_date) >= 2
@@ -154,57 +158,57 @@ treated_through_progression as (
 
 rechallenges as (
     select distinct
-        history_id,
+        layout_id,
         line_number
     from line_drugs
     qualify line_number - lag(line_number) over (
-        partition by history_id, line_drug
+        partition by layout_id, line_drug
         order by line_number
     ) > 1
 ),
 
 drugs_and_the_next_line as (
     select
-        line_drugs.history_id,
+        line_drugs.layout_id,
         line_drugs.line_number,
         line_drugs.line_drug,
         next_drugs.line_drug is not null as is_kept
     from line_drugs
     inner join spans as next_spans
         on
-            line_drugs.history_id = next_spans.history_id
+            line_drugs.layout_id = next_spans.layout_id
             and line_drugs.line_number + 1 = next_spans.line_number
     left join line_drugs as next_drugs
         on
-            line_drugs.history_id = next_drugs.history_id
+            line_drugs.layout_id = next_drugs.layout_id
             and line_drugs.line_drug = next_drugs.line_drug
             and line_drugs.line_number + 1 = next_drugs.line_number
 ),
 
 partly_kept_lines as (
     select
-        history_id,
+        layout_id,
         line_number
     from drugs_and_the_next_line
-    group by history_id, line_number
+    group by layout_id, line_number
     having bool_or(is_kept) and not bool_and(is_kept)
 ),
 
 -- Drugs left out of the next line while another was kept.
 stopped_drugs as (
     select
-        components.history_id,
+        components.layout_id,
         components.line_number,
         components.ingredient,
         components.last_date
     from drugs_and_the_next_line
     inner join partly_kept_lines
         on
-            drugs_and_the_next_line.history_id = partly_kept_lines.history_id
+            drugs_and_the_next_line.layout_id = partly_kept_lines.layout_id
             and drugs_and_the_next_line.line_number = partly_kept_lines.line_number
     inner join components
         on
-            drugs_and_the_next_line.history_id = components.history_id
+            drugs_and_the_next_line.layout_id = components.layout_id
             and drugs_and_the_next_line.line_number = components.line_number
             and drugs_and_the_next_line.line_drug = components.line_drug
     where not drugs_and_the_next_line.is_kept
@@ -212,17 +216,17 @@ stopped_drugs as (
 
 toxicity_stops as (
     select distinct
-        stopped_drugs.history_id,
+        stopped_drugs.layout_id,
         stopped_drugs.line_number
     from stopped_drugs
-    inner join histories
-        on stopped_drugs.history_id = histories.history_id
+    inner join layouts
+        on stopped_drugs.layout_id = layouts.layout_id
     inner join {{ ref('stg_common__adverse_events') }} as adverse_events
         on
-            histories.patient_key = adverse_events.patient_key
+            layouts.patient_key = adverse_events.patient_key
             and adverse_events.onset_date
-            between stopped_drugs.last_date - histories.regimen_window_days
-            and stopped_drugs.last_date + histories.regimen_window_days
+            between stopped_drugs.last_date - layouts.regimen_window_days
+            and stopped_drugs.last_date + layouts.regimen_window_days
             and adverse_events.grade in ('3', '4')
             and adverse_events.attribution in ('possible', 'probable', 'definite')
 ),
@@ -230,49 +234,58 @@ toxicity_stops as (
 -- Lines begun by a drug that the line before did not have.
 starters as (
     select
-        components.history_id,
+        components.layout_id,
         components.line_number,
         components.ingredient,
         components.last_date = components.first_date as one_day
     from components
     inner join spans
         on
-            components.history_id = spans.history_id
+            components.layout_id = spans.layout_id
             and components.line_number = spans.line_number
             and components.first_date = spans.start_date
+    inner join {{ ref('int_line_starts') }} as line_starts
+        on
+            spans.layout_id = line_starts.history_id
+            and spans.line_number = line_starts.line_number
     left join components as earlier
         on
-            components.history_id = earlier.history_id
+            components.layout_id = earlier.layout_id
             and components.line_number = earlier.line_number + 1
             and components.ingredient = earlier.ingredient
     where
         components.line_number > 1
-        and spans.start_reason not in ('GAP', 'DRUG_DROPPED')
+        and line_starts.start_reason not in ('GAP', 'DRUG_DROPPED')
         and earlier.ingredient is null
 ),
 
 isolated_starters as (
     select distinct
-        history_id,
+        layout_id,
         line_number
     from starters
     where one_day
 ),
 
+-- Which drugs to review is the one thing here in which the histories of a layout may differ.
 possible_substitutions as (
     select distinct
-        starters.history_id,
+        histories.history_id,
         starters.line_number
     from starters
-    inner join histories
-        on starters.history_id = histories.history_id
     inner join stopped_drugs
         on
-            starters.history_id = stopped_drugs.history_id
+            starters.layout_id = stopped_drugs.layout_id
             and starters.line_number = stopped_drugs.line_number + 1
+    inner join {{ ref('int_line_layouts') }} as line_layouts
+        on starters.layout_id = line_layouts.layout_id
+    inner join {{ ref('int_line_histories') }} as histories
+        on line_layouts.history_id = histories.history_id
+    inner join {{ ref('line_rule_sets') }} as rule_sets
+        on histories.rule_set_id = rule_sets.rule_set_id
     inner join {{ ref('line_interchange_groups') }} as old_drug
         on
-            histories.interchange_rule_set_id = old_drug.rule_set_id
+            rule_sets.interchange_rule_set_id = old_drug.rule_set_id
             and stopped_drugs.ingredient = old_drug.ingredient
             and old_drug.effect = 'review'
     inner join {{ ref('line_interchange_groups') }} as new_drug
@@ -284,14 +297,14 @@ possible_substitutions as (
 
 reintroductions as (
     select distinct
-        histories.history_id,
+        layouts.layout_id,
         phases.line_number
     from {{ ref('line_phases') }} as phases
-    inner join histories
+    inner join layouts
         on
-            phases.study_id = histories.study_id
-            and phases.rule_set_id = histories.rule_set_id
-            and phases.patient_key = histories.patient_key
+            phases.study_id = layouts.study_id
+            and phases.rule_set_id = layouts.rule_set_id
+            and phases.patient_key = layouts.patient_key
     where phases.phase = 'reintroduction'
 ),
 
@@ -314,10 +327,9 @@ flagged as (
         ('PD_NO_CHANGE', 'treated_through_progression', none),
         ('RECHALLENGE', 'rechallenges', none),
         ('TOXICITY_STOP', 'toxicity_stops', none),
-        ('POSSIBLE_TOXICITY_SUBSTITUTION', 'possible_substitutions', none),
         ('REINTRODUCTION', 'reintroductions', none),
     ] %}
-    select history_id, line_number, '{{ flag }}' as flag from {{ relation }}
+    select layout_id, line_number, '{{ flag }}' as flag from {{ relation }}
     {%- if condition %} where {{ condition }}{% endif %}
     {%- if not loop.last %}
     union
@@ -327,10 +339,18 @@ flagged as (
 
 final as (
     select
+        line_layouts.history_id,
+        flagged.line_number,
+        flagged.flag
+    from flagged
+    inner join {{ ref('int_line_layouts') }} as line_layouts
+        on flagged.layout_id = line_layouts.layout_id
+    union all
+    select
         history_id,
         line_number,
-        flag
-    from flagged
+        'POSSIBLE_TOXICITY_SUBSTITUTION' as flag
+    from possible_substitutions
 )
 
 select * from final

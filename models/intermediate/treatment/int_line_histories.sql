@@ -3,6 +3,9 @@
 -- separated by gaps as lines are; the last of them belongs to line 1 only where the rule set says
 -- so and it ended shortly enough before the index date. Nothing after the data cut-off or death
 -- counts.
+--
+-- Most rule sets look at the same treatment of most patients: histories that do share a
+-- `treatment_id`, so that what follows from the treatment alone is computed once.
 
 with histories as (
     select
@@ -23,7 +26,8 @@ with histories as (
         study_index.index_date + line_rule_sets.line1_min_offset_days as first_line_from,
         line_rule_sets.adjuvant_as_line1_days,
         line_rule_sets.gap_days,
-        line_rule_sets.regional_counts
+        line_rule_sets.regional_counts,
+        line_rule_sets.interchange_rule_set_id
     from {{ ref('int_study_index') }} as study_index
     inner join {{ ref('studies') }} as studies
         on study_index.study_id = studies.study_id
@@ -98,7 +102,7 @@ counted as (
         on histories.history_id = last_courses.history_id
 ),
 
-final as (
+dated as (
     select
         history_id,
         study_id,
@@ -108,6 +112,7 @@ final as (
             coalesce(courses, 0) - case when adjuvant_from is null then 0 else 1 end as int
         ) as earlier_courses,
         regional_counts,
+        interchange_rule_set_id,
         index_date,
         coalesce(adjuvant_from, first_line_from) as counts_from,
         counts_until,
@@ -115,6 +120,95 @@ final as (
         last_contact_date,
         death_date
     from counted
+),
+
+anticancer as (
+    select
+        patient_key,
+        ingredient,
+        is_systemic,
+        start_date
+    from {{ ref('int_drug_exposures') }}
+    where role in ('antineoplastic', 'investigational', 'unknown_antineoplastic')
+),
+
+first_days as (
+    select
+        histories.patient_key,
+        histories.counts_from,
+        min(exposures.start_date) as first_day
+    from (select distinct patient_key, counts_from from dated) as histories
+    inner join anticancer as exposures
+        on
+            histories.patient_key = exposures.patient_key
+            and histories.counts_from <= exposures.start_date
+    group by histories.patient_key, histories.counts_from
+),
+
+regional as (
+    select distinct patient_key
+    from anticancer
+    where not is_systemic
+),
+
+-- Which of a patient's drugs a rule set takes for one another.
+interchanged_drugs as (
+    select
+        drugs.patient_key,
+        interchange.rule_set_id,
+        interchange.interchange_group,
+        {{ string_agg_ordered('drugs.ingredient', '+', 'drugs.ingredient') }} as drugs
+    from (select distinct patient_key, ingredient from anticancer) as drugs
+    inner join {{ ref('line_interchange_groups') }} as interchange
+        on
+            drugs.ingredient = interchange.ingredient
+            and interchange.effect = 'same_line'
+    group by drugs.patient_key, interchange.rule_set_id, interchange.interchange_group
+    having count(*) > 1
+),
+
+interchanges as (
+    select
+        patient_key,
+        rule_set_id,
+        {{ string_agg_ordered('drugs', ';', 'drugs') }} as drugs
+    from interchanged_drugs
+    group by patient_key, rule_set_id
+),
+
+final as (
+    select
+        dated.history_id,
+        min(dated.history_id) over (
+            partition by
+                dated.study_id,
+                dated.patient_key,
+                first_days.first_day,
+                dated.regional_counts and regional.patient_key is not null,
+                interchanges.drugs
+        ) as treatment_id,
+        dated.study_id,
+        dated.rule_set_id,
+        dated.patient_key,
+        dated.earlier_courses,
+        dated.regional_counts,
+        dated.index_date,
+        dated.counts_from,
+        dated.counts_until,
+        dated.data_cutoff,
+        dated.last_contact_date,
+        dated.death_date
+    from dated
+    left join first_days
+        on
+            dated.patient_key = first_days.patient_key
+            and dated.counts_from = first_days.counts_from
+    left join regional
+        on dated.patient_key = regional.patient_key
+    left join interchanges
+        on
+            dated.patient_key = interchanges.patient_key
+            and dated.interchange_rule_set_id = interchanges.rule_set_id
 )
 
 select * from final

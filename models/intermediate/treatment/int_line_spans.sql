@@ -1,8 +1,6 @@
--- How far each line reaches. Its last day is the last day covered by its drugs (Hess 2021: the
--- later of the last infusion and the end of the oral supply), at most the day before the next line.
--- A last line ends by death when the patient died within the gap that a line may have, goes on when
--- at most that gap lay between its coverage and the last contact, and was discontinued otherwise
--- (the usual definition of real-world time to discontinuation).
+-- How far each line of a layout reaches. Its last day is the last day covered by its drugs (Hess
+-- 2021: the later of the last infusion and the end of the oral supply), at most the day before the
+-- next line.
 
 with exposures as (
     select * from {{ ref('int_exposure_lines') }} where is_counted
@@ -10,20 +8,20 @@ with exposures as (
 
 treatment_days as (
     select
-        history_id,
+        layout_id,
         line_number,
         start_date,
         days_from_line_start,
         max(coverage_end_date) as coverage_end_date
     from exposures
-    group by history_id, line_number, start_date, days_from_line_start
+    group by layout_id, line_number, start_date, days_from_line_start
 ),
 
 day_sequences as (
     select
         *,
         max(coverage_end_date) over (
-            partition by history_id, line_number
+            partition by layout_id, line_number
             order by start_date
             rows between unbounded preceding and 1 preceding
         ) as covered_before
@@ -32,67 +30,59 @@ day_sequences as (
 
 treated as (
     select
-        history_id,
+        layout_id,
         line_number,
         max(coverage_end_date) as coverage_end_date,
         cast(count(*) as int) as n_treatment_days,
         cast(count(distinct floor(days_from_line_start / 14.0)) as int) as n_cycles,
         max({{ days_between('covered_before', 'start_date') }}) as longest_gap_days
     from day_sequences
-    group by history_id, line_number
+    group by layout_id, line_number
 ),
 
 evidence as (
     select
-        history_id,
+        layout_id,
         line_number,
         {{ merged_src_rids('src_rids') }} as src_rids
     from exposures
-    group by history_id, line_number
+    group by layout_id, line_number
 ),
 
 spans as (
     select
-        line_starts.*,
+        line_starts.history_id as layout_id,
+        line_starts.line_number,
+        line_starts.start_date,
+        line_starts.next_line_start_date,
         treated.coverage_end_date,
         least(treated.coverage_end_date, line_starts.next_line_start_date - 1) as end_date,
         treated.n_treatment_days,
         treated.n_cycles,
         treated.longest_gap_days,
         histories.index_date,
-        histories.death_date,
         {{ days_between(
             'treated.coverage_end_date',
             'coalesce(histories.death_date, histories.last_contact_date, histories.data_cutoff)'
         ) }} as days_observed_after,
-        rule_sets.gap_days,
         evidence.src_rids
     from {{ ref('int_line_starts') }} as line_starts
     inner join treated
         on
-            line_starts.history_id = treated.history_id
+            line_starts.history_id = treated.layout_id
             and line_starts.line_number = treated.line_number
     inner join evidence
         on
-            line_starts.history_id = evidence.history_id
+            line_starts.history_id = evidence.layout_id
             and line_starts.line_number = evidence.line_number
     inner join {{ ref('int_line_histories') }} as histories
         on line_starts.history_id = histories.history_id
-    inner join {{ ref('line_rule_sets') }} as rule_sets
-        on histories.rule_set_id = rule_sets.rule_set_id
 ),
 
 final as (
     select
-        history_id,
+        layout_id,
         line_number,
-        start_reason,
-        case
-            when next_line_start_date is not null then 'NEXT_LINE'
-            when days_observed_after > gap_days then 'DISCONTINUED'
-            when death_date is not null then 'DEATH'
-            else 'ONGOING'
-        end as end_reason,
         start_date,
         end_date,
         coverage_end_date,
@@ -102,6 +92,7 @@ final as (
         n_treatment_days,
         n_cycles,
         longest_gap_days,
+        days_observed_after,
         src_rids
     from spans
 )

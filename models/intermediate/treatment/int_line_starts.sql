@@ -8,6 +8,9 @@
 -- regimen window, and those after a break. For each of them the first later day that would advance
 -- a line begun there is found at once for all patients and rule sets; the lines are then the chain
 -- of such days from the first.
+--
+-- The sequence of a patient's treatment days is the same under most rule sets and is laid out once
+-- for all of them.
 
 with histories as (
     select
@@ -15,6 +18,9 @@ with histories as (
         histories.patient_key,
         histories.counts_from,
         histories.counts_until,
+        min(histories.history_id) over (
+            partition by histories.treatment_id, rule_sets.monotherapy_class
+        ) as sequence_id,
         rule_sets.*
     from {{ ref('int_line_histories') }} as histories
     inner join {{ ref('line_rule_sets') }} as rule_sets
@@ -41,7 +47,7 @@ rule_drugs as (
 
 drug_days as (
     select
-        histories.history_id,
+        histories.sequence_id,
         rule_drugs.line_drug,
         exposures.start_date,
         min(exposures.ingredient) as ingredient,
@@ -51,60 +57,64 @@ drug_days as (
     inner join histories
         on
             exposures.patient_key = histories.patient_key
+            and histories.history_id = histories.sequence_id
             and exposures.start_date >= histories.counts_from
             and exposures.start_date <= histories.counts_until
             and (exposures.is_systemic or histories.regional_counts)
-    inner join rule_drugs
+    -- An outer join, though every such drug has its row: it keeps engines from joining the drugs of
+    -- all rule sets before the patients.
+    left join rule_drugs
         on
             histories.rule_set_id = rule_drugs.rule_set_id
             and exposures.ingredient = rule_drugs.ingredient
-    group by histories.history_id, rule_drugs.line_drug, exposures.start_date
+    where exposures.role in ('antineoplastic', 'investigational')
+    group by histories.sequence_id, rule_drugs.line_drug, exposures.start_date
 ),
 
 drug_sequences as (
     select
         *,
         lag(start_date) over (
-            partition by history_id, line_drug
+            partition by sequence_id, line_drug
             order by start_date
         ) as last_given_date,
         lead(start_date) over (
-            partition by history_id, line_drug
+            partition by sequence_id, line_drug
             order by start_date
         ) as next_given_date,
         max(coverage_end_date) over (
-            partition by history_id, line_drug
+            partition by sequence_id, line_drug
             order by start_date
             rows between unbounded preceding and 1 preceding
         ) as covered_before,
         row_number() over (
-            partition by history_id, line_drug
+            partition by sequence_id, line_drug
             order by start_date
         ) as day_number,
-        count(*) over (partition by history_id, line_drug) as days_given
+        count(*) over (partition by sequence_id, line_drug) as days_given
     from drug_days
 ),
 
 treatment_days as (
     select
-        history_id,
+        sequence_id,
         start_date,
         max(coverage_end_date) as coverage_end_date,
         max(last_given_date) as member_last_given_date,
         case when bool_or(is_other_class) then start_date end as other_class_date
     from drug_sequences
-    group by history_id, start_date
+    group by sequence_id, start_date
 ),
 
 day_sequences as (
     select
         *,
         lag(coverage_end_date) over (
-            partition by history_id
+            partition by sequence_id
             order by start_date
         ) as previous_coverage_end_date,
         min(other_class_date) over (
-            partition by history_id
+            partition by sequence_id
             order by start_date
             rows between current row and unbounded following
         ) as next_other_class_date
@@ -113,17 +123,18 @@ day_sequences as (
 
 first_days as (
     select
-        history_id,
+        sequence_id,
         min(start_date) as start_date
     from treatment_days
-    group by history_id
+    group by sequence_id
 ),
 
 -- A drug is new to every line begun after it was last given; one given within the regimen window
 -- cannot be new, because a line begun since then is still within its window.
 new_drugs as (
     select
-        drug_sequences.history_id,
+        histories.history_id,
+        histories.sequence_id,
         drug_sequences.start_date,
         drug_sequences.last_given_date,
         ingredients.modality,
@@ -131,13 +142,19 @@ new_drugs as (
         case
             when ingredients.modality = 'cytotoxic' then histories.monotherapy_add_days
         end as supplement_max_day,
+        case
+            when
+                additions.max_day is not null
+                or (ingredients.modality = 'cytotoxic' and histories.monotherapy_add_days is not null)
+                then drug_sequences.start_date + histories.regimen_window_days
+        end as window_end,
         histories.regimen_window_days,
         histories.progression_change_advances,
         histories.toxicity_replacement_keeps and ingredients.modality = 'cytotoxic'
             as may_replace
     from drug_sequences
     inner join histories
-        on drug_sequences.history_id = histories.history_id
+        on drug_sequences.sequence_id = histories.sequence_id
     inner join {{ ref('ingredients') }} as ingredients
         on drug_sequences.ingredient = ingredients.ingredient
     left join {{ ref('line_rule_additions') }} as additions
@@ -157,13 +174,13 @@ new_drugs as (
 -- change.
 resumptions as (
     select
-        drug_sequences.history_id,
+        histories.history_id,
         drug_sequences.start_date,
         drug_sequences.last_given_date,
         max(progressions.progression_date) as progression_date
     from drug_sequences
     inner join histories
-        on drug_sequences.history_id = histories.history_id
+        on drug_sequences.sequence_id = histories.sequence_id
     inner join {{ ref('int_progressions') }} as progressions
         on
             histories.patient_key = progressions.patient_key
@@ -172,17 +189,18 @@ resumptions as (
         {{ days_between('drug_sequences.covered_before', 'drug_sequences.start_date') }}
         > histories.progression_restart_days
     group by
-        drug_sequences.history_id, drug_sequences.start_date, drug_sequences.last_given_date
+        histories.history_id, drug_sequences.start_date, drug_sequences.last_given_date
 ),
 
 breaks as (
     select
-        day_sequences.history_id,
+        histories.history_id,
+        histories.sequence_id,
         day_sequences.start_date,
         histories.gap_days
     from day_sequences
     inner join histories
-        on day_sequences.history_id = histories.history_id
+        on day_sequences.sequence_id = histories.sequence_id
     where
         {{ days_between('day_sequences.previous_coverage_end_date', 'day_sequences.start_date') }}
         > histories.gap_days
@@ -191,30 +209,38 @@ breaks as (
 -- Only where the rule set says that leaving out a drug advances the line.
 drops as (
     select
-        drug_sequences.history_id,
+        histories.history_id,
+        histories.sequence_id,
         drug_sequences.start_date as last_given_date,
         min(treatment_days.start_date) as start_date
     from drug_sequences
     inner join histories
         on
-            drug_sequences.history_id = histories.history_id
+            drug_sequences.sequence_id = histories.sequence_id
             and histories.drop_advances
-    inner join treatment_days
+    left join treatment_days
         on
-            drug_sequences.history_id = treatment_days.history_id
+            drug_sequences.sequence_id = treatment_days.sequence_id
             and drug_sequences.coverage_end_date < treatment_days.start_date
     where
         drug_sequences.next_given_date is null
         or {{ days_between('drug_sequences.coverage_end_date', 'drug_sequences.next_given_date') }}
         > histories.phase_gap_days
     group by
-        drug_sequences.history_id,
+        histories.history_id,
+        histories.sequence_id,
         drug_sequences.line_drug,
         drug_sequences.start_date
+    having min(treatment_days.start_date) is not null
 ),
 
 possible_starts as (
-    select history_id, start_date from first_days
+    select
+        histories.history_id,
+        first_days.start_date
+    from first_days
+    inner join histories
+        on first_days.sequence_id = histories.sequence_id
     union
     select history_id, start_date from new_drugs
     union
@@ -225,39 +251,43 @@ possible_starts as (
     select history_id, start_date from drops
 ),
 
-last_progressions as (
-    select
-        possible_starts.history_id,
-        possible_starts.start_date,
-        max(progressions.progression_date) as progression_date
-    from possible_starts
-    inner join histories
-        on possible_starts.history_id = histories.history_id
-    inner join {{ ref('int_progressions') }} as progressions
-        on
-            histories.patient_key = progressions.patient_key
-            and possible_starts.start_date >= progressions.progression_date
-    group by possible_starts.history_id, possible_starts.start_date
-),
-
 possible_lines as (
     select
         possible_starts.history_id,
+        histories.sequence_id,
         possible_starts.start_date,
         day_sequences.next_other_class_date
     from possible_starts
+    inner join histories
+        on possible_starts.history_id = histories.history_id
     inner join day_sequences
         on
-            possible_starts.history_id = day_sequences.history_id
+            histories.sequence_id = day_sequences.sequence_id
             and possible_starts.start_date = day_sequences.start_date
+),
+
+last_progressions as (
+    select
+        new_days.sequence_id,
+        new_days.start_date,
+        max(progressions.progression_date) as progression_date
+    from (select distinct sequence_id, start_date from new_drugs) as new_days
+    inner join histories
+        on new_days.sequence_id = histories.history_id
+    inner join {{ ref('int_progressions') }} as progressions
+        on
+            histories.patient_key = progressions.patient_key
+            and new_days.start_date >= progressions.progression_date
+    group by new_days.sequence_id, new_days.start_date
 ),
 
 -- A line goes on past a day when one of its drugs is given again within the regimen window from
 -- that day, or was supplied for longer than the window.
 continuations as (
     select
-        possible_additions.history_id,
+        possible_additions.sequence_id,
         possible_additions.start_date,
+        possible_additions.window_end,
         max(
             case
                 when drug_sequences.start_date < possible_additions.start_date
@@ -267,15 +297,15 @@ continuations as (
         ) as continued_since
     from (
         select distinct
-            history_id,
+            sequence_id,
             start_date,
-            start_date + regimen_window_days as window_end
+            window_end
         from new_drugs
-        where addition_max_day is not null or supplement_max_day is not null
+        where window_end is not null
     ) as possible_additions
     inner join drug_sequences
         on
-            possible_additions.history_id = drug_sequences.history_id
+            possible_additions.sequence_id = drug_sequences.sequence_id
             and possible_additions.window_end >= drug_sequences.start_date
             and (
                 (
@@ -287,7 +317,10 @@ continuations as (
                     and possible_additions.start_date > drug_sequences.last_given_date
                 )
             )
-    group by possible_additions.history_id, possible_additions.start_date
+    group by
+        possible_additions.sequence_id,
+        possible_additions.start_date,
+        possible_additions.window_end
 ),
 
 -- Only where the rule set says that a cytotoxic drug may take the place of one not tolerated: the
@@ -303,7 +336,7 @@ replacements as (
         on new_drugs.history_id = histories.history_id
     inner join drug_sequences
         on
-            new_drugs.history_id = drug_sequences.history_id
+            new_drugs.sequence_id = drug_sequences.sequence_id
             and new_drugs.start_date > drug_sequences.start_date
             and new_drugs.start_date <= drug_sequences.coverage_end_date + histories.phase_gap_days
             and coalesce(
@@ -369,15 +402,16 @@ drug_advances as (
             > coalesce(new_drugs.last_given_date, possible_lines.start_date - 1)
     left join continuations
         on
-            new_drugs.history_id = continuations.history_id
+            new_drugs.sequence_id = continuations.sequence_id
             and new_drugs.start_date = continuations.start_date
+            and new_drugs.window_end = continuations.window_end
     left join replacements
         on
             new_drugs.history_id = replacements.history_id
             and new_drugs.start_date = replacements.start_date
     left join last_progressions
         on
-            new_drugs.history_id = last_progressions.history_id
+            new_drugs.sequence_id = last_progressions.sequence_id
             and new_drugs.start_date = last_progressions.start_date
 ),
 
@@ -408,7 +442,7 @@ break_advances as (
             and possible_lines.start_date < breaks.start_date
     inner join treatment_days
         on
-            breaks.history_id = treatment_days.history_id
+            breaks.sequence_id = treatment_days.sequence_id
             and breaks.start_date > treatment_days.start_date
             and possible_lines.start_date <= treatment_days.start_date
     group by
@@ -434,7 +468,7 @@ drop_advances as (
             and possible_lines.start_date <= drops.last_given_date
     inner join treatment_days
         on
-            drops.history_id = treatment_days.history_id
+            drops.sequence_id = treatment_days.sequence_id
             and drops.start_date = treatment_days.start_date
             and possible_lines.start_date <= treatment_days.member_last_given_date
 ),
@@ -490,9 +524,11 @@ chains as (
             links.next_line_start_date,
             links.next_start_reason
         from first_days
+        inner join histories
+            on first_days.sequence_id = histories.sequence_id
         inner join links
             on
-                first_days.history_id = links.history_id
+                histories.history_id = links.history_id
                 and first_days.start_date = links.start_date
         union all
         select

@@ -17,8 +17,10 @@ with final as (
             as days_from_line_start,
         exposures.src_rids
     from {{ ref('int_exposure_lines') }} as exposures
+    inner join {{ ref('int_line_layouts') }} as layouts
+        on exposures.layout_id = layouts.layout_id
     inner join {{ ref('int_line_histories') }} as histories
-        on exposures.history_id = histories.history_id
+        on layouts.history_id = histories.history_id
     inner join {{ ref('studies') }} as studies
         on
             histories.study_id = studies.study_id

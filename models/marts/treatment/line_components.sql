@@ -3,7 +3,7 @@
 
 with components as (
     select
-        history_id,
+        layout_id,
         line_number,
         ingredient,
         drug_class,
@@ -16,7 +16,7 @@ with components as (
         {{ merged_src_rids('src_rids') }} as src_rids
     from {{ ref('int_exposure_lines') }}
     where is_counted
-    group by history_id, line_number, ingredient, drug_class, modality
+    group by layout_id, line_number, ingredient, drug_class, modality
 ),
 
 final as (
@@ -35,8 +35,10 @@ final as (
         components.days_from_line_start,
         components.src_rids
     from components
+    inner join {{ ref('int_line_layouts') }} as layouts
+        on components.layout_id = layouts.layout_id
     inner join {{ ref('int_line_histories') }} as histories
-        on components.history_id = histories.history_id
+        on layouts.history_id = histories.history_id
     where components.joined_by <> 'NOT_CONFIRMED'
 )
 

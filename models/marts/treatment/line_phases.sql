@@ -11,12 +11,9 @@ with exposures as (
     where is_counted
 ),
 
-histories as (
+limits as (
     select
-        histories.history_id,
-        histories.study_id,
-        histories.rule_set_id,
-        histories.patient_key,
+        histories.history_id as layout_id,
         rule_sets.phase_gap_days,
         rule_sets.regimen_window_days
     from {{ ref('int_line_histories') }} as histories
@@ -26,16 +23,16 @@ histories as (
 
 days_missed as (
     select
-        exposures.history_id,
+        exposures.layout_id,
         exposures.line_number,
         spans.n_treatment_days - count(distinct exposures.start_date) as n_days_missed
     from exposures
     inner join {{ ref('int_line_spans') }} as spans
         on
-            exposures.history_id = spans.history_id
+            exposures.layout_id = spans.layout_id
             and exposures.line_number = spans.line_number
     group by
-        exposures.history_id,
+        exposures.layout_id,
         exposures.line_number,
         exposures.line_drug,
         spans.n_treatment_days
@@ -44,7 +41,7 @@ days_missed as (
 -- Only a line with a drug that missed two of its treatment days can have more than one phase.
 lines_with_absences as (
     select distinct
-        history_id,
+        layout_id,
         line_number
     from days_missed
     where n_days_missed >= 2
@@ -52,7 +49,7 @@ lines_with_absences as (
 
 drug_days as (
     select
-        exposures.history_id,
+        exposures.layout_id,
         exposures.line_number,
         exposures.line_drug,
         exposures.start_date,
@@ -60,18 +57,18 @@ drug_days as (
     from exposures
     inner join lines_with_absences
         on
-            exposures.history_id = lines_with_absences.history_id
+            exposures.layout_id = lines_with_absences.layout_id
             and exposures.line_number = lines_with_absences.line_number
     where exposures.placement <> 'NOT_CONFIRMED'
     group by
-        exposures.history_id, exposures.line_number, exposures.line_drug, exposures.start_date
+        exposures.layout_id, exposures.line_number, exposures.line_drug, exposures.start_date
 ),
 
 numbered_days as (
     select
         *,
         dense_rank() over (
-            partition by history_id, line_number
+            partition by layout_id, line_number
             order by start_date
         ) as day_number
     from drug_days
@@ -81,11 +78,11 @@ absences as (
     select
         *,
         day_number - lag(day_number) over (
-            partition by history_id, line_number, line_drug
+            partition by layout_id, line_number, line_drug
             order by start_date
         ) - 1 as days_missed,
         max(coverage_end_date) over (
-            partition by history_id, line_number, line_drug
+            partition by layout_id, line_number, line_drug
             order by start_date
             rows between unbounded preceding and 1 preceding
         ) as covered_before
@@ -100,74 +97,74 @@ episode_days as (
             or (
                 absences.days_missed >= 2
                 and {{ days_between('absences.covered_before', 'absences.start_date') }}
-                > histories.phase_gap_days
+                > limits.phase_gap_days
             )
         ) over (
-            partition by absences.history_id, absences.line_number, absences.line_drug
+            partition by absences.layout_id, absences.line_number, absences.line_drug
             order by absences.start_date
             rows between unbounded preceding and current row
         ) as episode
     from absences
-    inner join histories
-        on absences.history_id = histories.history_id
+    inner join limits
+        on absences.layout_id = limits.layout_id
 ),
 
 episodes as (
     select
-        history_id,
+        layout_id,
         line_number,
         line_drug,
         episode,
-        max(episode) over (partition by history_id, line_number, line_drug) as last_episode,
+        max(episode) over (partition by layout_id, line_number, line_drug) as last_episode,
         min(start_date) as first_date,
         max(coverage_end_date) as last_date
     from episode_days
-    group by history_id, line_number, line_drug, episode
+    group by layout_id, line_number, line_drug, episode
 ),
 
 line_ends as (
     select
-        history_id,
+        layout_id,
         line_number,
         min(start_date) as start_date,
         max(coverage_end_date) as coverage_end_date
     from drug_days
-    group by history_id, line_number
+    group by layout_id, line_number
 ),
 
 -- The last absence counts like the others: long enough, and with two days of other drugs.
 ended_episodes as (
     select
         episodes.*,
-        histories.regimen_window_days,
+        limits.regimen_window_days,
         episodes.episode = episodes.last_episode as is_last
     from episodes
-    inner join histories
-        on episodes.history_id = histories.history_id
+    inner join limits
+        on episodes.layout_id = limits.layout_id
     inner join line_ends
         on
-            episodes.history_id = line_ends.history_id
+            episodes.layout_id = line_ends.layout_id
             and episodes.line_number = line_ends.line_number
     where
         episodes.episode < episodes.last_episode
         or {{ days_between('episodes.last_date', 'line_ends.coverage_end_date') }}
-        > histories.phase_gap_days
+        > limits.phase_gap_days
 ),
 
 drops as (
     select
-        ended_episodes.history_id,
+        ended_episodes.layout_id,
         ended_episodes.line_number,
         min(drug_days.start_date) as start_date,
         min(drug_days.start_date) + max(ended_episodes.regimen_window_days) as window_end
     from ended_episodes
     inner join drug_days
         on
-            ended_episodes.history_id = drug_days.history_id
+            ended_episodes.layout_id = drug_days.layout_id
             and ended_episodes.line_number = drug_days.line_number
             and ended_episodes.last_date < drug_days.start_date
     group by
-        ended_episodes.history_id,
+        ended_episodes.layout_id,
         ended_episodes.line_number,
         ended_episodes.line_drug,
         ended_episodes.episode,
@@ -177,28 +174,28 @@ drops as (
 
 additions as (
     select
-        episodes.history_id,
+        episodes.layout_id,
         episodes.line_number,
         episodes.episode,
         episodes.first_date
     from episodes
     inner join line_ends
         on
-            episodes.history_id = line_ends.history_id
+            episodes.layout_id = line_ends.layout_id
             and episodes.line_number = line_ends.line_number
             and episodes.first_date > line_ends.start_date
 ),
 
 deescalations as (
     select distinct
-        drops.history_id,
+        drops.layout_id,
         drops.line_number,
         'maintenance' as phase,
         drops.start_date
     from drops
     left join additions
         on
-            drops.history_id = additions.history_id
+            drops.layout_id = additions.layout_id
             and drops.line_number = additions.line_number
             and drops.start_date <= additions.first_date
             and drops.window_end >= additions.first_date
@@ -207,14 +204,14 @@ deescalations as (
 
 reintroductions as (
     select distinct
-        additions.history_id,
+        additions.layout_id,
         additions.line_number,
         'reintroduction' as phase,
         additions.first_date as start_date
     from additions
     left join drops
         on
-            additions.history_id = drops.history_id
+            additions.layout_id = drops.layout_id
             and additions.line_number = drops.line_number
             and additions.first_date >= drops.start_date
             and additions.first_date <= drops.window_end
@@ -225,11 +222,11 @@ reintroductions as (
 
 changes as (
     select
-        history_id,
+        layout_id,
         line_number,
         'induction' as phase,
         start_date
-    from {{ ref('int_line_starts') }}
+    from {{ ref('int_line_spans') }}
     union all
     select * from deescalations
     union all
@@ -240,24 +237,24 @@ phase_starts as (
     select *
     from changes
     qualify phase is distinct from lag(phase) over (
-        partition by history_id, line_number
+        partition by layout_id, line_number
         order by start_date
     )
 ),
 
 phases as (
     select
-        phase_starts.history_id,
+        phase_starts.layout_id,
         phase_starts.line_number,
         phase_starts.phase,
         row_number() over (
-            partition by phase_starts.history_id, phase_starts.line_number
+            partition by phase_starts.layout_id, phase_starts.line_number
             order by phase_starts.start_date
         ) as phase_number,
         phase_starts.start_date,
         coalesce(
             lead(phase_starts.start_date) over (
-                partition by phase_starts.history_id, phase_starts.line_number
+                partition by phase_starts.layout_id, phase_starts.line_number
                 order by phase_starts.start_date
             ) - 1,
             spans.end_date
@@ -267,13 +264,13 @@ phases as (
     from phase_starts
     inner join {{ ref('int_line_spans') }} as spans
         on
-            phase_starts.history_id = spans.history_id
+            phase_starts.layout_id = spans.layout_id
             and phase_starts.line_number = spans.line_number
 ),
 
 phase_exposures as (
     select
-        phases.history_id,
+        phases.layout_id,
         phases.line_number,
         phases.phase_number,
         exposures.ingredient,
@@ -281,7 +278,7 @@ phase_exposures as (
     from phases
     inner join exposures
         on
-            phases.history_id = exposures.history_id
+            phases.layout_id = exposures.layout_id
             and phases.line_number = exposures.line_number
             and phases.start_date <= exposures.start_date
             and phases.end_date >= exposures.start_date
@@ -289,13 +286,13 @@ phase_exposures as (
 
 drugs as (
     select
-        history_id,
+        layout_id,
         line_number,
         phase_number,
         {{ string_agg_sorted('ingredient', '+') }} as drugs,
         {{ merged_src_rids('src_rids') }} as src_rids
     from phase_exposures
-    group by history_id, line_number, phase_number
+    group by layout_id, line_number, phase_number
 ),
 
 final as (
@@ -317,11 +314,13 @@ final as (
     from phases
     inner join drugs
         on
-            phases.history_id = drugs.history_id
+            phases.layout_id = drugs.layout_id
             and phases.line_number = drugs.line_number
             and phases.phase_number = drugs.phase_number
-    inner join histories
-        on phases.history_id = histories.history_id
+    inner join {{ ref('int_line_layouts') }} as layouts
+        on phases.layout_id = layouts.layout_id
+    inner join {{ ref('int_line_histories') }} as histories
+        on layouts.history_id = histories.history_id
 )
 
 select * from final

@@ -4,7 +4,7 @@
 
 with placed as (
     select
-        history_id,
+        layout_id,
         line_number,
         ingredient as drugs,
         placement as kept_by,
@@ -38,24 +38,24 @@ with placed as (
 
 treatment_days as (
     select
-        history_id,
+        layout_id,
         line_number,
         start_date,
         max(coverage_end_date) as coverage_end_date
     from {{ ref('int_exposure_lines') }}
     where is_counted
-    group by history_id, line_number, start_date
+    group by layout_id, line_number, start_date
 ),
 
 day_sequences as (
     select
         *,
         lag(start_date) over (
-            partition by history_id, line_number
+            partition by layout_id, line_number
             order by start_date
         ) as previous_date,
         max(coverage_end_date) over (
-            partition by history_id, line_number
+            partition by layout_id, line_number
             order by start_date
             rows between unbounded preceding and 1 preceding
         ) as covered_before
@@ -64,7 +64,7 @@ day_sequences as (
 
 pauses as (
     select
-        day_sequences.history_id,
+        day_sequences.layout_id,
         day_sequences.line_number,
         day_sequences.start_date,
         'PAUSE_WITHIN_LIMIT' as kept_by,
@@ -75,7 +75,7 @@ pauses as (
         || ' days without coverage' as explanation
     from day_sequences
     inner join {{ ref('int_line_histories') }} as histories
-        on day_sequences.history_id = histories.history_id
+        on day_sequences.layout_id = histories.history_id
     inner join {{ ref('line_rule_sets') }} as rule_sets
         on histories.rule_set_id = rule_sets.rule_set_id
     where
@@ -85,7 +85,7 @@ pauses as (
 
 after_progressions as (
     select
-        day_sequences.history_id,
+        day_sequences.layout_id,
         day_sequences.line_number,
         day_sequences.start_date,
         'PROGRESSION_WITHOUT_CHANGE' as kept_by,
@@ -97,13 +97,13 @@ after_progressions as (
         || ' days after a progression' as explanation
     from day_sequences
     inner join {{ ref('int_line_histories') }} as histories
-        on day_sequences.history_id = histories.history_id
+        on day_sequences.layout_id = histories.history_id
     inner join {{ ref('int_progressions') }} as progressions
         on
             histories.patient_key = progressions.patient_key
             and day_sequences.previous_date < progressions.progression_date
             and day_sequences.start_date >= progressions.progression_date
-    group by day_sequences.history_id, day_sequences.line_number, day_sequences.start_date
+    group by day_sequences.layout_id, day_sequences.line_number, day_sequences.start_date
 ),
 
 days_kept as (
@@ -114,7 +114,7 @@ days_kept as (
 
 days_with_drugs as (
     select
-        days_kept.history_id,
+        days_kept.layout_id,
         days_kept.line_number,
         {{ string_agg_sorted('exposures.ingredient', '+') }} as drugs,
         days_kept.kept_by,
@@ -124,11 +124,11 @@ days_with_drugs as (
     from days_kept
     inner join {{ ref('int_exposure_lines') }} as exposures
         on
-            days_kept.history_id = exposures.history_id
+            days_kept.layout_id = exposures.layout_id
             and days_kept.start_date = exposures.start_date
             and exposures.is_counted
     group by
-        days_kept.history_id,
+        days_kept.layout_id,
         days_kept.line_number,
         days_kept.kept_by,
         days_kept.explanation,
@@ -151,15 +151,17 @@ final as (
         kept.kept_by,
         kept.explanation,
         kept.exposure_date,
-        {{ days_between('line_starts.start_date', 'kept.exposure_date') }} as days_from_line_start,
+        {{ days_between('spans.start_date', 'kept.exposure_date') }} as days_from_line_start,
         kept.src_rids
     from kept
-    inner join {{ ref('int_line_histories') }} as histories
-        on kept.history_id = histories.history_id
-    inner join {{ ref('int_line_starts') }} as line_starts
+    inner join {{ ref('int_line_spans') }} as spans
         on
-            kept.history_id = line_starts.history_id
-            and kept.line_number = line_starts.line_number
+            kept.layout_id = spans.layout_id
+            and kept.line_number = spans.line_number
+    inner join {{ ref('int_line_layouts') }} as layouts
+        on kept.layout_id = layouts.layout_id
+    inner join {{ ref('int_line_histories') }} as histories
+        on layouts.history_id = histories.history_id
 )
 
 select * from final

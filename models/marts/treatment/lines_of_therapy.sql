@@ -1,8 +1,11 @@
 -- A regimen has its canonical name (seed regimens) or, unnamed, its components; never "other".
 -- After an exchange of interchangeable drugs the names before and after are joined by an arrow.
--- Modifiers such as leucovorin are never components. Confidence starts at 100 and loses what each
--- flag deducts (seed line_flags); 80 and more is high, 50 and more moderate. The points and grades
--- are ours.
+-- Modifiers such as leucovorin are never components.
+-- A last line ends by death when the patient died within the gap that a line may have, goes on when
+-- at most that gap lay between its coverage and the last contact, and was discontinued otherwise
+-- (the usual definition of real-world time to discontinuation).
+-- Confidence starts at 100 and loses what each flag deducts (seed line_flags); 80 and more is high,
+-- 50 and more moderate. The points and grades are ours.
 
 with exposures as (
     select *
@@ -14,7 +17,7 @@ with exposures as (
 
 components as (
     select
-        history_id,
+        layout_id,
         line_number,
         ingredient,
         line_drug,
@@ -24,30 +27,30 @@ components as (
         min(days_from_line_start) as days_from_line_start,
         bool_or(placement = 'INTERCHANGEABLE') as is_exchanged
     from exposures
-    group by history_id, line_number, ingredient, line_drug, drug_class, modality
+    group by layout_id, line_number, ingredient, line_drug, drug_class, modality
 ),
 
 component_sets as (
     select
-        history_id,
+        layout_id,
         line_number,
         {{ string_agg_ordered('ingredient', '+', 'ingredient') }} as regimen_components
     from components
-    group by history_id, line_number
+    group by layout_id, line_number
 ),
 
 class_sets as (
     select
-        history_id,
+        layout_id,
         line_number,
         {{ string_agg_ordered('drug_class', '+', 'drug_class') }} as drug_classes
-    from (select distinct history_id, line_number, drug_class from components) as line_classes
-    group by history_id, line_number
+    from (select distinct layout_id, line_number, drug_class from components) as line_classes
+    group by layout_id, line_number
 ),
 
 targeted_additions as (
     select
-        history_id,
+        layout_id,
         line_number,
         {{ string_agg_ordered(
             "ingredient || ' ' || cast(days_from_line_start as string)", '; ', 'ingredient'
@@ -56,7 +59,7 @@ targeted_additions as (
     where
         modality in ('targeted', 'immunotherapy')
         and days_from_line_start > 0
-    group by history_id, line_number
+    group by layout_id, line_number
 ),
 
 exchanges as (
@@ -68,17 +71,17 @@ exchanges as (
 -- A line with exchanges has one name for its start and one for the day of each exchange.
 naming_days as (
     select
-        exchanges.history_id,
+        exchanges.layout_id,
         exchanges.line_number,
         line_starts.start_date as naming_date
     from exchanges
-    inner join {{ ref('int_line_starts') }} as line_starts
+    inner join {{ ref('int_line_spans') }} as line_starts
         on
-            exchanges.history_id = line_starts.history_id
+            exchanges.layout_id = line_starts.layout_id
             and exchanges.line_number = line_starts.line_number
     union
     select
-        history_id,
+        layout_id,
         line_number,
         first_date as naming_date
     from exchanges
@@ -87,14 +90,14 @@ naming_days as (
 -- Of drugs that stand for one another, only the one exchanged last belongs to a naming day.
 named_components as (
     select
-        naming_days.history_id,
+        naming_days.layout_id,
         naming_days.line_number,
         naming_days.naming_date,
         components.ingredient
     from naming_days
     inner join components
         on
-            naming_days.history_id = components.history_id
+            naming_days.layout_id = components.layout_id
             and naming_days.line_number = components.line_number
             and (
                 not components.is_exchanged
@@ -102,7 +105,7 @@ named_components as (
             )
     left join exchanges
         on
-            components.history_id = exchanges.history_id
+            components.layout_id = exchanges.layout_id
             and components.line_number = exchanges.line_number
             and components.line_drug = exchanges.line_drug
             and components.first_date < exchanges.first_date
@@ -112,17 +115,17 @@ named_components as (
 
 named_days as (
     select
-        history_id,
+        layout_id,
         line_number,
         naming_date,
         {{ string_agg_ordered('ingredient', '+', 'ingredient') }} as components
     from named_components
-    group by history_id, line_number, naming_date
+    group by layout_id, line_number, naming_date
 ),
 
 exchange_names as (
     select
-        named_days.history_id,
+        named_days.layout_id,
         named_days.line_number,
         {{ string_agg_ordered(
             "coalesce(regimens.regimen, replace(named_days.components, '+', ' + '))",
@@ -132,7 +135,7 @@ exchange_names as (
     from named_days
     left join {{ ref('regimens') }} as regimens
         on named_days.components = regimens.components
-    group by named_days.history_id, named_days.line_number
+    group by named_days.layout_id, named_days.line_number
 ),
 
 flags as (
@@ -153,12 +156,9 @@ flags as (
     group by line_flags.history_id, line_flags.line_number
 ),
 
-final as (
+named_lines as (
     select
-        histories.study_id,
-        histories.rule_set_id,
-        histories.patient_key,
-        spans.line_number,
+        spans.*,
         coalesce(
             exchange_names.regimen,
             regimens.regimen,
@@ -166,10 +166,64 @@ final as (
         ) as regimen,
         component_sets.regimen_components,
         class_sets.drug_classes,
-        targeted_additions.targeted_additions,
-        spans.start_reason,
-        spans.end_reason,
-        spans.end_reason = 'ONGOING' as is_ongoing,
+        targeted_additions.targeted_additions
+    from {{ ref('int_line_spans') }} as spans
+    inner join component_sets
+        on
+            spans.layout_id = component_sets.layout_id
+            and spans.line_number = component_sets.line_number
+    inner join class_sets
+        on
+            spans.layout_id = class_sets.layout_id
+            and spans.line_number = class_sets.line_number
+    left join targeted_additions
+        on
+            spans.layout_id = targeted_additions.layout_id
+            and spans.line_number = targeted_additions.line_number
+    left join exchange_names
+        on
+            spans.layout_id = exchange_names.layout_id
+            and spans.line_number = exchange_names.line_number
+    left join {{ ref('regimens') }} as regimens
+        on component_sets.regimen_components = regimens.components
+),
+
+ended_lines as (
+    select
+        named_lines.*,
+        histories.history_id,
+        histories.study_id,
+        histories.rule_set_id,
+        histories.patient_key,
+        histories.earlier_courses,
+        case
+            when named_lines.next_line_start_date is not null then 'NEXT_LINE'
+            when named_lines.days_observed_after > rule_sets.gap_days then 'DISCONTINUED'
+            when histories.death_date is not null then 'DEATH'
+            else 'ONGOING'
+        end as end_reason
+    from named_lines
+    inner join {{ ref('int_line_layouts') }} as layouts
+        on named_lines.layout_id = layouts.layout_id
+    inner join {{ ref('int_line_histories') }} as histories
+        on layouts.history_id = histories.history_id
+    inner join {{ ref('line_rule_sets') }} as rule_sets
+        on histories.rule_set_id = rule_sets.rule_set_id
+),
+
+final as (
+    select
+        ended_lines.study_id,
+        ended_lines.rule_set_id,
+        ended_lines.patient_key,
+        ended_lines.line_number,
+        ended_lines.regimen,
+        ended_lines.regimen_components,
+        ended_lines.drug_classes,
+        ended_lines.targeted_additions,
+        line_starts.start_reason,
+        ended_lines.end_reason,
+        ended_lines.end_reason = 'ONGOING' as is_ongoing,
         flags.flags,
         case
             when coalesce(flags.confidence_points, 100) >= 80 then 'high'
@@ -177,40 +231,24 @@ final as (
             else 'low'
         end as confidence,
         flags.confidence_deductions,
-        histories.earlier_courses,
-        spans.n_cycles,
-        spans.start_date,
-        spans.end_date,
-        spans.coverage_end_date,
-        spans.next_line_start_date,
-        spans.start_day,
-        spans.end_day,
-        spans.src_rids
-    from {{ ref('int_line_spans') }} as spans
-    inner join {{ ref('int_line_histories') }} as histories
-        on spans.history_id = histories.history_id
-    inner join component_sets
+        ended_lines.earlier_courses,
+        ended_lines.n_cycles,
+        ended_lines.start_date,
+        ended_lines.end_date,
+        ended_lines.coverage_end_date,
+        ended_lines.next_line_start_date,
+        ended_lines.start_day,
+        ended_lines.end_day,
+        ended_lines.src_rids
+    from ended_lines
+    inner join {{ ref('int_line_starts') }} as line_starts
         on
-            spans.history_id = component_sets.history_id
-            and spans.line_number = component_sets.line_number
-    inner join class_sets
-        on
-            spans.history_id = class_sets.history_id
-            and spans.line_number = class_sets.line_number
-    left join targeted_additions
-        on
-            spans.history_id = targeted_additions.history_id
-            and spans.line_number = targeted_additions.line_number
-    left join exchange_names
-        on
-            spans.history_id = exchange_names.history_id
-            and spans.line_number = exchange_names.line_number
+            ended_lines.history_id = line_starts.history_id
+            and ended_lines.line_number = line_starts.line_number
     left join flags
         on
-            spans.history_id = flags.history_id
-            and spans.line_number = flags.line_number
-    left join {{ ref('regimens') }} as regimens
-        on component_sets.regimen_components = regimens.components
+            ended_lines.history_id = flags.history_id
+            and ended_lines.line_number = flags.line_number
 )
 
 select * from final
