@@ -13,10 +13,8 @@ with windows as (
 wanted_sources as (
     select
         windows.interval_id,
-        windows.study_id,
-        windows.line_rule_set_id,
+        windows.endpoint_line_id,
         windows.patient_key,
-        windows.line_number,
         windows.start_date,
         windows.observed_until,
         windows.end_of_follow_up_src_rid,
@@ -66,10 +64,7 @@ line_facts as (
     from wanted_sources
     inner join {{ ref('int_line_facts') }} as line_facts
         on
-            wanted_sources.study_id = line_facts.study_id
-            and wanted_sources.line_rule_set_id = line_facts.line_rule_set_id
-            and wanted_sources.patient_key = line_facts.patient_key
-            and wanted_sources.line_number = line_facts.line_number
+            wanted_sources.endpoint_line_id = line_facts.endpoint_line_id
             and wanted_sources.source = line_facts.source
             and wanted_sources.fact_from <= line_facts.fact_date
             and wanted_sources.fact_until >= line_facts.fact_date
@@ -218,12 +213,10 @@ ended as (
 
 final as (
     select
-        ended.study_id,
-        ended.line_rule_set_id,
+        ended.endpoint_line_id,
         ended.endpoint_rule_set_id,
         ended.endpoint,
         ended.patient_key,
-        ended.line_number,
         coalesce(
             ended.refused_because,
             case when ended.end_date is null then 'nothing known after the start' end

@@ -7,82 +7,29 @@
 -- nothing after the start counts. A patient who never began a line stands in line 0 and is refused,
 -- not forgotten.
 
-with own_lines as (
+with rule_sets as (
     select
-        study_index.study_id,
-        studies.line_rule_set_id,
-        studies.endpoint_rule_set_id as own_endpoint_rule_set_id,
-        study_index.patient_key,
-        study_index.data_cutoff,
-        study_index.death_date,
-        study_index.death_undated,
-        study_index.last_contact_date
-    from {{ ref('int_study_index') }} as study_index
-    inner join {{ ref('studies') }} as studies
-        on study_index.study_id = studies.study_id
-),
-
-untreated as (
-    select own_lines.*
-    from own_lines
-    left join {{ ref('int_study_lines') }} as study_lines
-        on
-            own_lines.study_id = study_lines.study_id
-            and own_lines.patient_key = study_lines.patient_key
-    where study_lines.patient_key is null
-),
-
-lines as (
-    select
-        own_lines.study_id,
-        lines_of_therapy.rule_set_id as line_rule_set_id,
-        own_lines.line_rule_set_id as own_line_rule_set_id,
-        own_lines.own_endpoint_rule_set_id,
-        own_lines.patient_key,
-        lines_of_therapy.line_number,
-        lines_of_therapy.start_date as line_start_date,
-        lines_of_therapy.end_date as line_end_date,
-        lines_of_therapy.next_line_start_date,
-        own_lines.data_cutoff,
-        own_lines.death_date,
-        own_lines.death_undated,
-        own_lines.last_contact_date
-    from own_lines
-    inner join {{ ref('lines_of_therapy') }} as lines_of_therapy
-        on
-            own_lines.study_id = lines_of_therapy.study_id
-            and own_lines.patient_key = lines_of_therapy.patient_key
-    union all
-    select
-        study_id,
-        line_rule_set_id,
-        line_rule_set_id as own_line_rule_set_id,
-        own_endpoint_rule_set_id,
-        patient_key,
-        0 as line_number,
-        cast(null as date) as line_start_date,
-        cast(null as date) as line_end_date,
-        cast(null as date) as next_line_start_date,
-        data_cutoff,
-        death_date,
-        death_undated,
-        last_contact_date
-    from untreated
+        *,
+        row_number() over (order by endpoint_rule_set_id, endpoint) as rule_number
+    from {{ ref('endpoint_rule_sets') }}
+    where endpoint <> 'BOR'
 ),
 
 wanted as (
     select
-        -- One number stands for the keys of an interval from here on.
-        row_number() over (
-            order by
-                lines.study_id,
-                lines.line_rule_set_id,
-                rule_sets.endpoint_rule_set_id,
-                rule_sets.endpoint,
-                lines.patient_key,
-                lines.line_number
-        ) as interval_id,
-        lines.*,
+        lines.endpoint_line_id * 1000 + rule_sets.rule_number as interval_id,
+        lines.endpoint_line_id,
+        lines.study_id,
+        lines.line_rule_set_id,
+        lines.patient_key,
+        lines.line_number,
+        lines.start_date as line_start_date,
+        lines.end_date as line_end_date,
+        lines.next_line_start_date,
+        lines.data_cutoff,
+        lines.death_date,
+        lines.death_undated,
+        lines.last_contact_date,
         rule_sets.endpoint_rule_set_id,
         rule_sets.endpoint,
         rule_sets.start_anchor,
@@ -94,17 +41,15 @@ wanted as (
             as longest_assessment_gap_days,
         rule_sets.visit_gap_days,
         rule_sets.death_after_follow_up_days
-    from lines
-    inner join {{ ref('endpoint_rule_sets') }} as rule_sets
+    from {{ ref('int_endpoint_lines') }} as lines
+    inner join rule_sets
         on
-            rule_sets.endpoint <> 'BOR'
-            and (
-                lines.own_line_rule_set_id = lines.line_rule_set_id
-                or (
-                    lines.own_endpoint_rule_set_id = rule_sets.endpoint_rule_set_id
-                    and rule_sets.line_rule_sets = 'all'
-                )
+            lines.is_own
+            or (
+                lines.endpoint_rule_set_id = rule_sets.endpoint_rule_set_id
+                and rule_sets.line_rule_sets = 'all'
             )
+    where lines.line_id = lines.endpoint_line_id
 ),
 
 responses as (
@@ -270,13 +215,9 @@ new_therapies as (
     from started
     inner join {{ ref('int_line_facts') }} as line_facts
         on
-            started.study_id = line_facts.study_id
-            and started.line_rule_set_id = line_facts.line_rule_set_id
-            and started.patient_key = line_facts.patient_key
-            and started.line_number = line_facts.line_number
-    where
-        started.stop_at = 'new_therapy'
-        and line_facts.source = 'new_anticancer_therapy'
+            started.endpoint_line_id = line_facts.endpoint_line_id
+            and started.stop_at = 'new_therapy'
+            and line_facts.source = 'new_anticancer_therapy'
 ),
 
 bounds as (
@@ -324,12 +265,11 @@ bounded as (
 final as (
     select
         interval_id,
+        endpoint_line_id,
         study_id,
-        line_rule_set_id,
         endpoint_rule_set_id,
         endpoint,
         patient_key,
-        line_number,
         case
             when line_number = 0 then 'no line of therapy began'
             when death_date < start_date then 'died before the start'

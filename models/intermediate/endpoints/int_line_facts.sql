@@ -6,23 +6,9 @@
 -- for those not known to have died.
 
 with lines as (
-    select
-        lines_of_therapy.study_id,
-        lines_of_therapy.rule_set_id as line_rule_set_id,
-        lines_of_therapy.patient_key,
-        lines_of_therapy.line_number,
-        lines_of_therapy.start_date,
-        lines_of_therapy.end_date,
-        lines_of_therapy.next_line_start_date,
-        lines_of_therapy.is_ongoing,
-        study_index.death_date,
-        study_index.last_contact_date,
-        study_index.last_contact_src_rid
-    from {{ ref('lines_of_therapy') }} as lines_of_therapy
-    inner join {{ ref('int_study_index') }} as study_index
-        on
-            lines_of_therapy.study_id = study_index.study_id
-            and lines_of_therapy.patient_key = study_index.patient_key
+    select *
+    from {{ ref('int_endpoint_lines') }}
+    where line_id = endpoint_line_id and line_number > 0
 ),
 
 treatment_days as (
@@ -37,10 +23,7 @@ treatment_days as (
 
 next_lines as (
     select
-        lines.study_id,
-        lines.line_rule_set_id,
-        lines.patient_key,
-        lines.line_number,
+        lines.endpoint_line_id,
         lines.next_line_start_date as fact_date,
         treatment_days.src_rid
     from lines
@@ -53,10 +36,7 @@ next_lines as (
 
 local_therapies as (
     select
-        lines.study_id,
-        lines.line_rule_set_id,
-        lines.patient_key,
-        lines.line_number,
+        lines.endpoint_line_id,
         procedures.procedure_date as fact_date,
         procedures.src_rid
     from lines
@@ -75,61 +55,52 @@ new_therapies as (
 
 first_new_therapies as (
     select
-        study_id,
-        line_rule_set_id,
-        patient_key,
-        line_number,
+        endpoint_line_id,
         fact_date,
         src_rid
     from new_therapies
     qualify row_number() over (
-        partition by study_id, line_rule_set_id, patient_key, line_number
+        partition by endpoint_line_id
         order by fact_date, src_rid nulls last
     ) = 1
 ),
 
 derived as (
     select
-        study_id,
-        line_rule_set_id,
-        patient_key,
-        line_number,
-        derived_response,
-        irecist_progression_date,
-        assessment_date,
-        assessment_src_rid
-    from {{ ref('recist_assessments') }}
-    where derived_response <> 'NE'
+        lines.endpoint_line_id,
+        assessments.derived_response,
+        assessments.irecist_progression_date,
+        assessments.assessment_date,
+        assessments.assessment_src_rid
+    from {{ ref('recist_assessments') }} as assessments
+    inner join lines
+        on
+            assessments.study_id = lines.study_id
+            and assessments.line_rule_set_id = lines.line_rule_set_id
+            and assessments.patient_key = lines.patient_key
+            and assessments.line_number = lines.line_number
+    where assessments.derived_response <> 'NE'
 ),
 
 last_refutations as (
     select
-        study_id,
-        line_rule_set_id,
-        patient_key,
-        line_number,
+        endpoint_line_id,
         max(assessment_date) as refuted_date
     from derived
     where derived_response <> 'PD'
-    group by study_id, line_rule_set_id, patient_key, line_number
+    group by endpoint_line_id
 ),
 
 -- iRECIST: progression that no later response refuted counts from its first day, confirmed or not.
 unrefuted as (
     select
-        derived.study_id,
-        derived.line_rule_set_id,
-        derived.patient_key,
-        derived.line_number,
+        derived.endpoint_line_id,
         derived.assessment_date,
         derived.assessment_src_rid
     from derived
     left join last_refutations
         on
-            derived.study_id = last_refutations.study_id
-            and derived.line_rule_set_id = last_refutations.line_rule_set_id
-            and derived.patient_key = last_refutations.patient_key
-            and derived.line_number = last_refutations.line_number
+            derived.endpoint_line_id = last_refutations.endpoint_line_id
     where
         derived.derived_response = 'PD'
         and (
@@ -140,30 +111,21 @@ unrefuted as (
 
 facts as (
     select
-        study_id,
-        line_rule_set_id,
-        patient_key,
-        line_number,
+        endpoint_line_id,
         'next_line' as source,
         fact_date,
         src_rid
     from next_lines
     union all
     select
-        study_id,
-        line_rule_set_id,
-        patient_key,
-        line_number,
+        endpoint_line_id,
         'new_anticancer_therapy' as source,
         fact_date,
         src_rid
     from first_new_therapies
     union all
     select
-        study_id,
-        line_rule_set_id,
-        patient_key,
-        line_number,
+        endpoint_line_id,
         'treatment_end' as source,
         end_date as fact_date,
         cast(null as bigint) as src_rid
@@ -171,10 +133,7 @@ facts as (
     where not is_ongoing
     union all
     select
-        study_id,
-        line_rule_set_id,
-        patient_key,
-        line_number,
+        endpoint_line_id,
         'end_of_contact' as source,
         last_contact_date as fact_date,
         last_contact_src_rid as src_rid
@@ -182,20 +141,14 @@ facts as (
     where death_date is null
     union all
     select
-        study_id,
-        line_rule_set_id,
-        patient_key,
-        line_number,
+        endpoint_line_id,
         'last_derived_assessment' as source,
         assessment_date as fact_date,
         assessment_src_rid as src_rid
     from derived
     union all
     select
-        study_id,
-        line_rule_set_id,
-        patient_key,
-        line_number,
+        endpoint_line_id,
         'derived_progression' as source,
         assessment_date as fact_date,
         assessment_src_rid as src_rid
@@ -203,10 +156,7 @@ facts as (
     where derived_response = 'PD'
     union all
     select
-        study_id,
-        line_rule_set_id,
-        patient_key,
-        line_number,
+        endpoint_line_id,
         'confirmed_progression' as source,
         irecist_progression_date as fact_date,
         assessment_src_rid as src_rid
@@ -214,10 +164,7 @@ facts as (
     where irecist_progression_date is not null
     union all
     select
-        study_id,
-        line_rule_set_id,
-        patient_key,
-        line_number,
+        endpoint_line_id,
         'unrefuted_progression' as source,
         assessment_date as fact_date,
         assessment_src_rid as src_rid
@@ -225,12 +172,9 @@ facts as (
 )
 
 select
-    study_id,
-    line_rule_set_id,
-    patient_key,
-    line_number,
+    endpoint_line_id,
     source,
     fact_date,
     min(src_rid) as src_rid
 from facts
-group by study_id, line_rule_set_id, patient_key, line_number, source, fact_date
+group by endpoint_line_id, source, fact_date

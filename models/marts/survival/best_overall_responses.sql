@@ -6,54 +6,53 @@
 -- unconfirmed response, and stable disease, count as stable once seen late enough, before that as
 -- not evaluable.
 
-with wanted as (
+with rule_sets as (
     select
-        -- One number stands for the keys of a line from here on.
-        row_number() over (
-            order by
-                lines_of_therapy.study_id,
-                lines_of_therapy.rule_set_id,
-                rule_sets.endpoint_rule_set_id,
-                lines_of_therapy.patient_key,
-                lines_of_therapy.line_number
-        ) as line_id,
-        lines_of_therapy.study_id,
-        lines_of_therapy.rule_set_id as line_rule_set_id,
+        *,
+        row_number() over (order by endpoint_rule_set_id) as rule_number
+    from {{ ref('endpoint_rule_sets') }}
+    where endpoint = 'BOR'
+),
+
+wanted as (
+    select
+        endpoint_lines.endpoint_line_id * 1000 + rule_sets.rule_number as line_id,
+        endpoint_lines.endpoint_line_id,
+        endpoint_lines.study_id,
+        endpoint_lines.line_rule_set_id,
         rule_sets.endpoint_rule_set_id,
-        lines_of_therapy.patient_key,
-        lines_of_therapy.line_number,
+        endpoint_lines.patient_key,
+        endpoint_lines.line_number,
         rule_sets.response_source,
-        lines_of_therapy.start_date,
+        endpoint_lines.start_date,
         case
-            when rule_sets.start_day_counts = 'yes' then lines_of_therapy.start_date
-            else lines_of_therapy.start_date + 1
+            when rule_sets.start_day_counts = 'yes' then endpoint_lines.start_date
+            else endpoint_lines.start_date + 1
         end as counted_from,
         case rule_sets.stop_at
             when 'next_line' then 'next_line'
             when 'new_therapy' then 'new_anticancer_therapy'
         end as stop_source,
-        studies.data_cutoff,
+        endpoint_lines.data_cutoff,
         rule_sets.clinical_counts,
         rule_sets.stop_at_progression,
-        lines_of_therapy.start_date + rule_sets.minimum_stable_days as stable_from,
+        endpoint_lines.start_date + rule_sets.minimum_stable_days as stable_from,
         rule_sets.confirmation_days,
         rule_sets.max_not_evaluable_between,
         case when rule_sets.accept_stable_between = 'yes' then 1 else 0 end
             as max_stable_between,
         rule_sets.missing_is_not_evaluable
-    from {{ ref('lines_of_therapy') }} as lines_of_therapy
-    inner join {{ ref('studies') }} as studies
-        on lines_of_therapy.study_id = studies.study_id
-    inner join {{ ref('endpoint_rule_sets') }} as rule_sets
+    from {{ ref('int_endpoint_lines') }} as endpoint_lines
+    inner join rule_sets
         on
-            rule_sets.endpoint = 'BOR'
-            and (
-                studies.line_rule_set_id = lines_of_therapy.rule_set_id
-                or (
-                    studies.endpoint_rule_set_id = rule_sets.endpoint_rule_set_id
-                    and rule_sets.line_rule_sets = 'all'
-                )
+            endpoint_lines.is_own
+            or (
+                endpoint_lines.endpoint_rule_set_id = rule_sets.endpoint_rule_set_id
+                and rule_sets.line_rule_sets = 'all'
             )
+    where
+        endpoint_lines.line_id = endpoint_lines.endpoint_line_id
+        and endpoint_lines.line_number > 0
 ),
 
 lines as (
@@ -63,10 +62,7 @@ lines as (
     from wanted
     left join {{ ref('int_line_facts') }} as line_facts
         on
-            wanted.study_id = line_facts.study_id
-            and wanted.line_rule_set_id = line_facts.line_rule_set_id
-            and wanted.patient_key = line_facts.patient_key
-            and wanted.line_number = line_facts.line_number
+            wanted.endpoint_line_id = line_facts.endpoint_line_id
             and wanted.stop_source = line_facts.source
 ),
 
@@ -278,11 +274,11 @@ depths as (
 
 final as (
     select
-        lines.study_id,
-        lines.line_rule_set_id,
+        endpoint_lines.study_id,
+        endpoint_lines.line_rule_set_id,
         lines.endpoint_rule_set_id,
-        lines.patient_key,
-        lines.line_number,
+        endpoint_lines.patient_key,
+        endpoint_lines.line_number,
         lines.response_source,
         case
             when best.best_rank = 1 then 'CR'
@@ -320,6 +316,8 @@ final as (
         depths.best_change_pct,
         best.src_rids
     from lines
+    inner join {{ ref('int_endpoint_lines') }} as endpoint_lines
+        on lines.endpoint_line_id = endpoint_lines.endpoint_line_id
     left join best
         on lines.line_id = best.line_id
     left join depths

@@ -11,12 +11,12 @@ with end_rows as (
 )
 
 select
-    intervals.study_id,
-    intervals.line_rule_set_id,
+    lines.study_id,
+    lines.line_rule_set_id,
     intervals.endpoint_rule_set_id,
     intervals.endpoint,
-    intervals.patient_key,
-    case when intervals.line_number > 0 then intervals.line_number end as line_number,
+    lines.patient_key,
+    case when lines.line_number > 0 then lines.line_number end as line_number,
     intervals.refused_because,
     intervals.event,
     intervals.source,
@@ -34,16 +34,18 @@ select
         )
     ) as src_rids
 from {{ ref('int_endpoint_intervals') }} as intervals
+inner join {{ ref('int_endpoint_lines') }} as lines
+    on intervals.endpoint_line_id = lines.endpoint_line_id
 inner join {{ ref('int_study_index') }} as study_index
     on
-        intervals.study_id = study_index.study_id
-        and intervals.patient_key = study_index.patient_key
+        lines.study_id = study_index.study_id
+        and lines.patient_key = study_index.patient_key
 left join {{ ref('lines_of_therapy') }} as lines_of_therapy
     on
-        intervals.study_id = lines_of_therapy.study_id
-        and intervals.line_rule_set_id = lines_of_therapy.rule_set_id
-        and intervals.patient_key = lines_of_therapy.patient_key
-        and intervals.line_number = lines_of_therapy.line_number
+        lines.study_id = lines_of_therapy.study_id
+        and lines.line_rule_set_id = lines_of_therapy.rule_set_id
+        and lines.patient_key = lines_of_therapy.patient_key
+        and lines.line_number = lines_of_therapy.line_number
 left join end_rows
     on intervals.end_src_rid = end_rows.end_src_rid
 where intervals.refused_because is not null

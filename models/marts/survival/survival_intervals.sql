@@ -3,12 +3,12 @@
 -- 31 days, where CDISC's convention (end - start + 1) would say 32.
 
 select
-    intervals.study_id,
-    intervals.line_rule_set_id,
+    lines.study_id,
+    lines.line_rule_set_id,
     intervals.endpoint_rule_set_id,
     intervals.endpoint,
-    intervals.patient_key,
-    intervals.line_number,
+    lines.patient_key,
+    lines.line_number,
     intervals.event,
     intervals.source,
     intervals.censor_reason,
@@ -38,14 +38,16 @@ select
             )
     end as src_rids
 from {{ ref('int_endpoint_intervals') }} as intervals
+inner join {{ ref('int_endpoint_lines') }} as lines
+    on intervals.endpoint_line_id = lines.endpoint_line_id
 inner join {{ ref('cohort') }} as cohort
     on
-        intervals.study_id = cohort.study_id
-        and intervals.patient_key = cohort.patient_key
+        lines.study_id = cohort.study_id
+        and lines.patient_key = cohort.patient_key
 inner join {{ ref('lines_of_therapy') }} as lines_of_therapy
     on
-        intervals.study_id = lines_of_therapy.study_id
-        and intervals.line_rule_set_id = lines_of_therapy.rule_set_id
-        and intervals.patient_key = lines_of_therapy.patient_key
-        and intervals.line_number = lines_of_therapy.line_number
+        lines.study_id = lines_of_therapy.study_id
+        and lines.line_rule_set_id = lines_of_therapy.rule_set_id
+        and lines.patient_key = lines_of_therapy.patient_key
+        and lines.line_number = lines_of_therapy.line_number
 where intervals.refused_because is null
