@@ -51,9 +51,12 @@ lock:
 clean:
 	rm -rf build/* target logs extracts
 
-# Kaplan-Meier, log-rank and Cox on a million rows beside lifelines and, where installed, R; lines of
-# therapy of up to 100,000 patients. Takes minutes.
+# `rwe build` by number of patients beside its floors; lines of therapy by rule sets; Kaplan-Meier,
+# log-rank and Cox on a million rows beside lifelines and, where installed, R. Takes half an hour;
+# a million patients need PATIENTS=1000000, 60 GB of disk and longer. WRITE=--write keeps the numbers.
+PATIENTS ?= 1000 10000 100000
 .PHONY: bench
 bench: $(READY)
-	python tests/benchmarks/bench.py
+	python tests/benchmarks/scale.py --patients $(PATIENTS) $(WRITE)
 	python tests/benchmarks/lines.py
+	python tests/benchmarks/bench.py $(WRITE)

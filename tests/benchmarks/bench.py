@@ -30,7 +30,10 @@ from rich.console import Console
 from rich.table import Table
 
 HERE = Path(__file__).parent
-PAGE = HERE.parents[1] / "docs" / "benchmarks.md"
+sys.path.insert(0, str(HERE.parents[1]))
+
+from tests.benchmarks.page import replace_section  # noqa: E402
+
 COVARIATES = ["treated", "male", "age", "biomarker", "noise"]
 EFFECTS = [-0.3, 0.2, 0.25, -0.1, 0.0]
 TIMES = [365.0, 730.0, 1095.0]
@@ -217,19 +220,15 @@ HEADER = [
 
 
 def page(rows: list[list[str]], n: int, repetitions: dict[str, int], engines: str) -> str:
-    """The measured numbers as a page of the documentation."""
+    """The measured numbers as a section of docs/benchmarks.md."""
     lines = [" | ".join(HEADER), " | ".join(["---", "---", *["---:"] * 6]), *map(" | ".join, rows)]
     table = "\n".join(f"| {line} |" for line in lines)
     counted = ", ".join(f"{engine} {count}" for engine, count in repetitions.items())
-    return f"""# Benchmarks
-
-`make bench` prints these numbers; `python tests/benchmarks/bench.py --write` also writes this page.
-
-One cohort of {n:,} patients with whole-day times and 5 covariates, two thirds of them with an
-event; all engines in one run, medians over repetitions ({counted}). The ratio says how many times
-the seconds of this project the other engine takes. The run fails if the estimates differ: curve,
-standard errors (R), median and log-rank chi-square by 1e-8 of their value, coefficients and their
-errors by 1e-4 of a standard error.
+    return f"""One cohort of {n:,} patients with whole-day times and 5 covariates, two thirds of
+them with an event; all engines in one run, medians over repetitions ({counted}). The ratio says
+how many times the seconds of this project the other engine takes. The run fails if the estimates
+differ: curve, standard errors (R), median and log-rank chi-square by 1e-8 of their value,
+coefficients and their errors by 1e-4 of a standard error.
 
 {table}
 
@@ -247,7 +246,6 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    sys.path.insert(0, str(HERE.parents[1]))
     frame = cohort(arguments.rows)
 
     # lifelines' Cox takes most of the run.
@@ -276,8 +274,7 @@ def main() -> None:
         table.add_row(*row)
     console.print(table)
     if arguments.write:
-        PAGE.write_text(page(rows, arguments.rows, repetitions, ", ".join(engines)))
-        console.print(f"Written to {PAGE.name}.")
+        replace_section("statistics", page(rows, arguments.rows, repetitions, ", ".join(engines)))
 
 
 if __name__ == "__main__":
