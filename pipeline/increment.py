@@ -31,8 +31,8 @@ DERIVED_SCHEMAS = (
     "safety",
     "quality",
 )
-WITHIN_A_BUILD = "history_id"
-"""Numbers patients' histories within one build; a table that has it cannot be merged."""
+WITHIN_A_BUILD = frozenset({"history_id", "layout_id", "endpoint_line_id"})
+"""Columns that number something within one build; a table that has one cannot be merged."""
 
 Row = dict[str, Any]
 
@@ -44,7 +44,11 @@ class _Table:
 
     @property
     def is_by_patient(self) -> bool:
-        return "patient_key" in self.columns and WITHIN_A_BUILD not in self.columns
+        return "patient_key" in self.columns and not self.is_numbered
+
+    @property
+    def is_numbered(self) -> bool:
+        return bool(WITHIN_A_BUILD & self.columns)
 
 
 def note_build(layout: Layout, seq: int) -> None:
@@ -97,7 +101,7 @@ def _merge(layout: Layout, changed: Path, delivery: Delivery) -> list[str]:
             if table.is_by_patient:
                 connection.execute(f"delete from {table.name} where patient_key in (from replaced)")
                 connection.execute(f"insert into {table.name} by name from changes.{table.name}")
-            elif WITHIN_A_BUILD in table.columns:
+            elif table.is_numbered:
                 connection.execute(f"drop table {table.name}")
             elif table.name == "quality.quarantine":
                 _replace_quarantined(connection, layout.work, delivery)
