@@ -21,9 +21,9 @@ from analysis.study import Study, load_study, rows, synthetic
 from analysis.word_document import write_document
 
 #: A spreadsheet takes a text that begins so for a formula (OWASP, CSV injection).
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 #: A cell that is a number and nothing else.
-PLAIN_NUMBER = re.compile(r"\d{1,3}(,\d{3})+|\d+(\.\d+)?")
+PLAIN_NUMBER = re.compile(r"-?(\d{1,3}(,\d{3})+|\d+(\.\d+)?)")
 
 #: Tables of the results that the page shows in part or in other words.
 RESULTS = {
@@ -153,7 +153,9 @@ def _results(connection: duckdb.DuckDBPyConnection, study_id: str, name: str, ti
 
 def safe(text: str) -> str:
     """A text that no spreadsheet takes for a formula when it opens a CSV file."""
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    if PLAIN_NUMBER.fullmatch(text):
+        return text
+    return f"'{text}" if text.lstrip(" ").startswith(FORMULA_STARTS) else text
 
 
 def _write_csv(path: Path, own: Sheet) -> Path:

@@ -1,29 +1,52 @@
 """The data-quality report: one HTML page that needs no network, no script and no other file.
 
-This is the edition that may be shared: counts only, no patient keys, no values, small counts hidden
-(`small_cells`). Great Expectations' own pages are not used: they need the network and run scripts.
+Two editions. The one that may be shared has counts only, no patient keys, no values, and hides
+small counts (`small_cells`); the auditor's is private and also names records and pseudonyms. Great
+Expectations' own pages are not used: they need the network and run scripts.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
+import re
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from expectations import accounting, coverage, verdict
+from expectations import accounting, coverage, lineage, verdict
 from expectations.accounting import Row
 from expectations.catalogue import CATALOGUE_FILE
+from expectations.checks import Condition
+from expectations.run import all_checks
 from expectations.small_cells import SMALL_CELL
+from expectations.tables import exist, rows
 from pipeline.contract import CONTRACT_FILE, PROJECT, read_contract
+
+if TYPE_CHECKING:
+    from pipeline.audit import Event
+    from pipeline.diff import Difference
+    from pipeline.signing import Judged
 
 TEMPLATES = Path(__file__).with_name("templates")
 SHARED_CSS = PROJECT / "analysis" / "templates" / "report.css"
+
+REPORTING_ITEMS = TEMPLATES / "reporting_items.csv"
+GLOSSARY = TEMPLATES / "glossary.csv"
+
+HASH = re.compile("[0-9a-f]{40,64}")
+HASH_SHOWN = 12
+
+ROWS_LISTED = 50
+"""Records listed for each check in the private edition."""
+RID_SHIFT = 32
+RECORD_BITS = (1 << RID_SHIFT) - 1
 
 SIGNATURES = (
     (
@@ -36,7 +59,37 @@ SIGNATURES = (
 """Who signs, and what the signature means."""
 
 
-def render(connection: duckdb.DuckDBPyConnection, output: Path, *, run: dict[str, str]) -> None:
+@dataclass(frozen=True)
+class RunRecord:
+    """What the page tells of the run beside its data.
+
+    Attributes
+    ----------
+    manifest
+        What the run was made of.
+    since
+        What differs from the last signed run, or from the one before where none was signed.
+    since_is_signed, signatures
+        Whether somebody signed that run, and whether the signatures still hold.
+    events
+        The audit trail.
+    """
+
+    manifest: dict[str, Any]
+    since: Difference | None
+    since_is_signed: bool
+    signatures: Sequence[Judged]
+    events: Sequence[Event]
+
+
+def render(
+    connection: duckdb.DuckDBPyConnection,
+    output: Path,
+    *,
+    run: dict[str, str],
+    record: RunRecord | None = None,
+    private: bool = False,
+) -> None:
     """Write the data-quality report of a built warehouse.
 
     Whatever has not been built is said to be missing: the page of a blocked run has no results.
@@ -46,14 +99,25 @@ def render(connection: duckdb.DuckDBPyConnection, output: Path, *, run: dict[str
     run
         What identifies the run and what it ran on; printed as given. The results of the checks are
         those of `run_id`, or of the latest run if there is none.
+    record
+        What else is known of the run; without it the page says nothing of it.
+    private
+        The auditor's edition: exact counts, patients by pseudonym and records by file and number.
     """
-    output.write_text(page(connection, run=run), encoding="utf-8")
+    text = page(connection, run=run, record=record, private=private)
+    output.write_text(text, encoding="utf-8")
 
 
-def page(connection: duckdb.DuckDBPyConnection, *, run: dict[str, str]) -> str:
+def page(
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    run: dict[str, str],
+    record: RunRecord | None = None,
+    private: bool = False,
+) -> str:
     """Return the report as HTML text."""
     about = accounting.delivery(connection)
-    exact = about.get("synthetic") == "yes"
+    exact = private or about.get("synthetic") == "yes"
     results = verdict.stored_results(connection, run.get("run_id"))
     recomputed = accounting.second_programming(connection)
     account = accounting.files(connection, exact=exact)
@@ -69,6 +133,7 @@ def page(connection: duckdb.DuckDBPyConnection, *, run: dict[str, str]) -> str:
         lstrip_blocks=True,
     )
     environment.filters["words"] = _words
+    environment.filters["shortened"] = _shortened
     return environment.get_template("quality.html").render(
         css=Markup(SHARED_CSS.read_text() + (TEMPLATES / "quality.css").read_text()),
         delivery=about,
@@ -86,6 +151,14 @@ def page(connection: duckdb.DuckDBPyConnection, *, run: dict[str, str]) -> str:
         failures=verdict.failures(results, exact=exact),
         passed=verdict.passed(results, exact=exact),
         unjudged=unjudged,
+        private=private,
+        record=record,
+        since=record and _since(record, exact=exact),
+        events=record and Counter(event.kind for event in record.events),
+        failing_rows=failing_rows(connection, results) if private else {},
+        results=headline_numbers(connection, exact=exact),
+        lineage=lineage.graph(connection),
+        glossary=_listed(GLOSSARY),
         account=account,
         quarantine=accounting.quarantine(connection, exact=exact),
         unmapped=unmapped,
@@ -102,7 +175,7 @@ def page(connection: duckdb.DuckDBPyConnection, *, run: dict[str, str]) -> str:
             little_known=_little_known(studied),
         ),
         marts={name: accounting.counted(n, exact=exact) for name, n in marts.items()},
-        items=_reporting_items(),
+        items=_listed(REPORTING_ITEMS),
         contract_version=read_contract().version,
         rules={
             "Check catalogue, SHA-256": _sha256(CATALOGUE_FILE),
@@ -116,11 +189,28 @@ def _study(connection: duckdb.DuckDBPyConnection, study: Row, *, exact: bool) ->
     study_id = study["study_id"]
     return {
         **study,
-        "attrition": accounting.attrition(connection, study_id, exact=exact),
+        "attrition": (steps := accounting.attrition(connection, study_id, exact=exact)),
+        "flow": _flow(study_id, steps),
         "completeness": coverage.completeness(connection, study_id),
         "follow_up": coverage.follow_up(connection, study_id),
         "agreement": accounting.recist_agreement(connection, study_id),
     }
+
+
+def _flow(study_id: str, steps: Sequence[Row]) -> Markup | None:
+    """The attrition as a CONSORT-style diagram."""
+    from analysis.flow import Step, flow_diagram
+
+    if not steps:
+        return None
+    return flow_diagram(
+        f"flow-{study_id}",
+        "Patients with a cancer diagnosis in the delivery",
+        steps[0]["n_in"],
+        [Step(s["criterion"] or "", s["n_out"], s["n_not_met"], s["n_unknown"]) for s in steps],
+        f"Cohort flow of {study_id}",
+        "The table below has the same numbers.",
+    ).svg
 
 
 def _little_known(studied: Sequence[Row]) -> list[str]:
@@ -133,9 +223,99 @@ def _little_known(studied: Sequence[Row]) -> list[str]:
     ]
 
 
-def _reporting_items() -> list[dict[str, str]]:
-    with (TEMPLATES / "reporting_items.csv").open(encoding="utf-8", newline="") as stream:
+def _since(record: RunRecord, *, exact: bool) -> Row | None:
+    """What changed, as counts; which patients, which rows are for the private edition alone."""
+    found = record.since
+    if found is None:
+        return None
+    moved = Counter(one.what for one in found.moved)
+    by_exhibit = Counter(change.what.split(".")[1] for change in found.numbers)
+    return {
+        "moved": {what: accounting.counted(n, exact=exact) for what, n in moved.items()},
+        "numbers": dict(sorted(by_exhibit.items())),
+        "rows": {
+            one.table: [
+                accounting.counted(len(part), exact=exact)
+                for part in (one.added, one.corrected, one.withdrawn)
+            ]
+            for one in found.rows or ()
+        },
+    }
+
+
+def headline_numbers(connection: duckdb.DuckDBPyConnection, *, exact: bool) -> list[Row]:
+    """Return the medians and hazard ratios of the study's figures, by the name to trace them by."""
+    if not exist(connection, "results.estimates"):
+        return []
+    found = rows(
+        connection,
+        """
+        select estimate_id, display, n, events
+        from results.estimates
+        where
+            statistic in ('median_months', 'hazard_ratio')
+            and regexp_matches(exhibit, '^(fig|table)[0-9]+$')
+            and value is not null
+        order by rowid
+        """,
+    )
+    return [
+        {
+            **row,
+            **{
+                part: "" if row[part] is None else accounting.counted(row[part], exact=exact)
+                for part in ("n", "events")
+            },
+        }
+        for row in found
+    ]
+
+
+def failing_rows(
+    connection: duckdb.DuckDBPyConnection, results: Sequence[verdict.Result]
+) -> dict[tuple[str, str, str], list[str]]:
+    """Return where the rows stand that break a rule: file and record, by check. Private."""
+    checks = {(c.check_id, c.table, ", ".join(c.columns)): c for c in all_checks()}
+    found = {}
+    for result in results:
+        key = (result["check_id"], result["table_name"], result["column_name"])
+        check = checks.get(key)
+        if result["status"] != "fail" or not check or not isinstance(check.rule, Condition):
+            continue
+        looked_at = f"({check.rule.rows})" if check.rule.rows else check.table
+        try:
+            breaking = rows(
+                connection,
+                f"""
+                with breaking as (
+                    select src_rid
+                    from {looked_at} as checked
+                    where ({check.rule.applies_to}) and ({check.rule.violation})
+                    order by src_rid
+                    limit {ROWS_LISTED}
+                )
+                select
+                    source_files.file_name || ' ' || (src_rid & {RECORD_BITS}) as place
+                from breaking
+                inner join quality.source_files on file_id = src_rid >> {RID_SHIFT}
+                order by src_rid
+                """,
+            )
+        except duckdb.Error:  # a rule about derived rows, which are not records
+            continue
+        found[key] = [row["place"] for row in breaking]
+    return found
+
+
+def _listed(file: Path) -> list[dict[str, str]]:
+    with file.open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
+
+
+def _shortened(value: Any) -> str:
+    """Return a value as text, of a hash the beginning; the manifests have all of it."""
+    text = "\N{EN DASH}" if value is None else str(value)
+    return f"{text[:HASH_SHOWN]}\N{HORIZONTAL ELLIPSIS}" if HASH.fullmatch(text) else text
 
 
 def _words(name: Any) -> str:

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -173,8 +174,9 @@ def sql(
     published: PublishedOption = Layout.published,
 ) -> None:
     """Query the published warehouse, read-only."""
-    from pipeline.shell import answer, converse, open_locked
+    from pipeline.shell import answer, converse, limit_process, open_locked
 
+    limit_process()
     with open_locked(Layout(published=published).current / "warehouse.duckdb") as connection:
         if query:
             answer(connection, query, console)
@@ -201,6 +203,120 @@ def contract() -> None:
     from pipeline.contract_docs import write
 
     console.print(f"Wrote {write()}")
+
+
+RunArgument = Annotated[
+    str | None, typer.Argument(help="The run, or the beginning of its id; the current one.")
+]
+WorkOption = Annotated[
+    Path, typer.Option("--work", help="Private folder of the build.", show_default=False)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
+
+
+@app.command()
+def verify(
+    run: RunArgument = None,
+    as_json: JsonOption = False,
+    work: WorkOption = Layout.work,
+    published: PublishedOption = Layout.published,
+) -> None:
+    """Verify that a run is what it was: files, tables, delivered files, signatures, audit trail."""
+    from pipeline import manifest
+    from pipeline.auditor import show_findings
+    from pipeline.verify import broken, remedy
+    from pipeline.verify import verify as verify_run
+
+    layout = Layout(work.resolve(), published.resolve())
+    run_id = manifest.find(layout, run)
+    findings = verify_run(layout, run_id)
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False))
+    else:
+        show_findings(findings, run_id, console)
+    if wrong := broken(findings):
+        raise CommandError(
+            f"run {run_id}: {len(wrong)} of {len(findings)} do not hold; {remedy(findings, run_id)}"
+        )
+
+
+@app.command()
+def trace(
+    number: Annotated[
+        str, typer.Argument(help="An estimate_id, or a part of one that no other has.")
+    ],
+    run: Annotated[str | None, typer.Option(help="The run; the current one.")] = None,
+    patient: Annotated[str | None, typer.Option(help="Only this patient's rows.")] = None,
+    values: Annotated[
+        bool, typer.Option("--values", help="Show the raw rows' values too. Private.")
+    ] = False,
+    as_json: JsonOption = False,
+    work: WorkOption = Layout.work,
+    published: PublishedOption = Layout.published,
+) -> None:
+    """Follow a number to its patients, their rows and the delivered records, hashed once more."""
+    from pipeline import manifest
+    from pipeline.auditor import show_trace
+    from pipeline.trace import trace as trace_number
+
+    layout = Layout(work.resolve(), published.resolve())
+    found = trace_number(
+        layout,
+        number,
+        run_id=manifest.find(layout, run),
+        patient=patient,
+        with_values=values,
+    )
+    if as_json:
+        print(json.dumps(asdict(found), indent=2, ensure_ascii=False, default=str))
+    else:
+        show_trace(found, console)
+    if found.disagree:
+        raise CommandError(
+            f"{len(found.disagree)} of {len(found.sources)} rows are not what the archived files "
+            "say; see: rwe verify"
+        )
+
+
+@app.command()
+def diff(
+    before: Annotated[str, typer.Argument(help="The earlier run.")],
+    after: Annotated[str | None, typer.Argument(help="The later run; the current one.")] = None,
+    as_json: JsonOption = False,
+    work: WorkOption = Layout.work,
+    published: PublishedOption = Layout.published,
+) -> None:
+    """Show what changed between two runs: data, code, configuration, patients, numbers. Private."""
+    from pipeline import manifest
+    from pipeline.auditor import show_difference
+    from pipeline.diff import compare as compare_runs
+
+    layout = Layout(work.resolve(), published.resolve())
+    found = compare_runs(layout, manifest.find(layout, before), manifest.find(layout, after))
+    if as_json:
+        told = {"cause": found.cause, **asdict(found)}
+        print(json.dumps(told, indent=2, ensure_ascii=False, default=str))
+    else:
+        show_difference(found, console)
+
+
+@app.command()
+def sign(
+    run: Annotated[str, typer.Argument(help="The run, or the beginning of its id.")],
+    name: Annotated[str, typer.Option(help="Printed name of the signer.")],
+    role: Annotated[str, typer.Option(help="In which role, as in: statistician.")],
+    meaning: Annotated[str, typer.Option(help="What the signature means, as in: reviewed.")],
+    work: WorkOption = Layout.work,
+    published: PublishedOption = Layout.published,
+) -> None:
+    """Sign a run: name, role and meaning, bound to the hash of its manifest."""
+    from pipeline import manifest
+    from pipeline.auditor import show_signature
+    from pipeline.signing import sign as sign_run
+
+    layout = Layout(work.resolve(), published.resolve())
+    run_id = manifest.find(layout, run)
+    show_signature(sign_run(layout, run_id, name=name, role=role, meaning=meaning), console)
 
 
 def main() -> None:

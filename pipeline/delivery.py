@@ -79,8 +79,9 @@ class Plugin(BasePlugin):
         os.umask(resources.PRIVATE_UMASK)
         try:
             lock.hold(Path(creds.path).parent)
-        except CommandError as busy:
-            raise DeliveryError(str(busy)) from None
+            load_key()
+        except CommandError as refused:
+            raise DeliveryError(str(refused)) from None
         config.update(resources.limits())
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:

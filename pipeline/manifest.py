@@ -21,8 +21,10 @@ import duckdb
 
 from expectations.run import RESULTS_TABLE
 from expectations.tables import columns, exist, rows
+from pipeline import audit
 from pipeline.errors import CommandError
 from pipeline.paths import PROJECT, Layout
+from pipeline.pseudonyms import key_id, load_key
 
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
@@ -72,6 +74,7 @@ class Manifest:
     attrition: list[Record]
     numbers: list[Record]
     outputs: list[Record]
+    audit: Record | None
     times: Record
     manifest_version: int = MANIFEST_VERSION
 
@@ -104,6 +107,7 @@ def compose(
             attrition=_attrition(connection),
             numbers=_numbers(connection),
             outputs=[],
+            audit=audit.head(layout.work),
             times={"started": started.isoformat(), "ended": None},
         )
 
@@ -137,12 +141,43 @@ def read(folder: Path) -> Record:
 
 
 def published_runs(layout: Layout) -> list[str]:
-    """Return the runs in the published folder, oldest first."""
+    """Return every run in the published folder, by name."""
     return sorted(
         path.parent.name
         for path in layout.published.glob(f"[!.]*/{MANIFEST}")
         if not path.parent.is_symlink()
     )
+
+
+def chain(layout: Layout) -> list[str]:
+    """Return the current run and those before it, as far as the manifests name each other.
+
+    Clocks may have gone back; the chain has not.
+    """
+    found = []
+    before = previous_run(layout)
+    while before and (layout.published / before["run_id"] / MANIFEST).exists():
+        found.append(before["run_id"])
+        before = read(layout.published / before["run_id"])["previous"]
+    return found
+
+
+def find(layout: Layout, name: str | None) -> str:
+    """Return the one run whose id begins with a name; without a name the current one.
+
+    Raises CommandError if there is none, or more than one.
+    """
+    if name is None:
+        current = previous_run(layout)
+        if current is None:
+            raise CommandError(f"{layout.published} holds no published run; run `rwe build`.")
+        return str(current["run_id"])
+    runs = published_runs(layout)
+    matches = [run for run in runs if run.startswith(name)]
+    if len(matches) != 1:
+        which = "No run begins" if not matches else "More than one run begins"
+        raise CommandError(f"{which} with {name}. Runs: {', '.join(runs) or 'none'}")
+    return matches[0]
 
 
 def previous_run(layout: Layout) -> Record | None:
@@ -199,6 +234,7 @@ def configuration(delivery: Path) -> Record:
         },
         "rules": {name: sha256(PROJECT / name) for name in CONFIGURATION},
         "variables": {"delivery": delivery.name},
+        "pseudonym_key_id": key_id(load_key()),
     }
 
 

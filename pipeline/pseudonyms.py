@@ -13,11 +13,16 @@ import hashlib
 import hmac
 import os
 import secrets
+import stat
 from pathlib import Path
+
+from pipeline.errors import CommandError, Exit
+from pipeline.paths import PROJECT
 
 KEY_BYTES = 32
 KEY_FILE_VARIABLE = "RWE_KEY_FILE"
 DEFAULT_KEY_FILE = Path("~/.config/rwe/pseudonym.key")
+KEY_ID_LENGTH = 12
 PSEUDONYM_LENGTH = 26  # base32 characters: 130 bits
 
 
@@ -29,21 +34,52 @@ def key_file() -> Path:
 def load_key() -> bytes:
     """Return the key, made on first use with mode 0600.
 
-    Raises ValueError if the file holds fewer than 32 bytes.
+    Raises CommandError if it lies in the repository, is too short, or can be read by others.
     """
     path = key_file()
+    if path.resolve().is_relative_to(PROJECT):
+        raise _refused(f"lies within {PROJECT}", "move it elsewhere and name it in RWE_KEY_FILE")
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(secrets.token_bytes(KEY_BYTES))
+    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise _refused("may be read by others than its owner", f"forbid it: chmod 600 {path}")
     key = path.read_bytes()
     if len(key) < KEY_BYTES:
-        raise ValueError(
-            f"the pseudonym key {path} holds {len(key)} bytes, {KEY_BYTES} are needed; "
-            f"restore it from its copy, or remove it to start with new pseudonyms"
+        raise _refused(
+            f"holds {len(key)} bytes, {KEY_BYTES} are needed",
+            "restore it from its copy, or remove it to start with new pseudonyms",
         )
     return key
+
+
+def require_key(last_id: str | None, *folders: Path) -> str:
+    """Return the id of the key, made on first use; the id does not tell the key.
+
+    Raises CommandError as `load_key` does, and if the key is gone with which `last_id` was made, or
+    lies in one of the folders that it must not be found with.
+    """
+    path = key_file()
+    if last_id is not None and not path.exists():
+        raise _refused(
+            f"is missing; the pseudonyms of this warehouse were made with the key {last_id}",
+            "restore it from its copy; for new pseudonyms begin with a new --work folder",
+        )
+    for folder in folders:
+        if path.resolve().is_relative_to(folder):
+            raise _refused(f"lies within {folder}", "keep it apart from the data")
+    return key_id(load_key())
+
+
+def key_id(key: bytes) -> str:
+    """Name a key without telling it."""
+    return hmac.new(key, b"key id", hashlib.sha256).hexdigest()[:KEY_ID_LENGTH]
+
+
+def _refused(found: str, remedy: str) -> CommandError:
+    return CommandError(f"The pseudonym key {key_file()} {found}; {remedy}.", Exit.SECURITY)
 
 
 def pseudonym(site_code: str, patient_number: str, key: bytes) -> str:

@@ -42,6 +42,8 @@ def publish_warehouse(layout: Layout, target: Path) -> None:
     copied: dict[str, Content] = {}
     with duckdb.connect(str(target)) as connection:
         connection.execute(f"attach '{layout.warehouse}' as build (read_only)")
+        # One transaction: else each of the hundreds of comments would be written to disk by itself.
+        connection.execute("begin")
         for (schema, table), columns in _allowed(connection).items():
             connection.execute(f"create schema if not exists {schema}")
             connection.execute(
@@ -50,6 +52,7 @@ def publish_warehouse(layout: Layout, target: Path) -> None:
             )
             _comment(connection, schema, table, documented.get((schema, table), {}))
             copied[f"{schema}.{table}"] = _content(connection, f"build.{schema}.{table}", columns)
+        connection.execute("commit")
         connection.execute("detach build")
         connection.execute("checkpoint")
     faults.point("publish")

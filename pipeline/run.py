@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -17,18 +17,30 @@ import duckdb
 from expectations import report as quality
 from expectations import run as checks
 from expectations.checks import CheckResult
-from pipeline import audit, faults, increment, ledger, lock, manifest, publish, resources
+from pipeline import (
+    audit,
+    dbt_docs,
+    faults,
+    increment,
+    ledger,
+    lock,
+    manifest,
+    publish,
+    quality_pages,
+    resources,
+)
 from pipeline.delivery import land
 from pipeline.errors import CommandError, Exit
 from pipeline.ledger import Delivery
 from pipeline.paths import Layout
+from pipeline.pseudonyms import key_id, load_key, require_key
 from pipeline.reader import DeliveryError
 from pipeline.transform import Progress, dbt_build
 from pipeline.unpack import UnsafeArchiveError
 
 WAREHOUSE = "warehouse.duckdb"
-QUALITY_REPORT = "quality.html"
 PRIVATE_FOLDER_MODE = 0o700
+RUN_TIME = "%Y%m%dT%H%M%SZ"
 
 RUN_BEGUN, RUN_PUBLISHED = "run begun", "run published"
 RUN_FAILED, RUN_ABORTED, RUN_KILLED = "run failed", "run aborted", "run killed"
@@ -58,8 +70,8 @@ def run(
     unless every step succeeds. Raises CommandError with the reason otherwise.
     """
     started = datetime.now(UTC)
-    run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
-    with _workplace(delivery, layout) as swept, _on_record(layout.work, run_id, delivery):
+    run_id = next_run_id(layout, started)
+    with workplace(delivery, layout) as swept, on_record(layout, run_id, delivery):
         step("land: headers, hashes, archive, rows as text")
         landed = _land(delivery.resolve(), layout, allow_older=allow_older)
 
@@ -78,7 +90,7 @@ def run(
         }
         warnings = _check(layout, about)
 
-        with _unpublished(layout, run_id) as folder:
+        with unpublished(layout, run_id) as folder:
             step("analysis: survival, tables, figures, published against computed")
             studies, told = _analyse(layout, folder, about)
 
@@ -90,7 +102,7 @@ def run(
         run_id=run_id,
         warehouse=layout.current / WAREHOUSE,
         reports=[layout.current / f"{study_id}.html" for study_id in studies],
-        quality=layout.current / QUALITY_REPORT,
+        quality=layout.current / quality_pages.SHAREABLE,
         warnings=swept + warnings + told,
     )
 
@@ -102,7 +114,10 @@ def publish_run(
     faults.point("publish")
     publish.publish_warehouse(layout, folder / WAREHOUSE)
     faults.point("publish")
-    manifest.write(folder, manifest.compose(layout, folder / WAREHOUSE, run_id, started, delivery))
+    made_of = manifest.compose(layout, folder / WAREHOUSE, run_id, started, delivery)
+    quality_pages.write(layout, folder, made_of)
+    dbt_docs.write(layout, folder, folder / WAREHOUSE, delivery)
+    manifest.write(folder, made_of)
     faults.point("publish")
     publish.finish(folder)
     publish.reveal(layout, folder, run_id)
@@ -117,12 +132,24 @@ def _land(folder: Path, layout: Layout, *, allow_older: bool) -> Delivery:
         raise CommandError(str(error.msg), Exit.BAD_INPUT) from None
 
 
+def next_run_id(layout: Layout, started: datetime) -> str:
+    """Name a run so that it sorts after the runs before it, whatever the clock has done."""
+    begun = started.strftime(RUN_TIME)
+    if before := manifest.published_runs(layout):
+        last = datetime.strptime(before[-1].partition("-")[0], RUN_TIME)
+        begun = max(begun, (last + timedelta(seconds=1)).strftime(RUN_TIME))
+    return f"{begun}-{secrets.token_hex(2)}"
+
+
 @contextmanager
-def _on_record(work: Path, run_id: str, delivery: Path) -> Iterator[None]:
+def on_record(layout: Layout, run_id: str, delivery: Path) -> Iterator[None]:
     """Enter in the audit trail that a run began and how it ended; first, who ended without word."""
+    work = layout.work
     for killed in _begun(work):
         audit.append(work, RUN_KILLED, {"run_id": killed})
-    audit.append(work, RUN_BEGUN, {"run_id": run_id, "delivery": delivery.name})
+    audit.append(
+        work, RUN_BEGUN, {"run_id": run_id, "delivery": delivery.name, "key_id": key_id(load_key())}
+    )
     try:
         yield
     except BaseException as error:
@@ -131,7 +158,18 @@ def _on_record(work: Path, run_id: str, delivery: Path) -> Iterator[None]:
         with suppress(Exception):
             audit.append(work, kind, {"run_id": run_id, "error": type(error).__name__})
         raise
-    audit.append(work, RUN_PUBLISHED, {"run_id": run_id})
+    written = manifest.sha256(layout.published / run_id / manifest.MANIFEST)
+    audit.append(work, RUN_PUBLISHED, {"run_id": run_id, "manifest_sha256": written})
+
+
+def _last_key_id(work: Path) -> str | None:
+    """The key of the pseudonyms of the last run; None before the first."""
+    known = [
+        json.loads(event.detail)["key_id"]
+        for event in audit.events(work)
+        if event.kind == RUN_BEGUN
+    ]
+    return known[-1] if known else None
 
 
 def _begun(work: Path) -> list[str]:
@@ -145,7 +183,7 @@ def _begun(work: Path) -> list[str]:
 
 
 @contextmanager
-def _workplace(delivery: Path, layout: Layout) -> Iterator[list[str]]:
+def workplace(delivery: Path, layout: Layout) -> Iterator[list[str]]:
     """The two folders, writable, with space, locked and swept; yields what was swept away."""
     os.umask(resources.PRIVATE_UMASK)
     resources.require_writable(layout.work, PRIVATE_FOLDER_MODE)
@@ -156,10 +194,18 @@ def _workplace(delivery: Path, layout: Layout) -> Iterator[list[str]]:
         delivered * resources.BUILD_BYTES_PER_DELIVERED_BYTE + resources.LEAST_FREE_BYTES,
     )
     with lock.only_one(layout.work, layout.published):
+        last = _last_key_id(layout.work)
+        now = require_key(last, layout.work, layout.published)
+        rotated = (
+            [f"the pseudonym key is another one ({now}, before {last}): all pseudonyms change"]
+            if last not in (None, now)
+            else []
+        )
         swept = publish.leftovers(layout)
         for path in swept:
             publish.remove(path)
         yield [
+            *rotated,
             *(f"{path.name} was left by a run that was killed; it is removed" for path in swept),
             *(
                 f"{path} is complete but was killed before it became current; remove it"
@@ -169,7 +215,7 @@ def _workplace(delivery: Path, layout: Layout) -> Iterator[list[str]]:
 
 
 @contextmanager
-def _unpublished(layout: Layout, run_id: str) -> Iterator[Path]:
+def unpublished(layout: Layout, run_id: str) -> Iterator[Path]:
     """A hidden folder to finish a run in; it leaves no trace when that fails."""
     folder = layout.published / f"{publish.UNFINISHED}{run_id}"
     folder.mkdir()
@@ -191,9 +237,9 @@ def _check(layout: Layout, about: dict[str, str]) -> list[str]:
         return f"{result.check_id} {result.table_name}: {result.name} ({counted})"
 
     if blocking := checks.blocking_failures(results):
-        page = layout.work / QUALITY_REPORT
+        page = layout.work / quality_pages.PRIVATE
         with duckdb.connect(str(layout.warehouse), read_only=True) as connection:
-            quality.render(connection, page, run=about)
+            quality.render(connection, page, run=about, private=True)
         raise CommandError(
             "Blocking expectations failed; nothing was published:\n"
             + "\n".join(f"  - {told(result)}" for result in blocking)
@@ -223,7 +269,6 @@ def _analyse(layout: Layout, folder: Path, about: dict[str, str]) -> tuple[list[
             report.render(connection, study_id, folder / f"{study_id}.html", run=about)
             faults.point("analysis")
             exports.write(connection, study_id, folder / "exports")
-        quality.render(connection, folder / QUALITY_REPORT, run=about)
         connection.execute("checkpoint")
         unlisted = [
             f"{column} is not published: {publish.ALLOW_LIST} does not list it"

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import resource
+import threading
 from pathlib import Path
 
 import duckdb
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.errors import CommandError
+from pipeline.errors import CommandError, Exit
 
 MOST_ROWS_SHOWN = 200
 LOCKED = {
+    "memory_limit": "'2GB'",
+    "temp_directory": "''",
     "enable_external_access": "false",
     "autoload_known_extensions": "false",
     "autoinstall_known_extensions": "false",
     "allow_community_extensions": "false",
+    "allow_persistent_secrets": "false",
     "python_enable_replacements": "false",
     "lock_configuration": "true",
 }
@@ -27,11 +32,34 @@ WELCOME = (
 )
 
 
+LONGEST_STATEMENT_SECONDS = 120
+ADDRESS_SPACE_BYTES = 16 << 30
+PROCESSOR_SECONDS = 3600
+
+
+def limit_process() -> None:
+    """Bound what this process may take: DuckDB's own memory limit is not a hard one."""
+    for limit, wanted in (
+        (resource.RLIMIT_AS, ADDRESS_SPACE_BYTES),
+        (resource.RLIMIT_CPU, PROCESSOR_SECONDS),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        _, hard = resource.getrlimit(limit)
+        bound = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(limit, (bound, bound))
+
+
 def open_locked(warehouse: Path) -> duckdb.DuckDBPyConnection:
     """Open the file so that nothing can be written, read from outside or reconfigured."""
     if not warehouse.exists():
         raise CommandError(f"{warehouse} does not exist; run `rwe build` first.")
-    connection = duckdb.connect(str(warehouse), read_only=True)
+    try:
+        connection = duckdb.connect(str(warehouse), read_only=True)
+    except duckdb.Error:
+        raise CommandError(
+            f"{warehouse} cannot be read: it is damaged. Restore the folder of run "
+            f"{warehouse.resolve().parent.name} from its copy, or publish again with `rwe build`."
+        ) from None
     for setting, value in LOCKED.items():
         connection.execute(f"set {setting} = {value}")
     return connection
@@ -42,14 +70,24 @@ def answer(connection: duckdb.DuckDBPyConnection, statement: str, console: Conso
 
     Raises CommandError with DuckDB's message.
     """
+    clock = threading.Timer(LONGEST_STATEMENT_SECONDS, connection.interrupt)
+    clock.start()
     try:
         cursor = connection.execute(statement)
         if cursor.description is None:
             return
         names = [column[0] for column in cursor.description]
         rows = cursor.fetchmany(MOST_ROWS_SHOWN + 1)
+    except duckdb.InterruptException:
+        raise CommandError(
+            f"stopped after {LONGEST_STATEMENT_SECONDS} seconds; ask for less at a time",
+            Exit.RESOURCES,
+        ) from None
     except duckdb.Error as error:
-        raise CommandError(str(error)) from None
+        ran_out = isinstance(error, duckdb.OutOfMemoryException)
+        raise CommandError(str(error), Exit.RESOURCES if ran_out else Exit.USAGE) from None
+    finally:
+        clock.cancel()
     table = Table(*names, box=None, header_style="bold")
     for row in rows[:MOST_ROWS_SHOWN]:
         table.add_row(*("" if value is None else str(value) for value in row))

@@ -14,6 +14,7 @@ from pipeline import ledger
 from pipeline.archive import archived, reread, row_hashes
 from pipeline.contract import Table, read_contract
 from pipeline.delivery import files, land, raw_views
+from pipeline.errors import CommandError
 from pipeline.pseudonyms import load_key, pseudonym
 from pipeline.reader import DeliveryError
 from pipeline.unpack import UnsafeArchiveError
@@ -481,8 +482,9 @@ def test_a_bomb_is_stopped_while_it_unpacks(work: Path, tmp_path: Path) -> None:
 def test_short_key_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key_file = tmp_path / "short.key"
     key_file.write_bytes(b"short")
+    key_file.chmod(0o600)
     monkeypatch.setenv("RWE_KEY_FILE", str(key_file))
-    with pytest.raises(ValueError, match="holds 5 bytes"):
+    with pytest.raises(CommandError, match="holds 5 bytes"):
         load_key()
 
 

@@ -36,7 +36,7 @@ def test_attrition_and_accounts_are_those_of_the_marts(
         "select sum(n_records), sum(n_staged), sum(n_quarantined) from quality.source_files"
     ).fetchone()
     assert tuple(int(n.replace(",", "")) for n in account[-1][1:4]) == total
-    assert {row[4] for row in account[1:]} == {"adds up"}
+    assert {row[7] for row in account[1:]} == {"adds up"}
 
 
 def test_the_tally_is_that_of_the_stored_results(

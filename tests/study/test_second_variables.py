@@ -39,7 +39,7 @@ def test_both_agree_on_every_patient_with_metastasis(copy: duckdb.DuckDBPyConnec
     }
     statuses = {answers.what: set(answers.here) for answers in found}
     assert statuses["her2 status"] == {"positive", "negative", "unknown"}
-    assert statuses["ras braf status"] == {"mutant", "wild_type", "unknown"}
+    assert statuses["ras braf status"] == {"mutated", "wild_type", "unknown"}
     assert statuses["events of PFS"] == {True, False}
 
 

@@ -103,10 +103,14 @@ TOXICITIES = {
 
 
 def contract_tables() -> dict[str, dict[str, dict[str, Any]]]:
-    """`[table][column]` to the column's meta, for the tables that are delivered."""
+    """`[table][column]` to the column's meta, for the tables and columns that are delivered."""
     document = yaml.safe_load(CONTRACT.read_text(encoding="utf-8"))
     return {
-        table["name"]: {column["name"]: column["config"]["meta"] for column in table["columns"]}
+        table["name"]: {
+            column["name"]: column["config"]["meta"]
+            for column in table["columns"]
+            if not column["config"]["meta"].get("may_be_absent")
+        }
         for source in document["sources"]
         for table in source["tables"]
         if not table.get("config", {}).get("meta", {}).get("generated")

@@ -1,0 +1,167 @@
+"""A run that was tampered with is found out, wherever it was."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from pipeline import audit, manifest, signing
+from pipeline.errors import CommandError
+from pipeline.verify import broken, remedy, verify
+
+from .conftest import Runs
+
+WAREHOUSE = "warehouse.duckdb"
+
+
+def found_broken(runs: Runs, run: str | None = None) -> set[tuple[str, str]]:
+    findings = verify(runs.layout, run or runs.second)
+    return {(finding.part, finding.what) for finding in broken(findings)}
+
+
+def folder(runs: Runs) -> Path:
+    return runs.layout.published / runs.second
+
+
+def test_an_untouched_run_holds_in_every_part(runs: Runs) -> None:
+    for run in (runs.first, runs.second):
+        findings = verify(runs.layout, run)
+        assert {finding.state for finding in findings} == {"holds"}
+        assert {finding.part for finding in findings} == {
+            "file", "table", "delivered file", "manifest", "audit trail",
+        }  # fmt: skip
+
+
+def test_the_command_says_so(runs: Runs) -> None:
+    code, said = runs.command("verify")
+    assert code == 0
+    assert "Nothing that was verified is broken." in said
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_flipped_bit_of_the_warehouse_is_found(runs: Runs, seed: int) -> None:
+    path = folder(runs) / WAREHOUSE
+    content = bytearray(path.read_bytes())
+    chosen = random.Random(seed)
+    content[chosen.randrange(len(content))] ^= 1 << chosen.randrange(8)
+    path.write_bytes(content)
+    changed = signing.changed_outputs(folder(runs), manifest.read(folder(runs)))
+    assert changed == [f"{WAREHOUSE} was changed"]
+
+
+@pytest.mark.parametrize("left", [0, 0.5, -1])
+def test_a_truncated_warehouse_is_found_and_the_remedy_named(runs: Runs, left: float) -> None:
+    path = folder(runs) / WAREHOUSE
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * left) if left >= 0 else -1])
+    assert ("file", WAREHOUSE) in found_broken(runs)
+    code, said = runs.command("verify", check=False)
+    assert code == 4
+    assert f"restore run {runs.second}" in " ".join(said.split())
+
+
+def test_a_changed_number_is_found_in_its_table(runs: Runs) -> None:
+    with duckdb.connect(str(folder(runs) / WAREHOUSE)) as connection:
+        connection.execute("update results.estimates set value = value + 1 where rowid = 7")
+    assert found_broken(runs) == {("file", WAREHOUSE), ("table", "results.estimates")}
+
+
+def test_a_missing_a_changed_and_an_added_file_are_found(runs: Runs) -> None:
+    (folder(runs) / "docs.html").unlink()
+    with (folder(runs) / "quality.html").open("a") as stream:
+        stream.write(" ")
+    (folder(runs) / "notes.txt").write_text("mine")
+    assert found_broken(runs) == {
+        ("file", "docs.html"), ("file", "quality.html"), ("file", "notes.txt"),
+    }  # fmt: skip
+
+
+def test_a_manifest_made_to_fit_breaks_trail_and_chain(runs: Runs) -> None:
+    """Whoever changes a number and its hashes still leaves the later run and the trail."""
+    path = runs.layout.published / runs.first / manifest.MANIFEST
+    forged = json.loads(path.read_text())
+    forged["numbers"][0]["value"] = 1
+    path.write_text(json.dumps(forged))
+    assert found_broken(runs, runs.first) == {("manifest", runs.first)}
+    assert found_broken(runs, runs.second) == {("manifest", runs.first)}
+
+
+def test_a_damaged_archive_is_found(runs: Runs) -> None:
+    file = manifest.read(folder(runs))["inputs"][1]
+    path = runs.layout.work / "archive" / f"{file['sha256']}.csv.zst"
+    with pa.CompressedOutputStream(str(path), "zstd") as stream:
+        stream.write(b"patient_id\nX\n")
+    assert found_broken(runs) == {("delivered file", file["file_name"])}
+    path.write_bytes(b"not compressed")
+    assert found_broken(runs) == {("delivered file", file["file_name"])}
+
+
+def test_a_trail_cut_off_at_its_end_is_found(runs: Runs) -> None:
+    with duckdb.connect(str(runs.layout.work / audit.STORE)) as connection:
+        connection.execute("delete from events where seq > 1")
+    assert ("audit trail", "event 3") in found_broken(runs)
+
+
+def test_an_edited_event_is_named(runs: Runs) -> None:
+    with duckdb.connect(str(runs.layout.work / audit.STORE)) as connection:
+        connection.execute("update events set actor = 'nobody' where seq = 2")
+    assert ("audit trail", "event 2") in found_broken(runs)
+
+
+def sign(runs: Runs) -> signing.Signature:
+    return signing.sign(
+        runs.layout, runs.second, name="Ada Example", role="statistician", meaning="reviewed"
+    )
+
+
+def test_a_signature_holds_until_a_file_changes(runs: Runs) -> None:
+    signature = sign(runs)
+    assert signature.manifest_sha256 == manifest.sha256(folder(runs) / manifest.MANIFEST)
+    assert found_broken(runs) == set()
+    (folder(runs) / "quality.html").write_text("better")
+    assert found_broken(runs) == {
+        ("file", "quality.html"), ("signature", "Ada Example, statistician"),
+    }  # fmt: skip
+    (judged,) = signing.judge(runs.layout, runs.second)
+    assert judged.broken_by == ("quality.html was changed after it",)
+
+
+@pytest.mark.parametrize("what", ["altered", "removed", "forged"])
+def test_a_signature_that_was_tampered_with_does_not_hold(runs: Runs, what: str) -> None:
+    signature = sign(runs)
+    path = folder(runs) / signing.SIGNATURES
+    if what == "removed":
+        path.unlink()
+    else:
+        path.write_text(path.read_text().replace("reviewed", "approved"))
+        if what == "forged":
+            with path.open("a") as stream:
+                stream.write(json.dumps({**vars(signature), "name": "Bob Example"}) + "\n")
+    assert {part for part, _ in found_broken(runs)} == {"signature"}
+    assert not all(judged.holds for judged in signing.judge(runs.layout, runs.second))
+
+
+def test_a_damaged_run_cannot_be_signed(runs: Runs) -> None:
+    (folder(runs) / "docs.html").unlink()
+    with pytest.raises(CommandError, match=r"docs\.html is missing"):
+        sign(runs)
+    with pytest.raises(CommandError, match="needs role"):
+        signing.sign(runs.layout, runs.first, name="Ada", role=" ", meaning="reviewed")
+
+
+def test_the_remedy_fits_what_is_broken(runs: Runs) -> None:
+    assert remedy(verify(runs.layout, runs.second), runs.second) == ""
+    (folder(runs) / "docs.html").unlink()
+    assert runs.second in remedy(verify(runs.layout, runs.second), runs.second)
+
+
+def test_the_chain_goes_back_to_the_first_run(runs: Runs) -> None:
+    assert manifest.chain(runs.layout) == [runs.second, runs.first]
+    assert manifest.find(runs.layout, None) == runs.second
+    with pytest.raises(CommandError, match="No run begins with nonsense"):
+        manifest.find(runs.layout, "nonsense")

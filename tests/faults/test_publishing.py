@@ -1,0 +1,243 @@
+"""Whatever happens while a run is published: what was published before stays, byte for byte."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import json
+import os
+import stat
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipeline import audit, lock, publish, resources, run
+from pipeline.errors import CommandError, Exit
+from tests.faults.trials import KILLED, PROCESSES, Published, leftovers, verify_run
+
+EXIT_CODES = {
+    "raise": Exit.UNEXPECTED,
+    "kill": KILLED,
+    "enospc": Exit.RESOURCES,
+    "eio": Exit.RESOURCES,
+}
+STEPS = 7
+
+
+@pytest.mark.parametrize("kind", EXIT_CODES)
+def test_flt05_flt10_publishing_fails_at_each_step(
+    kind: str, published: Published, survived: list[str]
+) -> None:
+    before = published.current
+    for nth in itertools.count(1):
+        code = published.attempt(RWE_FAULT=f"publish:{nth}:{kind}")
+        published.holds()
+        if code == 0:
+            break
+        assert code == EXIT_CODES[kind]
+        if kind != "kill":
+            assert published.current == before
+            assert leftovers(published.layout.published) == []
+        survived.append(f"publish:{nth}:{kind}")
+    assert nth > STEPS
+    assert leftovers(published.layout.published, published.layout.work) == []
+    same_tables(published, before)
+
+
+def same_tables(published: Published, before: str) -> None:
+    """The run made after the faults holds what the run made before them holds."""
+    first = verify_run(published.layout.published / before)["relations"]
+    assert verify_run(published.layout.current)["relations"] == first
+
+
+def test_flt05_a_run_killed_before_it_became_current_is_listed(
+    published: Published, survived: list[str]
+) -> None:
+    before = published.current
+    for nth in range(1, STEPS + 1):
+        assert published.attempt(RWE_FAULT=f"publish:{nth}:kill") == KILLED
+        if published.current != before:
+            break
+    listed = publish.never_current(published.layout)
+    assert [verify_run(folder)["run_id"] for folder in listed] == [f.name for f in listed]
+    kinds = [event.kind for event in audit.events(published.layout.work)]
+    assert kinds.count(run.RUN_KILLED) == kinds.count(run.RUN_BEGUN) - 2
+    survived.append("orphan")
+
+
+def test_flt10_a_full_disk_is_refused_before_the_copy(
+    published: Published, monkeypatch: pytest.MonkeyPatch, survived: list[str]
+) -> None:
+    usage = resources.shutil.disk_usage(published.layout.published)
+    monkeypatch.setattr(resources.shutil, "disk_usage", lambda _: usage._replace(free=1 << 20))
+    target = published.layout.published / "copy.duckdb"
+    with pytest.raises(CommandError, match=r"has 1 MB left, about [\d,]+ MB are needed") as refused:
+        publish.publish_warehouse(published.layout, target)
+    assert refused.value.exit_code == Exit.RESOURCES
+    assert str(target.parent) in str(refused.value)
+    assert not target.exists()
+    survived.append("disk full")
+
+
+@pytest.mark.parametrize("nth", [1, 2, 5])
+def test_flt14_fsync_fails(
+    nth: int, published: Published, monkeypatch: pytest.MonkeyPatch, survived: list[str]
+) -> None:
+    before, synced = published.current, os.fsync
+    calls = itertools.count(1)
+
+    def failing(descriptor: int) -> None:
+        if next(calls) >= nth:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        synced(descriptor)
+
+    monkeypatch.setattr(os, "fsync", failing)
+    layout, started = published.layout, datetime.now(UTC)
+    run_id = run.next_run_id(layout, started)
+    with pytest.raises(OSError, match="Input/output error"), run.unpublished(layout, run_id) as own:
+        run.publish_run(layout, own, run_id, started, published.delivery)
+    assert published.current == before
+    assert leftovers(layout.published) == []
+    assert not (layout.published / run_id).exists()
+    published.holds()
+    survived.append(f"fsync {nth}")
+
+
+def test_flt14_fsync_of_the_pointer_fails(
+    published: Published, monkeypatch: pytest.MonkeyPatch, survived: list[str]
+) -> None:
+    before, to_disk = published.current, publish._to_disk
+    folder = published.layout.published
+
+    def failing(path: Path) -> None:
+        if path == folder and published.current != before:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        to_disk(path)
+
+    monkeypatch.setattr(publish, "_to_disk", failing)
+    layout, started = published.layout, datetime.now(UTC)
+    run_id = run.next_run_id(layout, started)
+    with pytest.raises(OSError, match="Input/output error"), run.unpublished(layout, run_id) as own:
+        run.publish_run(layout, own, run_id, started, published.delivery)
+    assert published.current == before
+    assert not (folder / run_id).exists()
+    published.holds()
+    survived.append("fsync of the pointer")
+
+
+def test_a_copy_that_differs_is_not_published(
+    published: Published, monkeypatch: pytest.MonkeyPatch, survived: list[str]
+) -> None:
+    content = publish._content
+
+    def bent(
+        connection: duckdb.DuckDBPyConnection, table: str, columns: list[str]
+    ) -> publish.Content:
+        if table == "cohort.cohort":
+            connection.execute("set threads = 1")
+            return content(connection, f"(from {table} limit 3)", columns)
+        return content(connection, table, columns)
+
+    monkeypatch.setattr(publish, "_content", bent)
+    with pytest.raises(CommandError, match=r"The copy differs from the build in cohort\.cohort;"):
+        publish.publish_warehouse(published.layout, published.layout.work / "copy.duckdb")
+    survived.append("copy differs")
+
+
+@pytest.mark.parametrize(
+    ("mode", "exit_code", "words"),
+    [(0o555, Exit.RESOURCES, "cannot be written"), (0o777, Exit.SECURITY, "by anybody")],
+)
+def test_flt13_target_read_only_or_open_to_all_is_refused_before_work(
+    mode: int, exit_code: Exit, words: str, published: Published, survived: list[str]
+) -> None:
+    published.layout.published.chmod(mode)
+    with (
+        pytest.raises(CommandError, match=words) as refused,
+        run.workplace(published.delivery, published.layout),
+    ):
+        pytest.fail("work began")
+    assert refused.value.exit_code == exit_code
+    assert published.attempt() == exit_code
+    published.layout.published.chmod(0o750)
+    published.holds()
+    survived.append(f"mode {mode:o}")
+
+
+def test_flt13_sec09_modes_whatever_the_umask(published: Published, survived: list[str]) -> None:
+    # `attempt` begins with umask 000.
+    published.holds()
+    run_folder = published.layout.current.resolve()
+    assert stat.S_IMODE(run_folder.stat().st_mode) == 0o750
+    for path in run_folder.rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o750 if path.is_dir() else 0o640)
+    for path in published.layout.work.glob("audit.duckdb*"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    survived.append("umask 000")
+
+
+def hold(folder: Path, seconds: float) -> None:
+    with lock.only_one(folder):
+        time.sleep(seconds)
+
+
+def test_flt25_one_at_a_time(published: Published, survived: list[str]) -> None:
+    holder = PROCESSES.Process(target=hold, args=(published.layout.work, 600))
+    holder.start()
+    try:
+        file = published.layout.work / lock.LOCK_FILE
+        while not file.exists() or not file.read_text():
+            time.sleep(0.05)
+        for _ in range(4):
+            assert published.attempt() == Exit.BUSY
+            survived.append("busy")
+        with pytest.raises(CommandError) as busy, lock.only_one(published.layout.work):
+            pytest.fail("both have it")
+        told = json.loads(file.read_text())
+        assert all(str(told[what]) in str(busy.value) for what in ("pid", "host", "since"))
+        assert told["pid"] == holder.pid
+    finally:
+        holder.kill()
+        holder.join()
+    # Whoever was killed holds nothing: the next run takes over.
+    assert published.attempt() == 0
+    published.holds()
+
+
+def test_flt26_a_reader_keeps_its_snapshot(published: Published, survived: list[str]) -> None:
+    file = published.layout.current / "warehouse.duckdb"
+    count = "select count(*) from cohort.cohort"
+    with duckdb.connect(str(file), read_only=True) as reader:
+        before = reader.execute(count).fetchall()
+        with duckdb.connect(str(published.layout.warehouse)) as build:
+            build.execute(
+                "delete from cohort.cohort where patient_key = "
+                "(select min(patient_key) from cohort.cohort)"
+            )
+        assert published.attempt() == 0
+        assert reader.execute(count).fetchall() == before
+        with duckdb.connect(str(file.resolve()), read_only=True) as fresh:
+            assert fresh.execute(count).fetchall() < before
+    published.holds()
+    survived.append("reader")
+
+
+def test_flt28_run_ids_follow_one_another_when_the_clock_jumps_back(
+    published: Published, survived: list[str]
+) -> None:
+    ids = [
+        run.next_run_id(published.layout, datetime(year, 3, 29, 1, 59, 59, tzinfo=UTC))
+        for year in (1999, 2026, 2099)
+    ]
+    assert len({*ids, published.current}) == 4
+    assert all(run_id > published.current for run_id in ids)
+    # Whatever zone and clock the machine has: dates and tables do not move.
+    before = published.current
+    for zone in ("America/New_York", "Pacific/Kiritimati", "Europe/Berlin"):
+        assert published.attempt(TZ=zone) == 0
+        survived.append(zone)
+    same_tables(published, before)
+    published.holds()
