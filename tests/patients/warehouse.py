@@ -63,6 +63,7 @@ def build(folder: Path, seeds: RuleSeeds, select: Iterable[str]) -> Warehouse:
     seeds.write(project / "seeds" / "therapy")
     key_file = folder / "pseudonym.key"
     key_file.write_bytes(KEY_BYTES)
+    key_file.chmod(0o600)
     database = folder / "warehouse.duckdb"
     finished = subprocess.run(
         [

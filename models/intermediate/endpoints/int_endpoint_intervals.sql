@@ -161,16 +161,16 @@ watched_events as (
 last_seen as (
     select
         watched_events.interval_id,
-        max(facts.fact_date) as last_seen_date,
-        max_by(facts.src_rid, facts.fact_date) as last_seen_src_rid,
-        max_by(facts.source, facts.fact_date) as last_seen_source
+        max(ordered.fact_date) as last_seen_date,
+        max_by(ordered.src_rid, ordered.day_order - ordered.precedence) as last_seen_src_rid,
+        max_by(ordered.source, ordered.day_order - ordered.precedence) as last_seen_source
     from watched_events
-    inner join facts
+    inner join ordered
         on
-            watched_events.interval_id = facts.interval_id
-            and facts.role = 'censor'
-            and facts.source <> 'line_start'
-            and watched_events.assessed_until >= facts.fact_date
+            watched_events.interval_id = ordered.interval_id
+            and ordered.role = 'censor'
+            and ordered.source <> 'line_start'
+            and watched_events.assessed_until >= ordered.fact_date
     group by watched_events.interval_id
 ),
 

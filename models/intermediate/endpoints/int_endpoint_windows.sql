@@ -158,15 +158,18 @@ followed as (
 last_assessments as (
     select
         followed_lines.interval_id,
-        max(assessments.assessment_date) as ended_date,
-        max_by(assessments.src_rid, assessments.assessment_date) as src_rid
+        assessments.assessment_date as ended_date,
+        assessments.src_rid
     from followed_lines
     inner join {{ ref('stg_common__tumour_assessments') }} as assessments
         on
             followed_lines.patient_key = assessments.patient_key
             and followed_lines.start_date < assessments.assessment_date
             and followed_lines.data_cutoff >= assessments.assessment_date
-    group by followed_lines.interval_id
+    qualify row_number() over (
+        partition by followed_lines.interval_id
+        order by assessments.assessment_date desc, assessments.src_rid
+    ) = 1
 ),
 
 ends_of_follow_up as (

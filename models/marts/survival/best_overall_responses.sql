@@ -134,7 +134,7 @@ records as (
         end as response,
         row_number() over (
             partition by line_id
-            order by assessment_date, src_rid
+            order by assessment_date, recorded, src_rid
         ) as visit
     from up_to_progression
     where

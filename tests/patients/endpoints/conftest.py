@@ -11,6 +11,12 @@ import pytest
 from tests.conftest import named_cases
 from tests.patients.endpoints.cases import Case, read_cases
 from tests.patients.endpoints.delivery import write_delivery
+from tests.patients.endpoints.row_order import (
+    followed,
+    in_every_order,
+    missed_visits,
+    shuffled,
+)
 from tests.patients.endpoints.warehouse import Seeds, Warehouse, build
 
 SHIPPED_CASES = [Path(__file__).resolve().parent / "cases.yaml"]
@@ -47,6 +53,8 @@ def warehouse(
 ) -> Iterator[Warehouse]:
     of_this_run = cases_of(pytestconfig)
     patients = [patient for case in of_this_run.cases for patient in case.patients]
+    patients += [shuffled(patient) for patient in patients]
+    patients += in_every_order(missed_visits()) + in_every_order(followed())
     built = build(
         tmp_path_factory.mktemp("endpoints"),
         of_this_run.seeds,

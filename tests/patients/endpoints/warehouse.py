@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,16 @@ class Warehouse:
         names = [column[0] for column in result.description]
         return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
+    @cached_property
+    def delivered(self) -> dict[int, tuple[str, ...]]:
+        """Of each delivered record its table and its dates."""
+        found: dict[int, tuple[str, ...]] = {}
+        tables = self.connection.execute("select distinct table_name from raw.files").fetchall()
+        for (table,) in tables:
+            rows = self.connection.sql(f"select src_rid, columns('.*_date') from raw.{table}")
+            found |= {rid: (table, *map(str, dates)) for rid, *dates in rows.fetchall()}
+        return found
+
 
 def build(folder: Path, seeds: Seeds, deliver: Callable[[Path], None]) -> Warehouse:
     """Build the survival marts and what they need in a copy of the project with these seeds.
@@ -157,6 +168,7 @@ def build(folder: Path, seeds: Seeds, deliver: Callable[[Path], None]) -> Wareho
     deliver(folder / "delivery")
     key_file, database = folder / "pseudonym.key", folder / "warehouse.duckdb"
     key_file.write_bytes(KEY)
+    key_file.chmod(0o600)
     finished = subprocess.run(
         [
             str(Path(sys.executable).with_name("dbt")),
