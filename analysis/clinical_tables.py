@@ -114,6 +114,33 @@ def response_table(study: Study, book: Book, analysis: Analysis) -> Table:
     group = study.variable(analysis.group_variable)
     levels = page.levels(group.name)
     names = [name for name in book.variables(page.exhibit, page.population) if name != group.name]
+    rows = response_rows(page, names, levels)
+    return Table(
+        analysis.exhibit,
+        number_of(analysis.exhibit),
+        analysis.title,
+        [
+            [
+                Cell("Response, n (%)"),
+                *(
+                    Cell(f"{level_label(level)} (N = {page.cell(group.name, level, 'n')})")
+                    for level in levels
+                ),
+            ]
+        ],
+        rows,
+        [
+            *cautions(study, analysis.exhibit),
+            "RECIST 1.1, unconfirmed. Every patient of the line is in the denominator. "
+            f"ORR, objective response rate ({' + '.join(OBJECTIVE_RESPONSES)}); "
+            f"DCR, disease control rate ({' + '.join(DISEASE_CONTROL)}). "
+            "Intervals are exact binomial (Clopper\N{EN DASH}Pearson).",
+        ],
+    )
+
+
+def response_rows(page: BookPage, names: Sequence[str], levels: Sequence[str]) -> list[Row]:
+    """A row for each response, and under each rate its exact interval."""
     rows = []
     for name in names:
         is_rate = bool(levels) and page.get(name, levels[0], "pct_lower", PREFERRED) is not None
@@ -141,28 +168,7 @@ def response_table(study: Study, book: Book, analysis: Analysis) -> Table:
                     "level",
                 )
             )
-    return Table(
-        analysis.exhibit,
-        number_of(analysis.exhibit),
-        analysis.title,
-        [
-            [
-                Cell("Response, n (%)"),
-                *(
-                    Cell(f"{level_label(level)} (N = {page.cell(group.name, level, 'n')})")
-                    for level in levels
-                ),
-            ]
-        ],
-        rows,
-        [
-            *cautions(study, analysis.exhibit),
-            "RECIST 1.1, unconfirmed. Every patient of the line is in the denominator. "
-            f"ORR, objective response rate ({' + '.join(OBJECTIVE_RESPONSES)}); "
-            f"DCR, disease control rate ({' + '.join(DISEASE_CONTROL)}). "
-            "Intervals are exact binomial (Clopper\N{EN DASH}Pearson).",
-        ],
-    )
+    return rows
 
 
 def adverse_event_table(study: Study, book: Book, analysis: Analysis) -> Table:

@@ -35,7 +35,11 @@ def axis_times(study: Study, exhibit: str) -> list[float]:
         for panel in study.analyses
         if panel.exhibit == exhibit and panel.kind in ("survival", "cumulative_incidence")
     ]
-    longest = max((float(times.max()) for times in panels if len(times)), default=0.0)
+    return curve_ticks(max((float(times.max()) for times in panels if len(times)), default=0.0))
+
+
+def curve_ticks(longest: float) -> list[float]:
+    """Ticks of a time axis up to its longest time, months."""
     step = next((step for step in STEPS if longest / step <= MOST_STEPS), STEPS[-1])
     return [float(time) for time in np.arange(0, longest + 1e-9, step)]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import duckdb
 import pandas as pd
 from scipy.stats import beta
@@ -310,30 +312,37 @@ def response(
     )
     found = found.where(found.notna(), NOT_ASSESSED)
     others = [name for name in (*OTHER_RESPONSES, NOT_ASSESSED) if (found == name).any()]
-    rates = {name: (name,) for name in (*RESPONSES, *others)}
-    summaries = {"ORR": OBJECTIVE_RESPONSES, "DCR": DISEASE_CONTROL}
     for level in shown_levels(study, group.name):
         inside = found[members[group.name] == level]
-        n = len(inside)
         page = ledger.page(analysis.exhibit, analysis.population).about(inside)
-        page.add(group.name, level, "n", n, "count of patients")
-        for name, counted in {**rates, **summaries}.items():
-            has_it = inside.isin(counted)
-            count = int(has_it.sum())
-            _count(page, name, level, has_it)
-            if name in summaries and n:
-                for statistic, limit in zip(
-                    ("pct_lower", "pct_upper"), clopper_pearson(count, n), strict=True
-                ):
-                    page.add(
-                        name,
-                        level,
-                        statistic,
-                        limit,
-                        "exact binomial 95% interval (Clopper and Pearson 1934)",
-                        convention=PREFERRED,
-                        counted=has_it,
-                    )
+        page.add(group.name, level, "n", page.n, "count of patients")
+        enter_responses(page, level, inside, (*RESPONSES, *others), DISEASE_CONTROL)
+
+
+def enter_responses(
+    page: Page,
+    level: str,
+    found: pd.Series,
+    responses: Sequence[str],
+    disease_control: Sequence[str],
+) -> None:
+    """Enter each response of the page's patients, and the two rates with exact limits."""
+    summaries = {"ORR": OBJECTIVE_RESPONSES, "DCR": disease_control}
+    for name, counted in {**{name: (name,) for name in responses}, **summaries}.items():
+        has_it = found.isin(counted)
+        _count(page, name, level, has_it)
+        if name in summaries and len(found):
+            limits = clopper_pearson(int(has_it.sum()), len(found))
+            for statistic, limit in zip(("pct_lower", "pct_upper"), limits, strict=True):
+                page.add(
+                    name,
+                    level,
+                    statistic,
+                    limit,
+                    "exact binomial 95% interval (Clopper and Pearson 1934)",
+                    convention=PREFERRED,
+                    counted=has_it,
+                )
 
 
 def adverse_events(

@@ -28,6 +28,7 @@ from analysis.ledger import Ledger
 from analysis.lines import line_reasons, line_transitions, swimmer
 from analysis.missing_covariates import imputation
 from analysis.multivariable import multivariable
+from analysis.responses import best_responses, response_agreement, response_duration
 from analysis.results_tables import TABLES, replace_rows
 from analysis.rule_sets import endpoint_rule_sets, line_rule_set_changes, line_rule_sets
 from analysis.study import Analysis, Study, StudyError, load_study, synthetic
@@ -44,6 +45,9 @@ KINDS: dict[str, Analyser] = {
     "count_within": count_within,
     "cross_count": cross_count,
     "response": response,
+    "best_responses": best_responses,
+    "response_agreement": response_agreement,
+    "response_duration": response_duration,
     "adverse_events": adverse_events,
     "survival": survival,
     "cumulative_incidence": cumulative_incidence,

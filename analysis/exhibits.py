@@ -16,6 +16,7 @@ from analysis import (
     layout,
     line_exhibits,
     model_tables,
+    response_exhibits,
     sensitivity_exhibits,
     survival_panels,
     survival_tables,
@@ -39,7 +40,11 @@ SECTIONS = (
     ),
     ("treatment", "Treatment", ("cross_count",)),
     ("lines", "Lines of therapy", ("swimmer", "line_transitions", "line_reasons")),
-    ("response", "Response", ("response", "waterfall")),
+    (
+        "response",
+        "Response",
+        ("response", "best_responses", "response_agreement", "waterfall", "response_duration"),
+    ),
     ("toxicity", "Toxicity", ("adverse_events",)),
     ("survival", "Survival", ("survival", "cumulative_incidence")),
     ("univariable", "Univariable analyses", ("univariable", "univariable_ratios")),
@@ -253,6 +258,35 @@ def _response(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) 
     return _only_table(analyses[0], clinical_tables.response_table(study, book, analyses[0]))
 
 
+def _best_responses(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -> Exhibit:
+    return _only_table(
+        analyses[0], response_exhibits.best_responses_table(study, book, analyses[0])
+    )
+
+
+def _agreement(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -> Exhibit:
+    return _only_table(analyses[0], response_exhibits.agreement_table(study, book, analyses[0]))
+
+
+def _duration(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -> Exhibit:
+    first = analyses[0]
+    panel = survival_panels.survival_curves(
+        book, drawn.curves, first, response_exhibits.FROM_RESPONSE
+    )
+    if not panel.curves:
+        return _of(first, empty=True)
+    return _of(
+        first,
+        pictures=[survival_panel(panel)],
+        legend=response_exhibits.DURATION_LEGEND,
+        tables=[response_exhibits.duration_table(study, book, first)],
+        cautions=[
+            *layout.small_groups(study, book, analyses),
+            *layout.cautions(study, first.exhibit),
+        ],
+    )
+
+
 def _adverse_events(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -> Exhibit:
     return _only_table(analyses[0], clinical_tables.adverse_event_table(study, book, analyses[0]))
 
@@ -375,6 +409,9 @@ _BUILDERS: dict[str, Builder] = {
     "count_within": _characteristics,
     "cross_count": _cross_count,
     "response": _response,
+    "best_responses": _best_responses,
+    "response_agreement": _agreement,
+    "response_duration": _duration,
     "adverse_events": _adverse_events,
     "survival": _survival,
     "cumulative_incidence": _incidence,

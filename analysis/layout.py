@@ -72,9 +72,11 @@ def number_of(exhibit: str) -> str:
 
 def endpoint_label(analysis: Analysis) -> str:
     """Endpoint in words."""
-    return {"OS": "Overall survival", "PFS": "Progression-free survival"}.get(
-        str(analysis.endpoint), str(analysis.endpoint)
-    )
+    return {
+        "OS": "Overall survival",
+        "PFS": "Progression-free survival",
+        "DOR": "Duration of response",
+    }.get(str(analysis.endpoint), str(analysis.endpoint))
 
 
 def equals(p_value: str) -> str:

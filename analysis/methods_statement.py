@@ -26,6 +26,25 @@ SENTENCES = (
         "family of comparisons.",
     ),
     (
+        "best_responses",
+        "Best overall response followed RECIST 1.1, unconfirmed and confirmed, as the investigator "
+        "recorded it and as computed from the lesion measurements; response and disease control "
+        "rates have exact (Clopper\N{EN DASH}Pearson) 95% confidence intervals, with every treated "
+        "patient in the denominator.",
+    ),
+    (
+        "response_agreement",
+        "The agreement of the two was summed up by Cohen’s kappa with a jackknife over patients.",
+    ),
+    (
+        "response_duration",
+        "Duration of response was estimated by Kaplan\N{EN DASH}Meier among responders.",
+    ),
+    (
+        "waterfall",
+        "Depth of response is the largest fall of the sum of target lesions from baseline.",
+    ),
+    (
         "cumulative_incidence",
         "Cumulative incidence was estimated by Aalen\N{EN DASH}Johansen, each event competing with "
         "the others, and compared by Gray’s test.",

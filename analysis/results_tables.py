@@ -75,7 +75,7 @@ TABLES = (
             "population": ("varchar", "Whom the figure is about."),
             "endpoint": (
                 "varchar",
-                "OS or PFS; also from a landmark, or the incidence of one source of an endpoint.",
+                "OS, PFS or DOR; also from a landmark, or the incidence of a source of an event.",
             ),
             "group": ("varchar", "Group that the curve is of."),
             "group_order": ("integer", "Place of the group among the levels of its variable."),

@@ -126,7 +126,9 @@ def line_rule_sets(
     are those of the same rule set.
     """
     labels = _line_rule_sets(connection, study)
-    intervals = _intervals(connection, study, analysis, "line_rule_set_id", "endpoint_rule_set_id")
+    intervals = intervals_by_rule_set(
+        connection, study, analysis, "line_rule_set_id", "endpoint_rule_set_id"
+    )
     groups = _groups_by_rule_set(connection, study, analysis)
     for rule_set in [name for name in labels if name in intervals]:
         page = ledger.page(
@@ -148,7 +150,9 @@ def endpoint_rule_sets(
     The lines are those of the study's own line rule set.
     """
     own = study.settings["endpoint_rule_set_id"]
-    intervals = _intervals(connection, study, analysis, "endpoint_rule_set_id", "line_rule_set_id")
+    intervals = intervals_by_rule_set(
+        connection, study, analysis, "endpoint_rule_set_id", "line_rule_set_id"
+    )
     sources = {
         row["endpoint_rule_set_id"]: row["source"]
         for row in rows(
@@ -180,7 +184,7 @@ def comparison_name(analysis: Analysis) -> str:
     return f"{endpoint}: {analysis.contrast}" if analysis.group_variable else endpoint
 
 
-def _intervals(
+def intervals_by_rule_set(
     connection: duckdb.DuckDBPyConnection,
     study: Study,
     analysis: Analysis,

@@ -30,7 +30,9 @@ class _Drawn:
     rows: pd.DataFrame
 
 
-def survival_curves(book: Book, curves: pd.DataFrame, analysis: Analysis) -> Panel:
+def survival_curves(
+    book: Book, curves: pd.DataFrame, analysis: Analysis, x_label: str = FROM_LINE_1
+) -> Panel:
     """The curves of a survival analysis."""
     page = book.page(analysis.exhibit, analysis.population)
     variable = str(analysis.endpoint).lower()
@@ -41,7 +43,7 @@ def survival_curves(book: Book, curves: pd.DataFrame, analysis: Analysis) -> Pan
         f"{analysis.exhibit}-{variable}",
         title,
         title,
-        FROM_LINE_1,
+        x_label,
         _drawn(curves, analysis, str(analysis.endpoint)),
         _footer(page, variable, analysis),
         longest=float(of_exhibit.max()) if len(of_exhibit) else 1.0,

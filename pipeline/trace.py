@@ -40,6 +40,8 @@ READS = {
     "count_within": COHORT,
     "cross_count": COHORT,
     "response": (*COHORT, "survival.response_by_line"),
+    "best_responses": (*COHORT, "survival.best_overall_responses"),
+    "response_agreement": (*COHORT, "survival.recist_assessments"),
     "waterfall": (*COHORT, "survival.response_by_line"),
     "adverse_events": (*COHORT, "safety.adverse_events"),
     "swimmer": (*COHORT, *LINES, *INTERVALS),

@@ -3,6 +3,7 @@
 Conventions, formulas and where they differ from R and SPSS: docs/statistics.md.
 """
 
+from analysis.estimators.agreement import Agreement, agreement
 from analysis.estimators.competing_risks import AalenJohansen, aalen_johansen, gray_test
 from analysis.estimators.concordance import uno_concordance
 from analysis.estimators.cox import CoxModel, cox
@@ -38,6 +39,7 @@ from analysis.estimators.turnbull import Turnbull, turnbull, turnbull_median
 
 __all__ = [
     "AalenJohansen",
+    "Agreement",
     "CoxModel",
     "EValue",
     "Estimate",
@@ -53,6 +55,7 @@ __all__ = [
     "aalen_johansen",
     "adjust_p_values",
     "adjusted_restricted_mean_difference",
+    "agreement",
     "balance_table",
     "cox",
     "e_value",

@@ -20,6 +20,7 @@ STUDY = "her2_mcrc"
 RUN = {"run_id": "20210301T000000Z-test", "python": "3.11"}
 DAYS_PER_MONTH = 30.4375
 SCREENED = 2460
+DAYS_TO_RESPONSE = 60
 NOT_METASTATIC = 57
 
 CHARACTERISTICS = (
@@ -86,6 +87,9 @@ def build(path: Path | str, cohort: pd.DataFrame | None = None) -> duckdb.DuckDB
     _write(connection, "cohort.patient_variables", _variables(patients, printed))
     _write(connection, "survival.survival_intervals", _intervals(patients))
     _write(connection, "survival.response_by_line", _responses(patients, printed))
+    best = _best_responses(patients)
+    _write(connection, "survival.best_overall_responses", best)
+    _write(connection, "survival.recist_assessments", _visits(best))
     _write(connection, "safety.adverse_events", _events(patients, printed))
     lines = _lines(patients)
     _write(connection, "treatment.lines_of_therapy", lines)
@@ -307,6 +311,22 @@ def _intervals(patients: pd.DataFrame) -> pd.DataFrame:
             }
         )
     )
+    best = _best_responses(patients)
+    own = best[best["endpoint_rule_set_id"] == "primary"]
+    responded = own["best_overall_response"].isin(["CR", "PR"]).to_numpy()
+    lasted = patients["pfs_days"] - DAYS_TO_RESPONSE
+    parts.append(
+        pd.DataFrame(
+            {
+                "patient_key": patients["patient_key"],
+                "endpoint": "DOR",
+                "event": patients["pfs_event"] == 1,
+                "time_days": lasted,
+                "source": "progression",
+                "censor_reason": None,
+            }
+        )[responded & (lasted >= 0)]
+    )
     rows = pd.concat(parts, ignore_index=True).assign(study_id=STUDY, line_number=1)
     rows["entry_days"] = [(position % 4) * 10 for position in range(len(rows))]
     sets = [("primary", rule_set) for rule_set in ENDPOINT_RULE_SETS]
@@ -346,6 +366,48 @@ def _responses(patients: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
         [(*row, depth.get(str(row[2]))) for row in rows],
         columns=["patient_key", "line_number", "best_overall_response", "best_change_pct"],
     ).assign(study_id=STUDY, line_rule_set_id="primary")
+
+
+def _best_responses(patients: pd.DataFrame) -> pd.DataFrame:
+    """Best responses in line 1: every fourth response is not confirmed, every ninth patient not
+    assessed, and the lesion rows call every tenth patient's response one step worse."""
+    cycle = ("PR", "SD", "PR", "PD", "CR", "NON-CR/NON-PD")
+    steps = ("CR", "PR", "SD", "PD")
+    depth = {"CR": -100.0, "PR": -45.5, "SD": -10.0, "PD": 25.0}
+    rows = []
+    for rule_set, source in (("primary", "investigator"), ("recist_derived", "derived")):
+        for place, key in enumerate(patients["patient_key"]):
+            best: str | None = cycle[place % len(cycle)]
+            if source == "derived" and place % 10 == 0 and best in steps[:-1]:
+                best = steps[steps.index(best) + 1]
+            confirmed = "SD" if best in ("CR", "PR") and place % 4 == 0 else best
+            if place % 9 == 8:
+                best = confirmed = None
+            rows.append((rule_set, source, key, best, confirmed, depth.get(str(best))))
+    return pd.DataFrame(
+        rows,
+        columns=[
+            "endpoint_rule_set_id",
+            "response_source",
+            "patient_key",
+            "best_overall_response",
+            "confirmed_best_overall_response",
+            "best_change_pct",
+        ],
+    ).assign(study_id=STUDY, line_rule_set_id="primary", line_number=1)
+
+
+def _visits(best: pd.DataFrame) -> pd.DataFrame:
+    """One visit with the best response, and one with progression, as either source has them."""
+    wide = best.pivot(
+        index="patient_key", columns="response_source", values="best_overall_response"
+    )
+    columns = {"derived": "derived_response", "investigator": "recorded_response"}
+    visits = wide.reindex(columns=list(columns)).rename(columns=columns).reset_index()
+    progressed = visits.assign(derived_response="PD", recorded_response="PD")
+    return pd.concat([visits, progressed], ignore_index=True).assign(
+        study_id=STUDY, line_rule_set_id="primary", line_number=1, is_baseline=False
+    )
 
 
 def _events(patients: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:

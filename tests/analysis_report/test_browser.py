@@ -55,7 +55,7 @@ def test_figures_are_drawn_and_named(opened: Opened) -> None:
                 element.getAttribute('aria-labelledby').split(' ')[0])?.textContent,
         }))"""
     )
-    assert len(figures) == 1 + 9 + 3 + 1 + 6
+    assert len(figures) == 1 + 10 + 3 + 1 + 6
     assert all(figure["width"] > 250 and figure["name"] for figure in figures)
 
 

@@ -53,12 +53,12 @@ def test_weighted_ratio_is_that_of_lifelines_with_the_same_weights(
         design, "time", "event", weights_col="weight", robust=True, fit_options={"precision": 1e-12}
     )
     contrast = "trastuzumab vs no trastuzumab"
-    ours = find(book, "figS6", "os weighted", "hazard_ratio")[contrast]
+    ours = find(book, "figS7", "os weighted", "hazard_ratio")[contrast]
     assert np.log(ours) == pytest.approx(fitted.params_["exposed"], abs=1e-6)
-    plain = find(book, "figS6", "os unweighted", "hazard_ratio")[contrast]
+    plain = find(book, "figS7", "os unweighted", "hazard_ratio")[contrast]
     assert plain == find(book, "fig2", "os", "hazard_ratio")["group A vs group B"]
-    sizes = find(book, "figS6", "trastuzumab", "n")
-    effective = find(book, "figS6", "trastuzumab", "effective_sample_size")
+    sizes = find(book, "figS7", "trastuzumab", "n")
+    effective = find(book, "figS7", "trastuzumab", "effective_sample_size")
     assert all(effective[name] < sizes[name] for name in sizes)
 
 
@@ -71,16 +71,16 @@ def test_e_values_follow_the_formula_and_skip_the_unweighted_copy(book: pd.DataF
     ratio = find(book, "fig2", "os", "hazard_ratio")["group A vs group B"]
     risk = (1 - 0.5 ** np.sqrt(ratio)) / (1 - 0.5 ** np.sqrt(1 / ratio))
     expected = 1 / risk + np.sqrt(1 / risk * (1 / risk - 1))
-    assert find(book, "tableS5", "fig2: os", "e_value")["group A vs group B"] == pytest.approx(
+    assert find(book, "tableS7", "fig2: os", "e_value")["group A vs group B"] == pytest.approx(
         expected
     )
-    names = set(book.loc[book["exhibit"] == "tableS5", "variable"])
-    assert {"fig2: os", "fig2: os time-dependent", "figS6: os weighted"} <= names
-    assert "figS6: os unweighted" not in names
+    names = set(book.loc[book["exhibit"] == "tableS7", "variable"])
+    assert {"fig2: os", "fig2: os time-dependent", "figS7: os weighted"} <= names
+    assert "figS7: os unweighted" not in names
 
 
 def test_nothing_is_imputed_where_nothing_is_missing(book: pd.DataFrame, page: str) -> None:
-    assert set(book.loc[book["exhibit"] == "tableS4", "statistic"]) == {"incomplete_n"}
+    assert set(book.loc[book["exhibit"] == "tableS6", "statistic"]) == {"incomplete_n"}
     assert "Every covariate of the model is known of every patient." in page
     assert "No variable has a missing value" in page
 
@@ -92,9 +92,9 @@ def test_missing_covariates_are_imputed_beside_the_complete_cases() -> None:
         estimates.compute(connection, STUDY)
         book = connection.execute("select * from results.estimates").fetchdf()
         text = report.page(connection, STUDY, run={})
-    sizes = find(book, "tableS4", "os cox", "n")
+    sizes = find(book, "tableS6", "os cox", "n")
     assert sizes == {"complete cases": 50.0, "multiple imputation": 63.0}
-    complete = find(book, "tableS4", "os cox complete cases: sex", "hazard_ratio")
+    complete = find(book, "tableS6", "os cox complete cases: sex", "hazard_ratio")
     table7 = book[
         (book["exhibit"] == "table7")
         & (book["variable"] == "os cox: sex")
@@ -102,7 +102,7 @@ def test_missing_covariates_are_imputed_beside_the_complete_cases() -> None:
         & (book["convention"] == "preferred")
     ]
     assert complete["female vs male"] == pytest.approx(table7["value"].iloc[0], rel=1e-9)
-    imputed = find(book, "tableS4", "os cox multiple imputation: sex", "hazard_ratio")
+    imputed = find(book, "tableS6", "os cox multiple imputation: sex", "hazard_ratio")
     assert imputed["female vs male"] != complete["female vs male"]
     assert find(book, "tableS2", "missing: sex", "n")["all patients"] == 13
     assert "13 (20.6)" in text
@@ -116,7 +116,7 @@ def test_univariable_ratios_are_those_of_models_of_one_variable(
     fitted = CoxPHFitter().fit(
         design.astype(float), "time", "event", fit_options={"precision": 1e-12}
     )
-    ours = find(book, "figS5", "os alone: primary_site", "hazard_ratio")["right vs left"]
+    ours = find(book, "figS6", "os alone: primary_site", "hazard_ratio")["right vs left"]
     assert np.log(ours) == pytest.approx(fitted.params_["right"], abs=1e-8)
 
 

@@ -102,10 +102,11 @@ def test_sections_follow_the_order_of_a_clinician(outline: Outline) -> None:
     named = [name for name in exhibits if name.startswith(("Table ", "Figure "))]
     assert named == [
         *("Table 1", "Table S1", "Table S2", "Table 2", "Table 3"),
-        *("Figure S1", "Figure S2", "Table S3", "Table 4", "Figure S3", "Table 5"),
+        *("Figure S1", "Figure S2", "Table S3", "Table 4", "Table S4", "Table S5"),
+        *("Figure S3", "Figure S4", "Table 5"),
         *(f"Figure {number}" for number in range(1, 5)),
-        *("Figure S4", "Table 6", "Figure S5", "Table 7", "Table S4", "Figure S6", "Table S5"),
-        "Figure S7",
+        *("Figure S5", "Table 6", "Figure S6", "Table 7", "Table S6", "Figure S7", "Table S7"),
+        "Figure S8",
     ]
 
 

@@ -29,12 +29,12 @@ def value(
 def test_the_study_s_own_rule_set_repeats_the_headline_numbers(book: pd.DataFrame) -> None:
     for own in ("lines: primary", "endpoints: primary"):
         for endpoint in ("os", "pfs"):
-            assert value(book, "figS7", endpoint, own, "median_months", "preferred") == value(
+            assert value(book, "figS8", endpoint, own, "median_months", "preferred") == value(
                 book, "fig1", endpoint, "first line", "median_months", "preferred"
             )
         assert value(
             book,
-            "figS7",
+            "figS8",
             "os: trastuzumab vs no trastuzumab",
             own,
             "hazard_ratio",
@@ -47,11 +47,11 @@ def test_another_rule_set_is_computed_from_its_own_intervals(book: pd.DataFrame)
         ("lines: gap_60", "lines: primary"),
         ("endpoints: ema", "endpoints: primary"),
     ):
-        own = value(book, "figS7", "pfs", primary, "median_months", "preferred")
-        other = value(book, "figS7", "pfs", rule_set, "median_months", "preferred")
+        own = value(book, "figS8", "pfs", primary, "median_months", "preferred")
+        other = value(book, "figS8", "pfs", rule_set, "median_months", "preferred")
         assert 0.85 * own < other < 0.95 * own
-        assert value(book, "figS7", "os", rule_set, "median_months", "preferred") == value(
-            book, "figS7", "os", primary, "median_months", "preferred"
+        assert value(book, "figS8", "os", rule_set, "median_months", "preferred") == value(
+            book, "figS8", "os", primary, "median_months", "preferred"
         )
 
 
@@ -65,8 +65,8 @@ def test_patients_who_change_are_counted(book: pd.DataFrame) -> None:
         ("first_line_group", 0),
     ):
         changed = f"changed: {variable}"
-        assert value(book, "figS7", changed, "lines: primary", "n", "as published") == 0
-        assert value(book, "figS7", changed, "lines: gap_60", "n", "as published") == expected
+        assert value(book, "figS8", changed, "lines: primary", "n", "as published") == 0
+        assert value(book, "figS8", changed, "lines: gap_60", "n", "as published") == expected
     assert 0 < shifted.sum() < len(split)
 
 
@@ -79,7 +79,7 @@ def test_groups_that_follow_from_lines_are_those_of_the_rule_set() -> None:
         )
         estimates.compute(connection, STUDY)
         found = connection.execute(
-            "select level, value from results.estimates where exhibit = 'figS7' "
+            "select level, value from results.estimates where exhibit = 'figS8' "
             "and variable = 'os: trastuzumab vs no trastuzumab' and statistic = 'hazard_ratio'"
         ).fetchall()
     ratios = dict(found)
@@ -95,8 +95,8 @@ def test_with_one_rule_set_the_report_says_so_and_draws_nothing() -> None:
         text = report.page(connection, STUDY, run={})
     outline = Outline(text)
     assert "Endpoint and censoring: this warehouse holds one definition only (Primary)" in text
-    assert "figS7-sensitivity-title" in outline.identifiers
-    drawing = text[text.index("figS7-sensitivity-title") :]
+    assert "figS8-sensitivity-title" in outline.identifiers
+    drawing = text[text.index("figS8-sensitivity-title") :]
     drawing = drawing[: drawing.index("</svg>")]
     assert "Line of therapy" in drawing and "Endpoint and censoring" not in drawing
 
@@ -104,7 +104,7 @@ def test_with_one_rule_set_the_report_says_so_and_draws_nothing() -> None:
 def test_every_rule_set_stands_in_the_table(
     warehouse: duckdb.DuckDBPyConnection, page: str
 ) -> None:
-    section = page[page.index('id="figS7-definitions-table"') :]
+    section = page[page.index('id="figS8-definitions-table"') :]
     section = section[: section.index("</table>")]
     order = [">Line of therapy<", ">Primary<", "Gap 60 days", ">Endpoint and censoring<", ">EMA<"]
     places = [section.index(text) for text in order]

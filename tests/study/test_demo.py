@@ -178,13 +178,66 @@ def test_the_demo_shows_that_the_definition_of_a_line_matters(demo: Run) -> None
         ).fetchall()
         medians = connection.execute(
             "select count(distinct value) from results.estimates "
-            "where exhibit = 'figS7' and statistic = 'median_months' and variable = 'pfs' "
+            "where exhibit = 'figS8' and statistic = 'median_months' and variable = 'pfs' "
             "and level like 'lines: %'"
         ).fetchone()
     changed = dict(rows)
     assert changed["gap_60"] > changed["gap_120"] > changed["primary"] == 0
     assert changed["ts_inhibitor_interchange"] > 0
     assert medians[0] > 1
+
+
+def test_responses_of_the_report_are_those_of_the_marts(demo: Run) -> None:
+    """The report counts patients and visits in Python, the marts in SQL."""
+    with demo.open() as connection:
+        rates = connection.execute(
+            "select endpoint_rule_set_id, n_lines, n_responses, n_confirmed_responses, "
+            "objective_response_rate, confirmed_response_rate "
+            "from survival.response_rates "
+            "where line_rule_set_id = 'primary' and line_number = 1 "
+            "and endpoint_rule_set_id in ('primary', 'recist_derived')"
+        ).fetchall()
+        printed = {
+            (level, statistic): value
+            for level, statistic, value in connection.execute(
+                "select level, statistic, value from results.estimates "
+                "where exhibit = 'tableS4' and variable = 'ORR'"
+            ).fetchall()
+        }
+        durations = connection.execute(
+            "select value, n_responders from results.estimates, ("
+            "    select count(patient_key) as n_responders "
+            "    from survival.best_overall_responses inner join cohort.cohort "
+            "    using (study_id, patient_key) "
+            "    where included and objective_response and line_number = 1 "
+            "    and line_rule_set_id = 'primary' and endpoint_rule_set_id = 'primary'"
+            ") where exhibit = 'figS4' and level = 'Primary' and statistic = 'n'"
+        ).fetchall()
+        visits = connection.execute(
+            "select count(*), count_if(derived_response = recorded_response) "
+            "from survival.recist_assessments inner join cohort.cohort "
+            "using (study_id, patient_key) "
+            "where included and not is_baseline "
+            "and derived_response is not null and recorded_response is not null"
+        ).fetchone()
+        agreement = dict(
+            connection.execute(
+                "select statistic, value from results.estimates "
+                "where exhibit = 'tableS5' and variable = 'visits' and level is null"
+            ).fetchall()
+        )
+    assert len(rates) == 2
+    for rule_set, n, *counts_and_shares in rates:
+        for confirmed, count, share in (
+            ("unconfirmed", counts_and_shares[0], counts_and_shares[2]),
+            ("confirmed", counts_and_shares[1], counts_and_shares[3]),
+        ):
+            assert n >= count > 0
+            assert printed[f"{rule_set}, {confirmed}", "n"] == count
+            assert printed[f"{rule_set}, {confirmed}", "pct"] == pytest.approx(100 * share)
+    assert durations and durations[0][0] == durations[0][1] > 0
+    assert agreement["visits_n"] == visits[0] > 100
+    assert agreement["agreement_pct"] == pytest.approx(100 * visits[1] / visits[0])
 
 
 def test_patient_prints_the_reason_for_every_line(demo: Run, tmp_path: Path) -> None:
@@ -238,7 +291,7 @@ def test_a_second_programme_computes_the_same(demo: Run) -> None:
         ).fetchall()
     assert {exhibit for exhibit, *_ in found} == {
         "cohort",
-        "figS4",
+        "figS5",
         "fig1",
         "fig2",
         "fig3",

@@ -1,4 +1,4 @@
-"""Patients whose rows come in another order, some of them twice, and ones with several rows a day."""
+"""Patients with rows in another order, some of them twice, and with several rows a day."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def shuffled(patient: Patient, suffix: str = "shuffled") -> Patient:
 
 
 def missed_visits() -> Patient:
-    """Two scans a visit, with responses and sums that differ; then long unseen, then progression."""
+    """Two scans a visit that differ; then long unseen, then progression."""
     return _scanned_twice("MISSED", seen_between=False, last=("PD", "PD"))
 
 

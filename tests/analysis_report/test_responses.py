@@ -1,0 +1,135 @@
+"""Responses of the report, counted again from the rows of the small warehouse."""
+
+from __future__ import annotations
+
+import duckdb
+import pandas as pd
+import pytest
+import small_warehouse
+
+from analysis.descriptive import clopper_pearson
+from analysis.estimators import kaplan_meier
+
+
+def value(
+    book: pd.DataFrame, exhibit: str, variable: str, level: str | None, statistic: str
+) -> float:
+    same_level = book["level"].isna() if level is None else book["level"] == level
+    found = book[
+        (book["exhibit"] == exhibit)
+        & (book["variable"] == variable)
+        & same_level
+        & (book["statistic"] == statistic)
+    ]
+    assert len(found) == 1, (exhibit, variable, level, statistic)
+    return float(found["value"].iloc[0])
+
+
+@pytest.fixture(scope="module")
+def best(warehouse: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+    return warehouse.execute("select * from survival.best_overall_responses").fetchdf()
+
+
+@pytest.mark.parametrize("rule_set", ["primary", "recist_derived"])
+@pytest.mark.parametrize(
+    ("confirmed", "column"),
+    [
+        ("unconfirmed", "best_overall_response"),
+        ("confirmed", "confirmed_best_overall_response"),
+    ],
+)
+def test_rates_unconfirmed_and_confirmed(
+    book: pd.DataFrame, best: pd.DataFrame, rule_set: str, confirmed: str, column: str
+) -> None:
+    responses = best.loc[best["endpoint_rule_set_id"] == rule_set, column]
+    level = f"{rule_set}, {confirmed}"
+    for name, inside in (
+        ("CR", ["CR"]),
+        ("NON-CR/NON-PD", ["NON-CR/NON-PD"]),
+        ("not assessed", [None]),
+        ("ORR", ["CR", "PR"]),
+        ("DCR", ["CR", "PR", "SD", "NON-CR/NON-PD"]),
+    ):
+        count = int(responses.isin(inside).sum())
+        assert count > 0
+        assert value(book, "tableS4", name, level, "n") == count
+        assert value(book, "tableS4", name, level, "pct") == pytest.approx(100 * count / 63)
+        if name in ("ORR", "DCR"):
+            limits = [
+                value(book, "tableS4", name, level, f"pct_{end}") for end in ("lower", "upper")
+            ]
+            assert limits == pytest.approx(clopper_pearson(count, 63))
+
+
+def test_confirmation_takes_responses_away_and_no_control(book: pd.DataFrame) -> None:
+    orr = [
+        value(book, "tableS4", "ORR", f"primary, {c}", "n") for c in ("unconfirmed", "confirmed")
+    ]
+    dcr = [
+        value(book, "tableS4", "DCR", f"primary, {c}", "n") for c in ("unconfirmed", "confirmed")
+    ]
+    assert orr[0] > orr[1] and dcr[0] == dcr[1]
+
+
+def test_depth_of_response(book: pd.DataFrame, best: pd.DataFrame) -> None:
+    changes = best.loc[best["endpoint_rule_set_id"] == "primary", "best_change_pct"].dropna()
+    assert value(book, "tableS4", "best change", "primary", "n") == len(changes)
+    for statistic, expected in (
+        ("median_pct", changes.median()),
+        ("q1_pct", changes.quantile(0.25)),
+        ("q3_pct", changes.quantile(0.75)),
+    ):
+        assert value(book, "tableS4", "best change", "primary", statistic) == expected
+
+
+def test_agreement_counts_visits(book: pd.DataFrame, warehouse: duckdb.DuckDBPyConnection) -> None:
+    visits = warehouse.execute(
+        "select derived_response as derived, recorded_response as recorded "
+        "from survival.recist_assessments "
+        "where derived_response is not null and recorded_response is not null"
+    ).fetchdf()
+    assert value(book, "tableS5", "visits", None, "visits_n") == len(visits)
+    counts = visits.groupby(["derived", "recorded"]).size()
+    assert len(counts) > 5
+    for (derived, recorded), count in counts.items():
+        assert value(book, "tableS5", f"visits: {derived}", recorded, "visits_n") == count
+    alike = (visits["derived"] == visits["recorded"]).mean()
+    chance = sum(
+        (visits["derived"] == name).mean() * (visits["recorded"] == name).mean()
+        for name in set(visits["derived"])
+    )
+    assert value(book, "tableS5", "visits", None, "agreement_pct") == pytest.approx(100 * alike)
+    kappa = value(book, "tableS5", "visits", None, "kappa")
+    assert kappa == pytest.approx((alike - chance) / (1 - chance))
+    assert value(book, "tableS5", "visits", None, "kappa_ci_lower") < kappa < 1
+
+
+def test_duration_runs_from_the_response(
+    book: pd.DataFrame, warehouse: duckdb.DuckDBPyConnection
+) -> None:
+    intervals = warehouse.execute(
+        "select time_days, event from survival.survival_intervals "
+        "where endpoint = 'DOR' and endpoint_rule_set_id = 'primary' "
+        "and line_rule_set_id = 'primary'"
+    ).fetchdf()
+    assert 10 < len(intervals) < 63
+    assert value(book, "figS4", "dor", "Primary", "n") == len(intervals)
+    curve = kaplan_meier(
+        intervals["time_days"] / small_warehouse.DAYS_PER_MONTH, intervals["event"]
+    )
+    median = curve.median()
+    assert value(book, "figS4", "dor", "Primary", "median_months") == median.value
+    assert value(book, "figS4", "dor", "Primary", "median_ci_lower") == median.lower
+    assert value(book, "figS4", "dor", "EMA", "n") == len(intervals)
+
+
+def test_the_page_prints_both_and_names_the_definitions(page: str) -> None:
+    table = page[page.index('id="tableS4-table"') :]
+    table = table[: table.index("</table>")]
+    assert "Investigator (N = 63)" in table and "From the lesion rows (N = 63)" in table
+    assert table.count("Unconfirmed") == table.count(">Confirmed") == 2
+    agreed = page[page.index('id="tableS5-table"') : page.index('id="figS4"')]
+    assert "Cohen’s kappa: 0." in agreed
+    durations = page[page.index('id="figS4-durations-table"') :]
+    assert "Primary: duration of response, unconfirmed" in durations
+    assert "Months from the response" in page
