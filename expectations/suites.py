@@ -8,12 +8,10 @@ from typing import Any
 
 import great_expectations as gx
 import great_expectations.expectations as gxe
-from great_expectations.expectations.core.unexpected_rows_expectation import (
-    UnexpectedRowsExpectation,
-)
 
 from expectations.checks import BuiltIn, Check, CheckResult, Condition, counted, errored
 from expectations.engine import COUNTS_ONLY, Warehouse
+from expectations.row_rules import ExpectNoRowToViolate
 from expectations.structure import HAS_ROWS
 
 SAFE_MESSAGE = re.compile(
@@ -45,26 +43,10 @@ def rows_of(check: Check) -> str:
 
 def _run_suite(warehouse: Warehouse, checks: list[Check]) -> list[CheckResult]:
     try:
-        denominators = _denominators(warehouse, checks)
         outcomes = _validate(warehouse, checks)
-        return [
-            _judged(check, outcome, denominator)
-            for check, outcome, denominator in zip(checks, outcomes, denominators, strict=True)
-        ]
+        return [_judged(check, outcome) for check, outcome in zip(checks, outcomes, strict=True)]
     except Exception as error:  # whatever it is, it concerns these checks and no others
         return [errored(check, _explained(str(error))) for check in checks]
-
-
-def _denominators(warehouse: Warehouse, checks: list[Check]) -> list[int | None]:
-    """Count in one query what the SQL checks apply to; None for the others."""
-    conditions = [check.rule for check in checks if isinstance(check.rule, Condition)]
-    if not conditions:
-        return [None] * len(checks)
-    counts = ", ".join(f"count(*) filter (where {rule.applies_to})" for rule in conditions)
-    source = conditions[0].rows or f"select * from {checks[0].table}"
-    (row,) = warehouse.query(f"select {counts} from ({source}) as checked")
-    found = iter(row)
-    return [next(found) if isinstance(check.rule, Condition) else None for check in checks]
 
 
 def _validate(warehouse: Warehouse, checks: list[Check]) -> list[Any]:
@@ -87,23 +69,15 @@ def _expectation(check: Check, number: int) -> Any:
     meta = {"number": number, "check_id": check.check_id}
     if isinstance(check.rule, BuiltIn):
         return getattr(gxe, check.rule.expectation)(**check.rule.arguments, meta=meta)
-    found = f"({check.rule.applies_to}) and ({check.rule.violation})"
-    literal = found.replace("{", "{{").replace("}", "}}")
-    # A constant is selected, so that no value of a row ever leaves the database.
-    return UnexpectedRowsExpectation(
-        unexpected_rows_query=(
-            f"select 1 as violating from (select * from {{batch}}) as checked where {literal}"
-        ),
-        meta=meta,
+    return ExpectNoRowToViolate(
+        applies_to=check.rule.applies_to, violation=check.rule.violation, meta=meta
     )
 
 
-def _judged(check: Check, outcome: Any, denominator: int | None) -> CheckResult:
+def _judged(check: Check, outcome: Any) -> CheckResult:
     result = outcome.result
     if not result:
         return errored(check, _explained(" ".join(_messages(outcome.exception_info))))
-    if denominator is not None:
-        return counted(check, result["observed_value"], denominator)
     if isinstance(check.rule, BuiltIn) and check.rule.expectation == HAS_ROWS:
         return counted(check, 0 if outcome.success else 1, 1)
     checked = result["element_count"] - result.get("missing_count", 0)
