@@ -34,8 +34,9 @@ class Kind:
     ) -> Check:
         """Make the check of one table: `table` as schema.table, its name filled into the texts."""
         words = {"table": re.split(r"__|\.", table)[-1], "column": ", ".join(columns)}
+        own_id = self.entry.get("ids", {}).get("{table}.{column}".format(**words))
         return _check(
-            self.entry,
+            {**self.entry, "id": own_id or self.entry["id"]},
             table,
             columns,
             rule,
@@ -53,6 +54,11 @@ def _document(path: Path) -> dict[str, Any]:
 def read_kinds(path: Path = CATALOGUE_FILE) -> dict[str, Kind]:
     """Return the kinds of structural promise by name."""
     return {name: Kind(entry) for name, entry in _document(path)["structure"].items()}
+
+
+def read_written(path: Path = CATALOGUE_FILE) -> list[Kind]:
+    """Return the kinds of check on how values are written, in the order of the file."""
+    return [Kind(entry) for entry in _document(path)["written"]]
 
 
 def read_checks(path: Path = CATALOGUE_FILE) -> list[Check]:
@@ -122,10 +128,17 @@ def _expanded(entry: dict[str, Any], relations: dict[str, str]) -> Iterator[Chec
 
 
 def _with_relations(rows: str, relations: dict[str, str]) -> str:
-    used = [name for name in relations if re.search(rf"\b{name}\b", rows)]
+    """Put before a query the relations that it uses; one may use those that stand above it."""
+    text, used = rows, []
+    for name in reversed(relations):
+        if re.search(rf"\b{name}\b", text):
+            used.insert(0, f"{name} as ({relations[name]})")
+            text += relations[name]
     if not used:
         return rows
-    return "with " + ", ".join(f"{name} as ({relations[name]})" for name in used) + " " + rows
+    if rows.lstrip().startswith("with "):
+        return f"with {', '.join(used)}, {rows.lstrip().removeprefix('with ')}"
+    return f"with {', '.join(used)} {rows}"
 
 
 def _check(

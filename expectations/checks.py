@@ -12,6 +12,10 @@ LAYERS = ("staging", "marts")
 """The two gates: what the extract looks like, and what was derived from it."""
 
 
+ACCOUNTS = ("quality.quarantine", "quality.source_files")
+"""The marts that say what became of the delivered rows; they come before the first gate."""
+
+
 @dataclass(frozen=True)
 class BuiltIn:
     """A rule that Great Expectations has an expectation for.
@@ -78,9 +82,11 @@ class Check:
 
     @property
     def layer(self) -> str:
-        """The gate it belongs to: staging if it reads only tables of the schema staging."""
-        in_staging = all(table.startswith("staging.") for table in self.tables)
-        return "staging" if in_staging else "marts"
+        """The gate it belongs to: staging if it reads only what is there before any derivation."""
+        delivered = all(
+            table.startswith(("raw.", "staging.")) or table in ACCOUNTS for table in self.tables
+        )
+        return "staging" if delivered else "marts"
 
 
 @dataclass(frozen=True)

@@ -118,8 +118,12 @@ class Warehouse:
         asset = self._source.add_table_asset(table, table_name=name, schema_name=schema)
         return asset.add_batch_definition_whole_table("all rows").get_batch()
 
-    def query_batch(self, name: str, query: str) -> Any:
-        """Return the rows of a query as a batch."""
+    def query_batch(self, query: str) -> Any:
+        """Return the rows of a query as a batch.
+
+        The library takes batches of one name for one batch, so each has a name of its own.
+        """
+        name = f"query {len(self._source.assets) + 1}"
         asset = self._source.add_query_asset(name, query=f"select * from ({query}) as population")
         return asset.add_batch_definition_whole_table("all rows").get_batch()
 

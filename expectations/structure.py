@@ -1,25 +1,28 @@
-"""What the extract contract promises of each table of staging/common, as checks.
+"""What the extract contract promises of each table, as checks.
 
 The contract is the only description of a delivery; this module turns it into rules and adds nothing
-to it. How grave a broken promise is stands in the section `structure` of catalogue.yml.
+to it. How grave a broken promise is stands in the section `structure` of catalogue.yml, and how
+values must be written in the section `written`.
+
+All checks of one delivered table look at the same query, so that its rows are read once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from expectations.catalogue import Kind, condition, read_kinds
+from expectations.catalogue import Kind, condition, read_kinds, read_written
 from expectations.checks import BuiltIn, Check, Condition
 from pipeline.contract import Column, Contract, Table
 
-NOT_NULL = "ExpectColumnValuesToNotBeNull"
-IN_SET = "ExpectColumnValuesToBeInSet"
-BETWEEN = "ExpectColumnValuesToBeBetween"
 UNIQUE = "ExpectColumnValuesToBeUnique"
 HAS_ROWS = "ExpectTableRowCountToBeBetween"
 
 PATIENTS = "patients"
 DELIVERY = "delivery"
+
+SEPARATOR = r"\x1f"
+"""Stands between the values of a row where they are searched together; as a regular expression."""
 
 
 def staged(table_name: str) -> str:
@@ -35,6 +38,7 @@ def structural_checks(contract: Contract, kinds: dict[str, Kind] | None = None) 
         for table in contract.tables.values()
         for check in (
             *_of_the_file(table, kinds),
+            *_of_the_text(table, kinds),
             *_of_the_rows(contract, table, kinds),
             *(check for column in table.columns for check in _of_a_column(table, column, kinds)),
             *_of_the_dates(contract, table, kinds),
@@ -48,11 +52,6 @@ def _of_the_file(table: Table, kinds: dict[str, Kind]) -> Iterator[Check]:
             staged(table.name), (), BuiltIn(HAS_ROWS, {"min_value": 1}), expects_table=True
         )
     delivered = f"raw.{table.name}"
-    unread = (
-        "src_rid in (select quarantine.src_rid from quality.quarantine as quarantine "
-        f"where quarantine.table_name = '{table.name}')"
-    )
-    yield kinds["quarantined"].check(delivered, (), condition(delivered, unread))
     counts = (
         f"select (select count(*) from {delivered}) as n_delivered, "
         f"(select count(*) from {staged(table.name)}) as n_staged, "
@@ -70,6 +69,111 @@ def _of_the_file(table: Table, kinds: dict[str, Kind]) -> Iterator[Check]:
             counts,
         ),
     )
+
+
+def _of_the_text(table: Table, kinds: dict[str, Kind]) -> Iterator[Check]:
+    delivered, rows = f"raw.{table.name}", _delivered_rows(table)
+    yield kinds["quarantined"].check(
+        delivered, (), condition(delivered, "faults is not null", rows=rows)
+    )
+    for column in table.columns:
+        name = "patient_id" if column.role == "patient" else column.name
+        has_value = "true" if column.role == "patient" else f"{name} <> ''"
+        if column.required:
+            missing = f"faults like '%; {name}: missing%'"
+            yield kinds["required"].check(
+                delivered, (name,), condition(delivered, missing, rows=rows)
+            )
+        if kind := _kind_of_fault(column):
+            unreadable = f"faults like '%; {name}: not %'"
+            yield kinds[kind].check(
+                delivered, (name,), condition(delivered, unreadable, has_value, rows)
+            )
+    written = _columns_by_class(table)
+    for kind in read_written():
+        if classes := _looked_at(kind, written):
+            columns = [c.name for c in table.columns if any(c in written[k] for k in classes)]
+            violation = " or ".join(
+                f"regexp_matches({name}_text, '{_pattern(kind)}')" for name in classes
+            )
+            if "longer_than" in kind.entry:
+                violation = f"record_bytes > {kind.entry['longer_than']}"
+            yield kind.check(delivered, tuple(columns), condition(delivered, violation, rows=rows))
+
+
+def _delivered_rows(table: Table) -> str:
+    """Return the delivered rows with what is wrong with them.
+
+    `faults` is why a row is in quarantine. `<class>_text` holds the values of the columns of a class
+    if any pattern is found among them, else NULL: most rows are then done with.
+    """
+    written = _columns_by_class(table)
+    joined = ", ".join(
+        f"concat_ws(chr(31), {', '.join(column.name for column in columns)}) as {name}_joined"
+        for name, columns in written.items()
+    )
+    suspicious = [
+        f"case when regexp_matches({name}_joined, '{_any_pattern(name, written)}') "
+        f"then {name}_joined end as {name}_text"
+        for name in written
+    ]
+    n_bytes = " + ".join(f"strlen({name}_joined)" for name in written)
+    return (
+        f"select delivered.*, {', '.join(suspicious)}, {n_bytes} as record_bytes, "
+        "'; ' || quarantined.reasons as faults "
+        f"from (select *, {joined} from raw.{table.name}) as delivered "
+        "left join (select src_rid, string_agg(reason, '; ') as reasons "
+        f"from quality.quarantine where table_name = '{table.name}' group by src_rid) "
+        "as quarantined on delivered.src_rid = quarantined.src_rid"
+    )
+
+
+def _columns_by_class(table: Table) -> dict[str, list[Column]]:
+    """Return the columns of a table by what is expected of their text; no class is empty."""
+    classes: dict[str, list[Column]] = {}
+    for column in table.columns:
+        if column.role != "patient":
+            classes.setdefault(_class(column), []).append(column)
+    return classes
+
+
+def _class(column: Column) -> str:
+    if column.kind in ("date", "partial_date"):
+        return "date"
+    if column.kind in ("number", "integer"):
+        return "number"
+    if column.kind == "code":
+        return "code"
+    names_a_row = column.role == "row_key" or column.refers_to or column.name.endswith("_no")
+    return "id" if names_a_row or column.name.endswith("_id") else "text"
+
+
+def _looked_at(kind: Kind, written: dict[str, list[Column]]) -> list[str]:
+    """Return the classes of columns that a kind looks at, of those that the table has."""
+    wanted = kind.entry["looks_at"]
+    return [name for name in written if name in wanted or "any" in wanted]
+
+
+def _pattern(kind: Kind) -> str:
+    """Return the pattern of a kind for values that stand side by side."""
+    if "value" in kind.entry:
+        return f"(^|{SEPARATOR})({kind.entry['value']})({SEPARATOR}|$)"
+    return str(kind.entry.get("pattern", ""))
+
+
+def _any_pattern(name: str, written: dict[str, list[Column]]) -> str:
+    return "|".join(
+        f"({pattern})"
+        for kind in read_written()
+        if name in _looked_at(kind, written) and (pattern := _pattern(kind))
+    )
+
+
+def _kind_of_fault(column: Column) -> str | None:
+    """Return which promise is broken by a value that cannot be read as the contract says."""
+    if column.kind in ("number", "integer"):
+        return "range"
+    return "codes" if column.kind == "code" else None
 
 
 def _of_the_rows(contract: Contract, table: Table, kinds: dict[str, Kind]) -> Iterator[Check]:
@@ -93,16 +197,6 @@ def _of_the_rows(contract: Contract, table: Table, kinds: dict[str, Kind]) -> It
 def _of_a_column(table: Table, column: Column, kinds: dict[str, Kind]) -> Iterator[Check]:
     where = staged(table.name)
     name = _first_name(column)
-    if column.required:
-        yield kinds["required"].check(where, (name,), BuiltIn(NOT_NULL, {"column": name}))
-    if column.codes:
-        codes = [str(code) for code in column.codes]
-        yield kinds["codes"].check(
-            where, (name,), BuiltIn(IN_SET, {"column": name, "value_set": codes})
-        )
-    if column.minimum is not None or column.maximum is not None:
-        limits = {"min_value": column.minimum, "max_value": column.maximum}
-        yield kinds["range"].check(where, (name,), BuiltIn(BETWEEN, {"column": name, **limits}))
     if column.refers_to:
         target, _, target_column = column.refers_to.partition(".")
         yield kinds["reference"].check(

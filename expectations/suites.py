@@ -51,11 +51,7 @@ def _run_suite(warehouse: Warehouse, checks: list[Check]) -> list[CheckResult]:
 
 def _validate(warehouse: Warehouse, checks: list[Check]) -> list[Any]:
     query = checks[0].rule.rows if isinstance(checks[0].rule, Condition) else None
-    batch = (
-        warehouse.query_batch(f"rows of {checks[0].check_id}", query)
-        if query
-        else warehouse.table_batch(checks[0].table)
-    )
+    batch = warehouse.query_batch(query) if query else warehouse.table_batch(checks[0].table)
     suite = gx.ExpectationSuite(
         name=checks[0].table,
         expectations=[_expectation(check, number) for number, check in enumerate(checks)],

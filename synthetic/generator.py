@@ -186,7 +186,7 @@ class _Author:
             return histories.other_patient(number, patient_id, role == population.ELSEWHERE, d)
         her2 = "negative"
         if role == population.HER2_UNKNOWN:
-            her2 = "equivocal" if d.chance(0.12) else "untested"
+            her2 = "equivocal" if d.chance(0.06) else "untested"
         return histories.background_patient(number, patient_id, her2, d)
 
     def _remember(self, case: Case, patient: Patient) -> None:
