@@ -16,7 +16,9 @@ from typing import Any, Literal
 # Read while the package is imported: nothing is to be sent, and no id file written.
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
 
+import duckdb
 import great_expectations as gx
+from duckdb_sqlalchemy import ConnectionWrapper
 from great_expectations.data_context.types.base import (
     DataContextConfig,
     InMemoryStoreBackendDefaults,
@@ -129,24 +131,27 @@ class Warehouse:
 
 
 @contextmanager
-def open_warehouse(path: Path) -> Iterator[Warehouse]:
-    """Open a DuckDB file read-only for the time of a `with` block.
+def open_warehouse(target: Path | duckdb.DuckDBPyConnection) -> Iterator[Warehouse]:
+    """Open a DuckDB file read-only, or use an open connection, for the time of a `with` block.
 
     No other connection of this process may hold the file open for writing. Within the block the
     library's own logger is silent: its messages quote statements and values.
 
     Raises FileNotFoundError if there is no such file.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such warehouse; build it first")
+    if isinstance(target, Path):
+        if not target.is_file():
+            raise FileNotFoundError(f"{target}: no such warehouse; build it first")
+        address = f"duckdb:///{target.resolve()}"
+        arguments: dict[str, Any] = {"connect_args": {"read_only": True}}
+    else:
+        address = "duckdb:///:memory:"  # never opened
+        arguments = {"creator": lambda: ConnectionWrapper(target.cursor())}
     with _silent(logging.getLogger("great_expectations")):
         source = gx.get_context(
             mode="ephemeral", project_config=_in_memory()
         ).data_sources.add_duckdb(
-            "warehouse",
-            connection_string=f"duckdb:///{path.resolve()}",
-            create_temp_table=False,
-            kwargs={"connect_args": {"read_only": True}},
+            "warehouse", connection_string=address, create_temp_table=False, kwargs=arguments
         )
         try:
             yield Warehouse(source)

@@ -11,7 +11,8 @@ from typing import Any, get_args
 import duckdb
 
 from expectations.checks import BuiltIn, Check, Status
-from expectations.run import RESULTS_TABLE, all_checks
+from expectations.history import RESULTS_TABLE
+from expectations.run import all_checks
 from expectations.small_cells import SMALL_CELL, is_small
 from expectations.tables import exist, rows
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import duckdb
 
-from expectations.run import RESULTS_TABLE
+from expectations.history import RESULTS_TABLE
 from expectations.tables import columns, exist, rows
 from pipeline import audit
 from pipeline.errors import CommandError

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import duckdb
 
+from expectations import history
 from expectations import report as quality
-from expectations import run as checks
-from expectations.checks import CheckResult
 from pipeline import (
     audit,
     dbt_docs,
@@ -75,20 +74,17 @@ def run(
         step("land: headers, hashes, archive, rows as text")
         landed = _land(delivery.resolve(), layout, allow_older=allow_older)
 
-        step("dbt build: staging, cohort, lines of therapy, endpoints, marts")
-        if increment.can_build(layout, landed):
-            increment.build(delivery.resolve(), landed, layout, progress)
-        else:
-            increment.forget_build(layout)
-            dbt_build(delivery.resolve(), layout, progress, allow_older=allow_older)
-
-        step("expectations: what the extract and the marts must look like")
-        about = {
-            "run_id": run_id,
-            "started": f"{started:%Y-%m-%d %H:%M} UTC",
-            **manifest.versions(),
-        }
-        warnings = _check(layout, about)
+        step("dbt build: staging, cohort, lines, endpoints, marts, and the checks at both gates")
+        os.environ["RWE_RUN_ID"] = run_id
+        with _reported(layout, run_id, started):
+            if increment.can_build(layout, landed):
+                increment.build(delivery.resolve(), landed, layout, progress)
+            else:
+                increment.forget_build(layout)
+                dbt_build(delivery.resolve(), layout, progress, allow_older=allow_older)
+        faults.point("checks")
+        with duckdb.connect(str(layout.warehouse), read_only=True) as connection:
+            warnings = history.failed(connection, run_id)
 
         with unpublished(layout, run_id) as folder:
             step("analysis: survival, tables, figures, published against computed")
@@ -226,27 +222,22 @@ def unpublished(layout: Layout, run_id: str) -> Iterator[Path]:
         raise
 
 
-def _check(layout: Layout, about: dict[str, str]) -> list[str]:
-    """Run and store the expectations; return what failed without blocking."""
-    results = checks.run(layout.warehouse)
-    faults.point("checks")
-    checks.write(layout.warehouse, results, about["run_id"])
-
-    def told(result: CheckResult) -> str:
-        counted = f"{result.n_violating} of {result.n_checked}"
-        return f"{result.check_id} {result.table_name}: {result.name} ({counted})"
-
-    if blocking := checks.blocking_failures(results):
+@contextmanager
+def _reported(layout: Layout, run_id: str, started: datetime) -> Iterator[None]:
+    """Write the private data-quality report of a build that a check has stopped."""
+    try:
+        yield
+    except CommandError as error:
+        if error.exit_code != Exit.DATA_QUALITY:
+            raise
         page = layout.work / quality_pages.PRIVATE
+        about = {"run_id": run_id, "started": f"{started:%Y-%m-%d %H:%M} UTC", **manifest.versions()}
         with duckdb.connect(str(layout.warehouse), read_only=True) as connection:
             quality.render(connection, page, run=about, private=True)
         raise CommandError(
-            "Blocking expectations failed; nothing was published:\n"
-            + "\n".join(f"  - {told(result)}" for result in blocking)
-            + f"\nThe data-quality report says what to do: {page}",
-            Exit.DATA_QUALITY,
-        )
-    return [told(result) for result in results if result.status in ("fail", "error")]
+            f"{error}\nNothing was published. The data-quality report says more: {page}",
+            error.exit_code,
+        ) from None
 
 
 def _analyse(layout: Layout, folder: Path, about: dict[str, str]) -> tuple[list[str], list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import textwrap
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 
+from expectations.gate import GATES, REFUSAL
 from pipeline import faults
 from pipeline.errors import CommandError, Exit, as_command_error, resources_error
 from pipeline.paths import PROJECT, Layout
@@ -35,8 +37,8 @@ def dbt_build(
 
     All of them, into a new file; with `select` those alone, into the file that is there. `database`
     is another file than the warehouse. With `only_changes` a delivery of changes is built without
-    the patients that it does not name. Raises CommandError with dbt's reason if a model or a test
-    fails.
+    the patients that it does not name. Raises CommandError with dbt's reason if a model, a test or a
+    blocking check fails.
     """
     database = database or layout.warehouse
     layout.work.mkdir(parents=True, exist_ok=True)
@@ -53,7 +55,7 @@ def dbt_build(
     # patients is tested again.
     selection = ["--select", *select, "--indirect-selection=cautious"] if select else []
     if only_changes:  # the files are those of all deliveries that stand, the rows are not
-        selection = ["--exclude", "source_files"]
+        selection = ["--exclude", "source_files", *GATES]
 
     def follow(event: Any) -> None:
         nonlocal finished
@@ -100,6 +102,10 @@ def _reason(result: Any, layout: Layout) -> CommandError:
         text = str(getattr(result.exception, "msg", result.exception))
         return resources_error(text, layout.work) or CommandError(text)
     failures = [r for r in result.result.results if r.status in ("error", "fail")]
+    for failure in failures:
+        _, refusal, checks = (failure.message or "").partition(REFUSAL)
+        if refusal:  # without dbt's line about the model that said it
+            return CommandError(refusal + textwrap.indent(textwrap.dedent(checks), "  "), Exit.DATA_QUALITY)
     lines = [
         f"  - {failure.node.name}: {(failure.message or failure.status).strip()}"
         for failure in failures[:LONGEST_LIST_OF_FAILURES]

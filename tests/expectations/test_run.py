@@ -16,7 +16,8 @@ from clean_case import Spoil
 
 from expectations import engine, suites
 from expectations.checks import BuiltIn, Check, Condition
-from expectations.run import RESULTS_TABLE, all_checks, blocking_failures, run, write
+from expectations.history import RESULTS_TABLE, write
+from expectations.run import all_checks, blocking_failures, run
 from expectations.structure import IN_SET
 
 CHECKS = all_checks()

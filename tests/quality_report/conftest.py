@@ -20,6 +20,7 @@ import clean_case  # noqa: E402
 from quality_page import RUN, Page  # noqa: E402
 
 from expectations import report  # noqa: E402
+from expectations import history  # noqa: E402
 from expectations import run as checks  # noqa: E402
 from expectations.checks import CheckResult  # noqa: E402
 
@@ -62,7 +63,7 @@ def page(warehouse: Path, results: list[CheckResult]) -> Page:
 
     def rendered(*statements: str, stored: Iterable[CheckResult] | None = None) -> str:
         with duckdb.connect(str(warehouse)) as connection:
-            checks.write(connection, results if stored is None else stored, RUN["run_id"])
+            history.write(connection, results if stored is None else stored, RUN["run_id"])
             for statement in statements:
                 connection.execute(statement)
             return report.page(connection, run=RUN)

@@ -12,6 +12,7 @@ import pytest
 from quality_page import RUN
 
 from expectations import report
+from expectations import history
 from expectations import run as checks
 from expectations.checks import CheckResult
 from tests.browser import Opened, needs_chromium
@@ -39,7 +40,7 @@ def page_file(
         *results[5:],
     ]
     with duckdb.connect(str(path)) as connection:
-        checks.write(connection, stored, RUN["run_id"])
+        history.write(connection, stored, RUN["run_id"])
         connection.execute(
             "insert into quality.quarantine (file_name, table_name, record_no, reason) "
             "select 'patients.csv', 'patients', range, ? from range(1, 31)",

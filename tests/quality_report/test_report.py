@@ -12,6 +12,7 @@ import pytest
 from quality_page import RUN, Page, section, tables
 
 from expectations import report
+from expectations import history
 from expectations import run as checks
 from expectations.checks import CheckResult
 from expectations.verdict import STATUSES
@@ -65,7 +66,7 @@ def test_a_blocked_run_has_a_page_before_anything_is_computed(tmp_path: Path) ->
     path = tmp_path / "warehouse.duckdb"
     duckdb.connect(str(path)).close()
     results = checks.run(path)
-    checks.write(path, results, RUN["run_id"])
+    history.write(path, results, RUN["run_id"])
     output = tmp_path / "quality.html"
     with duckdb.connect(str(path), read_only=True) as connection:
         report.render(connection, output, run=RUN)

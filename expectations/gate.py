@@ -1,0 +1,75 @@
+"""The two gates of `dbt build`: the checks run inside dbt, and a blocking failure ends the build.
+
+dbt-duckdb calls `Plugin.load` when one of the models in models/staging/gates names its source.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+from dbt.adapters.duckdb.plugins import BasePlugin
+from dbt.adapters.duckdb.utils import SourceConfig
+from dbt_common.exceptions import DbtRuntimeError
+from dbt_common.invocation import get_invocation_id
+
+from expectations import history, run
+from expectations.checks import CheckResult
+
+GATES = ("extract_gate", "marts_gate")
+"""The models of the gates."""
+
+LAYER_OF_SOURCE = {"extract_checks": "staging", "marts_checks": "marts"}
+"""Which checks run when a gate's source is named."""
+
+REFUSAL = "Blocking checks failed; nothing more is built:"
+
+
+class GateError(DbtRuntimeError):
+    """A blocking check failed; the message names check, table, counts and remedy."""
+
+
+class Plugin(BasePlugin):
+    """The dbt-duckdb plugin `expectations`."""
+
+    def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
+        """Keep the connection on which the checks run."""
+        self.connection = conn
+
+    def load(self, source_config: SourceConfig) -> pa.Table:
+        """Run the checks of one gate, store the results, and return how many have which status."""
+        assert self.creds is not None
+        layer = LAYER_OF_SOURCE[source_config.identifier]
+        with self.connection.cursor() as cursor:
+            results = run.run(cursor, layers=[layer])
+            reached = [result for result in results if result.status != "not_run"]
+            # Until the second gate, the checks of the marts stand there as not run.
+            stored = results if layer == "staging" else reached
+            history.write(cursor, stored, run_id(), work=Path(self.creds.path).resolve().parent)
+        if blocking := run.blocking_failures(reached):
+            raise GateError(refusal(blocking))
+        counts = Counter(result.status for result in reached)
+        return pa.table({"status": list(counts), "n_checks": list(counts.values())})
+
+
+def refusal(blocking: list[CheckResult]) -> str:
+    """Say which checks forbid to go on, of what, how many, and what to do."""
+    return f"{REFUSAL}\n" + "\n".join(
+        f"  - {history.in_words(**asdict(result))}\n    {result.advice}" for result in blocking
+    )
+
+
+def run_id() -> str:
+    """Return the id of the run: that of `rwe build`, or one of this invocation of dbt."""
+    return os.environ.get("RWE_RUN_ID") or _of_invocation(get_invocation_id())
+
+
+@cache
+def _of_invocation(invocation_id: str) -> str:
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{invocation_id[:4]}"
