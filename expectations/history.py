@@ -1,14 +1,14 @@
 """Stores the results of the checks: in the warehouse of the run, and in a store that outlives it.
 
-quality.expectation_results holds the results of the run and those of the runs before it, so that an
-auditor sees trends by site. The warehouse is built anew each time; the private store of the work folder
-keeps them in between.
+quality.expectation_results holds the results of the run and those of the runs before it, so that
+an auditor sees trends by site. The warehouse is built anew each time; the private store of the work
+folder keeps them in between.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 

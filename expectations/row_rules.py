@@ -1,6 +1,6 @@
-"""A Great Expectations expectation for rules in SQL: all rules of a batch are counted in one scan.
+"""An expectation of Great Expectations for rules in SQL: a batch is scanned once for all its rules.
 
-The library's own expectation for SQL costs three queries a rule. Here each rule is two aggregates, and
+The library's own expectation for SQL costs three queries a rule. Here a rule is two aggregates, and
 the library computes all aggregates of a batch together.
 """
 
@@ -45,7 +45,7 @@ class RowsWhere(TableMetricProvider):
 class ExpectNoRowToViolate(BatchExpectation):
     """Of the rows where `applies_to` is true, none has `violation` true.
 
-    The result counts both: `element_count` rows were checked and `unexpected_count` violate the rule.
+    The result counts both: `element_count` rows were checked, `unexpected_count` violate the rule.
     """
 
     applies_to: str

@@ -51,6 +51,17 @@ def _of_the_file(table: Table, kinds: dict[str, Kind]) -> Iterator[Check]:
         yield kinds["delivered"].check(
             staged(table.name), (), BuiltIn(HAS_ROWS, {"min_value": 1}), expects_table=True
         )
+    lost = (
+        "select files.n_records, unnest(range(files.n_before)) as record_no "
+        f"from quality.source_files as files where files.table_name = '{table.name}' and not exists "
+        f"(select 1 from {staged(DELIVERY)} as delivery where delivery.covers = 'changes')"
+    )
+    yield kinds["volume"].check(
+        "quality.source_files",
+        (),
+        condition("quality.source_files", "record_no >= n_records", rows=lost),
+        of=table.name,
+    )
     delivered = f"raw.{table.name}"
     counts = (
         f"select (select count(*) from {delivered}) as n_delivered, "
@@ -75,6 +86,9 @@ def _of_the_text(table: Table, kinds: dict[str, Kind]) -> Iterator[Check]:
     delivered, rows = f"raw.{table.name}", _delivered_rows(table)
     yield kinds["quarantined"].check(
         delivered, (), condition(delivered, "faults is not null", rows=rows)
+    )
+    yield kinds["ragged"].check(
+        delivered, (), condition(delivered, "load_fault is not null", rows=rows)
     )
     for column in table.columns:
         name = "patient_id" if column.role == "patient" else column.name
@@ -104,8 +118,8 @@ def _of_the_text(table: Table, kinds: dict[str, Kind]) -> Iterator[Check]:
 def _delivered_rows(table: Table) -> str:
     """Return the delivered rows with what is wrong with them.
 
-    `faults` is why a row is in quarantine. `<class>_text` holds the values of the columns of a class
-    if any pattern is found among them, else NULL: most rows are then done with.
+    `faults` is why a row is in quarantine. `<class>_text` holds the values of the columns of a
+    class if any pattern is found among them, else NULL: most rows are then done with.
     """
     written = _columns_by_class(table)
     joined = ", ".join(
@@ -122,7 +136,7 @@ def _delivered_rows(table: Table) -> str:
         f"select delivered.*, {', '.join(suspicious)}, {n_bytes} as record_bytes, "
         "'; ' || quarantined.reasons as faults "
         f"from (select *, {joined} from raw.{table.name}) as delivered "
-        "left join (select src_rid, string_agg(reason, '; ') as reasons "
+        "left join (select src_rid, string_agg(concat_ws(': ', column_name, reason), '; ') as reasons "
         f"from quality.quarantine where table_name = '{table.name}' group by src_rid) "
         "as quarantined on delivered.src_rid = quarantined.src_rid"
     )

@@ -25,9 +25,28 @@ Row = dict[str, Any]
 # Takes statements; returns the path of a copy of the case on which they were executed.
 Spoil = Callable[..., Path]
 
-SEEDS = ("code_lists/biomarker_panels", "studies/studies")
+SEEDS = (
+    "code_lists/biomarker_panels",
+    "code_lists/her2_definitions",
+    "studies/studies",
+    "studies/study_analyses",
+)
+
+
+def rid(table: str, record: int) -> int:
+    """The number of a raw row."""
+    return read_contract().tables[table].file_id << 32 | record
+
 
 BY_HAND = {
+    "staging.stg_common__diagnoses": [
+        {"icdo3_topography": "C18.7", "icdo3_morphology": "8140/3", "stage": "IV"},
+    ],
+    "staging.stg_common__comorbidities": [{"icd10": "I25.1"}],
+    "staging.stg_common__procedures": [{"procedure_code": "45.76"}],
+    "staging.stg_common__drug_administrations": [
+        {"record_type": "administration", "dose": 100.0, "dose_unit": "mg"},
+    ],
     "staging.stg_common__vital_status": [
         {
             "record_id": "v1",
@@ -41,28 +60,93 @@ BY_HAND = {
             "status": "dead",
             "death_date": "2020-06-01",
             "last_contact_date": "2020-05-30",
+            "source": "hospital",
             "recorded_date": "2020-06-02",
+        },
+        {
+            "record_id": "v3",
+            "status": "dead",
+            "death_date": "2020-06-02",
+            "last_contact_date": "2020-05-30",
+            "source": "registry",
+            "recorded_date": "2020-07-02",
         },
     ],
     "staging.stg_common__pathology": [
         {
+            "her2_ihc_pct": 40.0,
             "her2_ihc_score": "2+",
             "her2_ish_ratio": 2.5,
             "her2_copy_number": 5.0,
             "cep17_copy_number": 2.0,
         },
+        {
+            "report_id": "r2",
+            "accession_no": "s2",
+            "specimen_type": "resection",
+            "her2_ihc_score": "3+",
+            "her2_ihc_pct": 80.0,
+            "her2_ish_ratio": None,
+        },
     ],
     "staging.stg_common__molecular_tests": [
-        {"test_id": "m1", "gene": "KRAS", "region": "exon 2", "result": "wild_type"},
-        {"test_id": "m2", "gene": "BRAF", "region": "V600E", "result": "wild_type"},
+        *(
+            {
+                "test_id": f"m{number}",
+                "gene": gene,
+                "region": region,
+                "variant": None,
+                "result": "wild_type",
+            }
+            for number, (gene, region) in enumerate((("KRAS", "exon 2"), ("BRAF", "V600E")), 1)
+        ),
+        {
+            "test_id": "m3",
+            "accession_no": "s2",
+            "gene": "KRAS",
+            "region": "exon 2",
+            "variant": "p.G12C",
+            "result": "mutated",
+        },
     ],
     "staging.stg_common__tumour_assessments": [
-        {"target_response": "PR", "new_lesion": "no", "overall_response": "PR"},
+        {
+            "timepoint": "baseline",
+            "target_response": None,
+            "non_target_response": None,
+            "new_lesion": None,
+            "overall_response": None,
+        },
+        {
+            "assessment_id": "t2",
+            "assessment_date": "2019-06-01",
+            "reported_date": "2019-06-02",
+            "timepoint": "follow_up",
+            "target_response": "PR",
+            "new_lesion": "no",
+            "overall_response": "PR",
+        },
+        {
+            "assessment_id": "t3",
+            "assessment_date": "2019-08-01",
+            "reported_date": "2019-08-02",
+            "timepoint": "follow_up",
+            "target_response": "PD",
+            "new_lesion": "no",
+            "overall_response": "PD",
+        },
     ],
     "staging.stg_common__lesion_measurements": [
-        {"measurement_id": "l1", "longest_diameter_mm": 30.0, "lesion_status": "measured"},
+        {
+            "measurement_id": "l1",
+            "is_lymph_node": "no",
+            "longest_diameter_mm": 30.0,
+            "lesion_status": "measured",
+        },
         {
             "measurement_id": "l2",
+            "assessment_id": "t2",
+            "is_lymph_node": "no",
             "longest_diameter_mm": 20.0,
             "lesion_status": "measured",
             "measured_date": "2019-05-01",
@@ -73,18 +157,53 @@ BY_HAND = {
         {"event_id": "e2", "term": "Sepsis", "ctcae_version": "5.0", "grade": "5"},
     ],
     "intermediate.int_drug_exposures": [
-        {"patient_key": PATIENT, "ingredient": "cetuximab", "start_date": "2019-04-01"},
+        {
+            "patient_key": PATIENT,
+            "ingredient": ingredient,
+            "drug_class": drug_class,
+            "role": "antineoplastic",
+            "start_date": "2019-04-01",
+        }
+        for ingredient, drug_class in (("cetuximab", "anti_egfr"), ("trastuzumab", "anti_her2"))
     ],
-    "cohort.biomarkers": [{**STUDY, "biomarker": "BRAF", "status": "wild_type"}],
-    "cohort.cohort": [{**STUDY, "included": True, "index_date": "2019-03-01"}],
+    "intermediate.int_primary_diagnosis": [STUDY],
+    "intermediate.int_vital_status": [{"status": "dead", "last_contact_date": "2020-05-30"}],
+    "cohort.biomarkers": [
+        {**STUDY, "biomarker": "BRAF", "status": "wild_type"},
+        {**STUDY, "biomarker": "HER2", "status": "positive"},
+    ],
+    "cohort.cohort": [
+        {
+            **STUDY,
+            "included": True,
+            "index_date": "2019-03-01",
+            "eligibility_known_date": "2019-05-01",
+        }
+    ],
     "cohort.cohort_attrition": [
         {**STUDY, "step": 1, "n_in": 3, "n_not_met": 1, "n_unknown": 0, "n_out": 2},
         {**STUDY, "step": 2, "n_in": 2, "n_not_met": 0, "n_unknown": 1, "n_out": 1},
     ],
-    "cohort.patient_characteristics": [STUDY],
+    "cohort.patient_characteristics": [{**STUDY, "age_at_index": 59}],
     "treatment.lines_of_therapy": [
-        {**STUDY, "rule_set_id": "primary", "line_number": 1, "start_date": "2019-04-01"},
-        {**STUDY, "rule_set_id": "primary", "line_number": 2, "start_date": "2019-09-01"},
+        {
+            **STUDY,
+            "rule_set_id": "primary",
+            "line_number": number,
+            "start_date": f"2019-{month}-01",
+            "coverage_end_date": f"2019-{month}-14",
+        }
+        for number, month in ((1, "04"), (2, "09"))
+    ],
+    "treatment.exposure_assignments": [
+        {
+            **STUDY,
+            "rule_set_id": "primary",
+            "line_number": number,
+            "start_date": f"2019-{month}-01",
+            "src_rids": [rid("drug_administrations", 1)],
+        }
+        for number, month in ((1, "04"), (2, "09"))
     ],
     "survival.survival_intervals": [
         {
@@ -93,14 +212,40 @@ BY_HAND = {
             "endpoint": endpoint,
             "line_number": 1,
             "event": event,
-            "censor_reason": None if event else "last tumour assessment",
+            "source": source,
+            "censor_reason": None if event else "last contact",
             "start_date": "2019-04-01",
             "end_date": end_date,
             "time_days": time_days,
+            "entry_days": 30,
+            "src_rids": [rid("tumour_assessments", 3)],
         }
-        for endpoint, event, end_date, time_days in (
-            ("OS", True, "2020-06-01", 427),
-            ("PFS", False, "2020-03-01", 335),
+        for endpoint, event, source, end_date, time_days in (
+            ("OS", True, "death", "2020-06-01", 427),
+            ("PFS", True, "progression", "2019-08-01", 122),
+            ("TOT", False, "last_contact", "2020-05-30", 425),
+        )
+    ],
+    "survival.recist_assessments": [
+        {
+            **STUDY,
+            "line_rule_set_id": "primary",
+            "line_number": 1,
+            "assessment_src_rid": rid("tumour_assessments", number),
+            "is_baseline": response is None,
+            "has_baseline": True,
+            "n_target_lesions": 1,
+            "n_target_lesions_measured": 1,
+            "target_response": response,
+            "recorded_target_response": response,
+            "recorded_response": response,
+            "start_date": "2019-04-01",
+            "assessment_date": day,
+        }
+        for number, response, day in (
+            (1, None, "2019-03-01"),
+            (2, "PR", "2019-06-01"),
+            (3, "PD", "2019-08-01"),
         )
     ],
     "survival.response_by_line": [
@@ -112,9 +257,20 @@ BY_HAND = {
             "n_assessments": 1,
         },
     ],
-    "safety.adverse_events": [{**STUDY, "event_id": "e1", "onset_date": "2019-05-01"}],
+    "safety.adverse_events": [
+        {
+            **STUDY,
+            "event_id": "e1",
+            "line_number": 1,
+            "onset_date": "2019-05-01",
+            "days_from_line_start": 30,
+        }
+    ],
     "safety.adverse_events_by_patient": [STUDY],
 }
+
+LOADERS_COLUMNS = {"src_rid": "bigint", "load_fault": "varchar", "duplicate_of": "bigint"}
+"""What the loader adds to the columns of the contract, as far as the checks read it."""
 
 DATES = {"event_time": "2019-03-01", "available_time": "2019-03-02", None: "2019-03-03"}
 
@@ -125,8 +281,16 @@ def tables() -> dict[str, dict[str, str]]:
         "intermediate.int_drug_exposures": {
             "patient_key": "varchar",
             "ingredient": "varchar",
+            "drug_class": "varchar",
+            "role": "varchar",
             "start_date": "date",
-        }
+        },
+        "intermediate.int_primary_diagnosis": {"study_id": "varchar", "patient_key": "varchar"},
+        "intermediate.int_vital_status": {
+            "patient_key": "varchar",
+            "status": "varchar",
+            "last_contact_date": "date",
+        },
     }
     for path in sorted((PROJECT / "models").rglob("*.yml")):
         schema = "staging" if path.parent.name == "common" else path.parent.name
@@ -136,8 +300,11 @@ def tables() -> dict[str, dict[str, str]]:
             }
             if columns:
                 found[f"{schema}.{model['name']}"] = columns
-    for name in read_contract().tables:
-        found[f"raw.{name}"] = {"src_rid": "bigint", "duplicate_of": "bigint"}
+    for table in read_contract().tables.values():
+        found[f"raw.{table.name}"] = dict(LOADERS_COLUMNS) | {
+            "patient_key" if column.role == "patient" else column.name: "varchar"
+            for column in table.columns
+        }
     return found
 
 
@@ -149,11 +316,9 @@ def clean_rows() -> dict[str, list[Row]]:
         name = f"staging.stg_common__{table.name}"
         promised = {column.name: _value(column) for column in table.columns}
         stories = BY_HAND.get(name, [{}])
-        rows[name] = [
-            _staged(table, {**promised, **story}, number)
-            for number, story in enumerate(stories, start=1)
-        ]
-        raw = [{"src_rid": row["src_rid"]} for row in rows[name]]
+        told = [{**promised, **story} for story in stories]
+        rows[name] = [_staged(table, story, number) for number, story in enumerate(told, start=1)]
+        raw = [_delivered(table, story, number) for number, story in enumerate(told, start=1)]
         rows[f"raw.{table.name}"] = raw
         delivered.append(
             {"file_id": table.file_id, "table_name": table.name, "n_records": len(raw)}
@@ -193,8 +358,19 @@ def insert(connection: duckdb.DuckDBPyConnection, table: str, row: Row) -> None:
     )
 
 
+def _delivered(table: Table, story: Row, number: int) -> Row:
+    row: Row = {"src_rid": rid(table.name, number)}
+    for column in table.columns:
+        value = story[column.name]
+        if column.role == "patient":
+            row["patient_key"] = PATIENT
+        else:
+            row[column.name] = None if value is None else str(value)
+    return row
+
+
 def _staged(table: Table, delivered: Row, number: int) -> Row:
-    row: Row = {"src_rid": table.file_id << 32 | number}
+    row: Row = {"src_rid": rid(table.name, number)}
     for column in table.columns:
         value = delivered[column.name]
         if column.role == "patient":

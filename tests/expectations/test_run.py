@@ -18,7 +18,7 @@ from expectations import engine, suites
 from expectations.checks import BuiltIn, Check, Condition
 from expectations.history import RESULTS_TABLE, write
 from expectations.run import all_checks, blocking_failures, run
-from expectations.structure import IN_SET
+from expectations.structure import UNIQUE
 
 CHECKS = all_checks()
 CANARY = "Canary-7391"
@@ -72,7 +72,7 @@ def test_a_file_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
         (Condition("true", rows="select nothing from nowhere"), "Catalog Error"),
         (Condition("no_such_function(sex)"), "Catalog Error"),
         (
-            BuiltIn(IN_SET, {"column": "gone", "value_set": ["x"]}),
+            BuiltIn(UNIQUE, {"column": "gone"}),
             '"gone" in the table does not exist',
         ),
     ],
@@ -121,25 +121,43 @@ def test_when_the_database_stops_answering_the_rest_is_not_run_and_blocks(
     assert [r.blocks for r in results] == [True, True, False]
 
 
-def test_results_replace_those_of_the_same_run_only(clean_warehouse: Path, tmp_path: Path) -> None:
+def test_results_replace_those_of_the_same_check_and_run_only(
+    clean_warehouse: Path, tmp_path: Path
+) -> None:
     path = tmp_path / "warehouse.duckdb"
     shutil.copyfile(clean_warehouse, path)
     results = run(path, checks=CHECKS[:3])
     write(path, results, "run 1")
     with duckdb.connect(str(path)) as connection:
-        write(connection, results[:2], "run 1")
+        write(connection, [replace(results[0], status="error")], "run 1")
         write(connection, [], "run 2")
         write(connection, results[:1], "run 3")
         stored = connection.execute(
-            f"select run_id, count(*), any_value(check_id) from {RESULTS_TABLE} "
-            "group by run_id order by run_id"
+            "select run_id, count(*), count(*) filter (where status = 'error'), "
+            f"any_value(site_code) from {RESULTS_TABLE} group by run_id order by run_id"
         ).fetchall()
-        assert stored == [("run 1", 2, CHECKS[0].check_id), ("run 3", 1, CHECKS[0].check_id)]
+        assert stored == [("run 1", 3, 1, "site_code"), ("run 3", 1, 0, "site_code")]
         uncommented = connection.execute(
             "select column_name from duckdb_columns() "
             "where table_name = 'expectation_results' and comment is null"
         ).fetchall()
         assert uncommented == []
+
+
+def test_earlier_runs_come_back_from_the_store(clean_warehouse: Path, tmp_path: Path) -> None:
+    results = run(clean_warehouse, checks=CHECKS[:3])
+    work = tmp_path / "work"
+    for number in range(1, 4):
+        path = tmp_path / f"{number}.duckdb"
+        shutil.copyfile(clean_warehouse, path)
+        write(path, results[:2], f"run {number}", work=work)
+        write(path, results[2:], f"run {number}", work=work)
+        with duckdb.connect(str(path)) as connection:
+            runs = f"select run_id, count(*) from {RESULTS_TABLE} group by run_id order by run_id"
+            assert connection.execute(runs).fetchall() == [
+                (f"run {earlier}", 3) for earlier in range(1, number + 1)
+            ]
+    assert (work / "audit.duckdb").stat().st_mode & 0o077 == 0
 
 
 def test_great_expectations_itself_returns_counts_only(spoil: Spoil) -> None:
@@ -196,7 +214,9 @@ def test_no_value_of_a_patient_leaves_the_database(
     assert {"fail", "error"} <= {r.status for r in results}
     write(warehouse, results, "run")
     with duckdb.connect(str(warehouse)) as connection:
-        stored = connection.execute(f"select * from {RESULTS_TABLE}").fetchall()
+        stored = connection.execute(
+            f"select * exclude (site_code) from {RESULTS_TABLE}"  # a site is no patient
+        ).fetchall()
     said = capfd.readouterr()
     for text in (str(results), str(stored), caplog.text, said.out, said.err):
         assert CANARY not in text
