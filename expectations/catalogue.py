@@ -30,14 +30,10 @@ class Kind:
         columns: tuple[str, ...],
         rule: BuiltIn | Condition,
         *,
-        of: str | None = None,
         expects_table: bool = False,
     ) -> Check:
-        """Make the check of one table: `table` as schema.table, its name filled into the texts.
-
-        `of` is the name of the delivered table where `table` is about all of them.
-        """
-        words = {"table": of or re.split(r"__|\.", table)[-1], "column": ", ".join(columns)}
+        """Make the check of one table: `table` as schema.table, its name filled into the texts."""
+        words = {"table": re.split(r"__|\.", table)[-1], "column": ", ".join(columns)}
         own_id = self.entry.get("ids", {}).get("{table}.{column}".format(**words))
         return _check(
             {**self.entry, "id": own_id or self.entry["id"]},

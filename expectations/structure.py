@@ -18,6 +18,7 @@ from pipeline.contract import Column, Contract, Table
 UNIQUE = "ExpectColumnValuesToBeUnique"
 HAS_ROWS = "ExpectTableRowCountToBeBetween"
 
+STAGED = "staging.stg_common__"
 PATIENTS = "patients"
 DELIVERY = "delivery"
 
@@ -25,9 +26,19 @@ SEPARATOR = r"\x1f"
 """Stands between the values of a row where they are searched together; as a regular expression."""
 
 
+RECORDS_BEFORE = f"""
+    select table_name, n_records, unnest(range(n_before)) as record_no
+    from quality.source_files
+    where not exists (
+        select 1 from {STAGED}{DELIVERY} as delivery where delivery.covers = 'changes'
+    )
+"""
+"""One row per record of the delivery before; one of changes only is not shorter for it."""
+
+
 def staged(table_name: str) -> str:
     """Return where a table of the contract is staged, as schema.table."""
-    return f"staging.stg_common__{table_name}"
+    return f"{STAGED}{table_name}"
 
 
 def structural_checks(contract: Contract, kinds: dict[str, Kind] | None = None) -> list[Check]:
@@ -51,33 +62,18 @@ def _of_the_file(table: Table, kinds: dict[str, Kind]) -> Iterator[Check]:
         yield kinds["delivered"].check(
             staged(table.name), (), BuiltIn(HAS_ROWS, {"min_value": 1}), expects_table=True
         )
-    lost = (
-        "select files.n_records, unnest(range(files.n_before)) as record_no "
-        f"from quality.source_files as files where files.table_name = '{table.name}' and not exists "
-        f"(select 1 from {staged(DELIVERY)} as delivery where delivery.covers = 'changes')"
-    )
+    delivered, files = f"raw.{table.name}", f"table_name = '{table.name}'"
     yield kinds["volume"].check(
-        "quality.source_files",
-        (),
-        condition("quality.source_files", "record_no >= n_records", rows=lost),
-        of=table.name,
-    )
-    delivered = f"raw.{table.name}"
-    counts = (
-        f"select (select count(*) from {delivered}) as n_delivered, "
-        f"(select count(*) from {staged(table.name)}) as n_staged, "
-        "(select count(distinct quarantine.src_rid) from quality.quarantine as quarantine "
-        f"where quarantine.table_name = '{table.name}') as n_quarantined, "
-        f"(select count(duplicate_of) from {delivered}) as n_collapsed"
+        delivered, (), condition(delivered, "record_no >= n_records", files, RECORDS_BEFORE)
     )
     yield kinds["accounted"].check(
         delivered,
         (),
         condition(
             delivered,
-            "n_delivered <> n_staged + n_quarantined + n_collapsed",
-            "n_delivered > 0",
-            counts,
+            "n_records <> n_staged + n_quarantined + n_collapsed + n_superseded + n_erased",
+            f"{files} and n_records > 0",
+            "select * from quality.source_files",
         ),
     )
 
@@ -136,7 +132,8 @@ def _delivered_rows(table: Table) -> str:
         f"select delivered.*, {', '.join(suspicious)}, {n_bytes} as record_bytes, "
         "'; ' || quarantined.reasons as faults "
         f"from (select *, {joined} from raw.{table.name}) as delivered "
-        "left join (select src_rid, string_agg(concat_ws(': ', column_name, reason), '; ') as reasons "
+        "left join (select src_rid, "
+        "string_agg(concat_ws(': ', column_name, reason), '; ') as reasons "
         f"from quality.quarantine where table_name = '{table.name}' group by src_rid) "
         "as quarantined on delivered.src_rid = quarantined.src_rid"
     )

@@ -76,7 +76,12 @@ def run(
 
         step("dbt build: staging, cohort, lines, endpoints, marts, and the checks at both gates")
         os.environ["RWE_RUN_ID"] = run_id
-        with _reported(layout, run_id, started):
+        about = {
+            "run_id": run_id,
+            "started": f"{started:%Y-%m-%d %H:%M} UTC",
+            **manifest.versions(),
+        }
+        with _reported(layout, about):
             if increment.can_build(layout, landed):
                 increment.build(delivery.resolve(), landed, layout, progress)
             else:
@@ -223,7 +228,7 @@ def unpublished(layout: Layout, run_id: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _reported(layout: Layout, run_id: str, started: datetime) -> Iterator[None]:
+def _reported(layout: Layout, about: dict[str, str]) -> Iterator[None]:
     """Write the private data-quality report of a build that a check has stopped."""
     try:
         yield
@@ -231,7 +236,6 @@ def _reported(layout: Layout, run_id: str, started: datetime) -> Iterator[None]:
         if error.exit_code != Exit.DATA_QUALITY:
             raise
         page = layout.work / quality_pages.PRIVATE
-        about = {"run_id": run_id, "started": f"{started:%Y-%m-%d %H:%M} UTC", **manifest.versions()}
         with duckdb.connect(str(layout.warehouse), read_only=True) as connection:
             quality.render(connection, page, run=about, private=True)
         raise CommandError(

@@ -37,8 +37,8 @@ def dbt_build(
 
     All of them, into a new file; with `select` those alone, into the file that is there. `database`
     is another file than the warehouse. With `only_changes` a delivery of changes is built without
-    the patients that it does not name. Raises CommandError with dbt's reason if a model, a test or a
-    blocking check fails.
+    the patients that it does not name. Raises CommandError with dbt's reason if a model, a test or
+    a blocking check fails.
     """
     database = database or layout.warehouse
     layout.work.mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,9 @@ def _reason(result: Any, layout: Layout) -> CommandError:
     for failure in failures:
         _, refusal, checks = (failure.message or "").partition(REFUSAL)
         if refusal:  # without dbt's line about the model that said it
-            return CommandError(refusal + textwrap.indent(textwrap.dedent(checks), "  "), Exit.DATA_QUALITY)
+            return CommandError(
+                refusal + textwrap.indent(textwrap.dedent(checks), "  "), Exit.DATA_QUALITY
+            )
     lines = [
         f"  - {failure.node.name}: {(failure.message or failure.status).strip()}"
         for failure in failures[:LONGEST_LIST_OF_FAILURES]

@@ -321,7 +321,14 @@ def clean_rows() -> dict[str, list[Row]]:
         raw = [_delivered(table, story, number) for number, story in enumerate(told, start=1)]
         rows[f"raw.{table.name}"] = raw
         delivered.append(
-            {"file_id": table.file_id, "table_name": table.name, "n_records": len(raw)}
+            {
+                "file_id": table.file_id,
+                "table_name": table.name,
+                "n_records": len(raw),
+                "n_staged": len(raw),
+                **dict.fromkeys(("n_quarantined", "n_collapsed", "n_superseded", "n_erased"), 0),
+                "n_before": len(raw),
+            }
         )
     rows["quality.source_files"] = delivered
     for name, stories in BY_HAND.items():

@@ -118,7 +118,9 @@ def quarantined_statements(table: Table) -> list[str]:
     ]
     values = [f"'x' as {column.name}" for column in table.columns if column.role != "patient"]
     return [
-        f"insert into {raw} by name select -1 as src_rid, {', '.join(values)}",
+        "update quality.source_files set n_records = n_records + 1, n_before = 9 "
+        f"where table_name = '{table.name}'",
+        f"insert into {raw} by name select -1 as src_rid, 'x' as load_fault, {', '.join(values)}",
         "insert into quality.quarantine (table_name, src_rid, column_name, reason) "
         f"values {', '.join(reasons)}",
     ]
@@ -208,16 +210,32 @@ def test_without_an_extract_date_no_date_can_be_said_to_be_before_it(spoil: Spoi
 
 
 def test_a_lost_row_is_missed(spoil: Spoil) -> None:
-    (check,) = [c for c in of_kind("accounted") if c.table == "raw.consent"]
-    lost = spoil("delete from staging.stg_common__consent")
-    (result,) = run(lost, checks=[check])
-    assert (result.status, result.blocks) == ("fail", True)
-    found = spoil(
-        "delete from staging.stg_common__consent",
-        "insert into quality.quarantine (table_name, src_rid) values ('consent', -1)",
+    lost = "update quality.source_files set n_staged = 0 where table_name = 'consent'"
+    result = outcome(spoil(lost), "accounted", "consent")
+    assert (result.status, result.blocks, result.n_checked) == ("fail", True, 1)
+    for fate in ("n_quarantined", "n_collapsed", "n_superseded", "n_erased"):
+        found = f"update quality.source_files set {fate} = 1 where table_name = 'consent'"
+        assert outcome(spoil(lost, found), "accounted", "consent").status == "pass"
+
+
+@pytest.mark.parametrize(
+    ("n_before", "status", "blocks"),
+    [(100, "pass", False), (105, "pass", False), (106, "fail", False), (126, "fail", True)],
+)
+def test_a_file_may_lose_a_few_records(
+    spoil: Spoil, n_before: int, status: str, blocks: bool
+) -> None:
+    warehouse = spoil(f"update quality.source_files set n_records = 100, n_before = {n_before}")
+    result = outcome(warehouse, "volume", "consent")
+    assert (result.status, result.blocks) == (status, blocks)
+
+
+def test_a_delivery_of_changes_is_not_shorter_for_it(spoil: Spoil) -> None:
+    warehouse = spoil(
+        "update quality.source_files set n_before = 1000",
+        "update staging.stg_common__delivery set covers = 'changes'",
     )
-    (result,) = run(found, checks=[check])
-    assert result.status == "pass"
+    assert outcome(warehouse, "volume", "consent").status == "not_applicable"
 
 
 def test_columns_of_the_case_are_those_of_the_contract() -> None:

@@ -108,7 +108,9 @@ def test_a_pattern_finds_what_it_is_for_and_nothing_else(check_id: str) -> None:
         connection.execute("create schema raw; create schema quality")
         names = [c.name for c in CONTRACT.tables["pathology"].columns]
         text = ", ".join(f"{name} varchar" for name in names)
-        connection.execute(f"create table raw.pathology (src_rid bigint, load_fault varchar, {text})")
+        connection.execute(
+            f"create table raw.pathology (src_rid bigint, load_fault varchar, {text})"
+        )
         connection.execute(
             "create table quality.quarantine (src_rid bigint, table_name varchar, "
             "column_name varchar, reason varchar)"
