@@ -61,6 +61,12 @@ def read_written(path: Path = CATALOGUE_FILE) -> list[Kind]:
     return [Kind(entry) for entry in _document(path)["written"]]
 
 
+def held_elsewhere(path: Path = CATALOGUE_FILE) -> list[dict[str, str]]:
+    """Return the checks of the study's quality plan that are not run here, with the reason."""
+    entries: list[dict[str, str]] = _document(path)["held_elsewhere"]
+    return entries
+
+
 def read_checks(path: Path = CATALOGUE_FILE) -> list[Check]:
     """Return the checks beyond structure, in the order of the file."""
     document = _document(path)

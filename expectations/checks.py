@@ -122,10 +122,17 @@ def counted(check: Check, n_violating: int, n_checked: int) -> CheckResult:
     """Judge a check by its counts. Nothing checked is not applicable, never a pass."""
     if n_checked == 0:
         return not_applicable(check, f"nothing to check: no {check.denominator}", n_checked=0)
+    status, blocks = judged(n_violating, n_checked, check.warn_above, check.block_above)
+    return _result(check, status, n_violating, n_checked, blocks=blocks)
+
+
+def judged(
+    n_violating: int, n_checked: int, warn_above: float, block_above: float | None
+) -> tuple[Status, bool]:
+    """Return what a share amounts to under thresholds in percent, and whether it blocks."""
     percent = 100 * n_violating / n_checked
-    failed = percent > check.warn_above
-    blocks = check.block_above is not None and percent > check.block_above
-    return _result(check, "fail" if failed else "pass", n_violating, n_checked, blocks=blocks)
+    blocks = block_above is not None and percent > block_above
+    return "fail" if percent > warn_above else "pass", blocks
 
 
 def not_applicable(check: Check, detail: str, n_checked: int | None = None) -> CheckResult:

@@ -139,6 +139,12 @@ def open_warehouse(target: Path | duckdb.DuckDBPyConnection) -> Iterator[Warehou
 
     Raises FileNotFoundError if there is no such file.
     """
+    cursors: list[duckdb.DuckDBPyConnection] = []
+
+    def another() -> ConnectionWrapper:
+        cursors.append(target.cursor())
+        return ConnectionWrapper(cursors[-1])
+
     if isinstance(target, Path):
         if not target.is_file():
             raise FileNotFoundError(f"{target}: no such warehouse; build it first")
@@ -146,7 +152,7 @@ def open_warehouse(target: Path | duckdb.DuckDBPyConnection) -> Iterator[Warehou
         arguments: dict[str, Any] = {"connect_args": {"read_only": True}}
     else:
         address = "duckdb:///:memory:"  # never opened
-        arguments = {"creator": lambda: ConnectionWrapper(target.cursor())}
+        arguments = {"creator": another}
     with _silent(logging.getLogger("great_expectations")):
         source = gx.get_context(
             mode="ephemeral", project_config=_in_memory()
@@ -158,6 +164,8 @@ def open_warehouse(target: Path | duckdb.DuckDBPyConnection) -> Iterator[Warehou
         finally:
             source.get_execution_engine().close()
             source.get_engine().dispose()
+            for cursor in cursors:  # the library lets go of them only when they are collected
+                cursor.close()
 
 
 def _in_memory() -> DataContextConfig:

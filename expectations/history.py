@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -118,6 +119,25 @@ def in_words(
     """Say in one line what came of a check."""
     found = detail if n_checked is None else f"{n_violating} of {n_checked} {denominator}"
     return f"{check_id} {table_name}: {name} ({found})"
+
+
+def results_of(work: Path, run_id: str | None) -> list[dict[str, Any]]:
+    """Return the results of a run in the store, in the order of its checks; the latest without one.
+
+    A run may be named by the beginning of its id. There are none if the store has no such run.
+    """
+    if not (work / audit.STORE).exists():
+        return []
+    with audit.store(work, read_only=True) as store:
+        if not exist(store, f"main.{STORE_TABLE}"):
+            return []
+        return rows(
+            store,
+            f"select * from {STORE_TABLE} where run_id = ("
+            f"select max_by(run_id, (checked_at, run_id)) from {STORE_TABLE} "
+            "where starts_with(run_id, ?)) order by rowid",
+            run_id or "",
+        )
 
 
 def earlier_runs(work: Path, run_id: str) -> pa.Table:

@@ -199,10 +199,12 @@ def patient(
 
 @app.command()
 def contract() -> None:
-    """Write docs/extract_contract.md from the extract contract."""
-    from pipeline.contract_docs import write
+    """Write docs/extract_contract.md and docs/checks.md from contract and catalogue."""
+    from expectations import catalogue_docs
+    from pipeline import contract_docs
 
-    console.print(f"Wrote {write()}")
+    console.print(f"Wrote {contract_docs.write()}")
+    console.print(f"Wrote {catalogue_docs.write()}")
 
 
 RunArgument = Annotated[
@@ -212,6 +214,41 @@ WorkOption = Annotated[
     Path, typer.Option("--work", help="Private folder of the build.", show_default=False)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
+
+
+@app.command()
+def judge(
+    run: Annotated[
+        str | None, typer.Argument(help="The run, or the beginning of its id; the latest one.")
+    ] = None,
+    thresholds: Annotated[
+        Path | None,
+        typer.Option(help="YAML, as in PTH-012: {warn_above: 15, block_above: null}."),
+    ] = None,
+    work: WorkOption = Layout.work,
+) -> None:
+    """Judge the stored results of the checks under other thresholds; nothing is run again."""
+    from expectations.judge import judge as judge_again
+
+    run_id, verdicts = judge_again(work.resolve(), run, thresholds)
+    changed = [verdict for verdict in verdicts if verdict.changed]
+    table = Table("check", "table", "counted", "was", "would be", box=None, pad_edge=False)
+    for verdict in changed:
+        result = verdict.result
+        table.add_row(
+            result["check_id"],
+            result["table_name"],
+            f"{result['n_violating']} of {result['n_checked']} {result['denominator']}",
+            result["status"] + (", blocks" if result["blocks"] else ""),
+            verdict.status + (", blocks" if verdict.blocks else ""),
+        )
+    if changed:
+        console.print(table)
+    blocking = sum(verdict.blocks for verdict in verdicts)
+    console.print(
+        f"Run {run_id}: {len(changed)} of {len(verdicts)} results change; "
+        + (f"{blocking} would forbid publication." if blocking else "none forbids publication.")
+    )
 
 
 @app.command()
