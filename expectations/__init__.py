@@ -2,5 +2,5 @@
 
 `catalogue.yml` holds every check and every threshold; `structure` adds, for each table of the
 extract contract, what the contract promises; `run.run` executes both with Great Expectations on
-DuckDB and `run.write` stores the results.
+DuckDB and `history.write` stores the results.
 """

@@ -135,7 +135,8 @@ def _expanded(entry: dict[str, Any], relations: dict[str, str]) -> Iterator[Chec
 
 def _with_relations(rows: str, relations: dict[str, str]) -> str:
     """Put before a query the relations that it uses; one may use those that stand above it."""
-    text, used = rows, []
+    text = rows
+    used: list[str] = []
     for name in reversed(relations):
         if re.search(rf"\b{name}\b", text):
             used.insert(0, f"{name} as ({relations[name]})")

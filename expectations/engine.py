@@ -140,17 +140,18 @@ def open_warehouse(target: Path | duckdb.DuckDBPyConnection) -> Iterator[Warehou
     Raises FileNotFoundError if there is no such file.
     """
     cursors: list[duckdb.DuckDBPyConnection] = []
-
-    def another() -> ConnectionWrapper:
-        cursors.append(target.cursor())
-        return ConnectionWrapper(cursors[-1])
-
     if isinstance(target, Path):
         if not target.is_file():
             raise FileNotFoundError(f"{target}: no such warehouse; build it first")
         address = f"duckdb:///{target.resolve()}"
         arguments: dict[str, Any] = {"connect_args": {"read_only": True}}
     else:
+        connection = target
+
+        def another() -> ConnectionWrapper:
+            cursors.append(connection.cursor())
+            return ConnectionWrapper(cursors[-1])
+
         address = "duckdb:///:memory:"  # never opened
         arguments = {"creator": another}
     with _silent(logging.getLogger("great_expectations")):

@@ -78,7 +78,7 @@ def _again(result: Result, wanted: Thresholds | None) -> Verdict:
 def _read(path: Path, known: Mapping[str, Thresholds]) -> dict[str, Thresholds]:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        found = {name: Thresholds(**_numbers(entry)) for name, entry in document.items()}
+        found = {name: _thresholds(**entry) for name, entry in document.items()}
     except OSError as error:
         raise CommandError(f"{path}: {error.strerror}", Exit.USAGE) from None
     except (yaml.YAMLError, AttributeError, TypeError, ValueError):
@@ -92,5 +92,5 @@ def _read(path: Path, known: Mapping[str, Thresholds]) -> dict[str, Thresholds]:
     return found
 
 
-def _numbers(entry: Mapping[str, Any]) -> dict[str, float | None]:
-    return {name: None if value is None else float(value) for name, value in entry.items()}
+def _thresholds(*, warn_above: float, block_above: float | None = None) -> Thresholds:
+    return Thresholds(float(warn_above), None if block_above is None else float(block_above))

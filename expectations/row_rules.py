@@ -11,7 +11,9 @@ from typing import Any
 import sqlalchemy
 from great_expectations.core.metric_domain_types import MetricDomainTypes
 from great_expectations.core.metric_function_types import MetricPartialFunctionTypes
-from great_expectations.execution_engine import SqlAlchemyExecutionEngine
+from great_expectations.execution_engine.sqlalchemy_execution_engine import (
+    SqlAlchemyExecutionEngine,
+)
 from great_expectations.expectations.expectation import BatchExpectation
 from great_expectations.expectations.metrics.metric_provider import metric_partial
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
@@ -38,7 +40,7 @@ class RowsWhere(TableMetricProvider):
         metric_value_kwargs: dict[str, Any],
         **_: Any,
     ) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-        condition = sqlalchemy.literal_column(f"({metric_value_kwargs['condition']})")
+        condition: Any = sqlalchemy.literal_column(f"({metric_value_kwargs['condition']})")
         return sqlalchemy.func.count().filter(condition), metric_domain_kwargs, {}
 
 

@@ -94,9 +94,9 @@ def _of_the_text(table: Table, kinds: dict[str, Kind]) -> Iterator[Check]:
             yield kinds["required"].check(
                 delivered, (name,), condition(delivered, missing, rows=rows)
             )
-        if kind := _kind_of_fault(column):
+        if broken := _kind_of_fault(column):
             unreadable = f"faults like '%; {name}: not %'"
-            yield kinds[kind].check(
+            yield kinds[broken].check(
                 delivered, (name,), condition(delivered, unreadable, has_value, rows)
             )
     written = _columns_by_class(table)

@@ -79,7 +79,7 @@ def two_rows_of_one_key(chart: Chart) -> list[Record]:
     return []
 
 
-@found_by("PAT-001", "recorded_date", blocks=True)
+@found_by("PAT-001", "recorded_date", also=("PAT-002",), blocks=True)
 def patient_twice(chart: Chart) -> list[Record]:
     """A second row of a patient, registered a day before."""
     (patient,) = chart["patients"]

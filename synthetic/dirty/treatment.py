@@ -131,7 +131,7 @@ def dose_without_unit(chart: Chart) -> list[Record]:
     return given
 
 
-@found_by("DRG-010", "drug_text", share=0.0015, of="patients")
+@found_by("DRG-010", "drug_text", also=("TUM-003",), share=0.0015, of="patients")
 def anti_her2_despite_her2(chart: Chart) -> list[Record]:
     """Trastuzumab for a patient whose HER2 was negative."""
     negative = chart.with_code("pathology", "her2_ihc_score", "0", "1+")

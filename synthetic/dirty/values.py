@@ -80,7 +80,6 @@ _VALUES: Final = (
     ("control_character", "encounters.department", "{}\x07", READ, "FIL-008"),
     ("decoded_twice", "diagnoses.histology_text", "adÃ©nocarcinome", READ, "VAL-003"),
     ("invisible_character", "pathology.accession_no", "{}\u200b", READ, "VAL-005"),
-    ("default_for_a_date", "comorbidities.onset_date", "1900-01-01", READ, "VAL-011"),
     ("endless_text", "comorbidities.condition_text", "{}" + "病" * 4000, READ, "VAL-017"),
     ("script", "comorbidities.condition_text", "{}<script>alert(1)</script>", READ, "VAL-018"),
     ("formula", "encounters.department", '=HYPERLINK("x")', READ, "VAL-018"),
@@ -141,6 +140,15 @@ def nul_character(chart: Chart) -> list[Record]:
     """A NUL byte in a visit."""
     for record in chart["encounters"][1:2]:
         record["department"] += "\0"
+        return [record]
+    return []
+
+
+@found_by("VAL-011", "onset_date", share=0.001, of="comorbidities")
+def default_for_a_date(chart: Chart) -> list[Record]:
+    """The first day that a system knows stands for an unknown onset."""
+    for record in chart["comorbidities"][:1]:
+        record["onset_date"] = "1900-01-01"
         return [record]
     return []
 

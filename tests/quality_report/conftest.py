@@ -19,8 +19,7 @@ sys.path[:0] = [
 import clean_case  # noqa: E402
 from quality_page import RUN, Page  # noqa: E402
 
-from expectations import report  # noqa: E402
-from expectations import history  # noqa: E402
+from expectations import history, report  # noqa: E402
 from expectations import run as checks  # noqa: E402
 from expectations.checks import CheckResult  # noqa: E402
 

@@ -11,9 +11,7 @@ import duckdb
 import pytest
 from quality_page import RUN
 
-from expectations import report
-from expectations import history
-from expectations import run as checks
+from expectations import history, report
 from expectations.checks import CheckResult
 from tests.browser import Opened, needs_chromium
 

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 from quality_page import RUN, section, tables
 
-from expectations import report
+from expectations import history, report
 from expectations import run as checks
 from expectations.checks import CheckResult, Condition
 from pipeline.audit import Event
@@ -61,7 +61,7 @@ def rendered(
     synthetic: str = "no",
 ) -> str:
     with duckdb.connect(str(warehouse)) as connection:
-        checks.write(connection, results, RUN["run_id"])
+        history.write(connection, results, RUN["run_id"])
         connection.execute(f"update staging.stg_common__delivery set synthetic = '{synthetic}'")
         return report.page(connection, run=RUN, record=record, private=private)
 

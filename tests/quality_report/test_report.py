@@ -11,8 +11,7 @@ import duckdb
 import pytest
 from quality_page import RUN, Page, section, tables
 
-from expectations import report
-from expectations import history
+from expectations import history, report
 from expectations import run as checks
 from expectations.checks import CheckResult
 from expectations.verdict import STATUSES
