@@ -289,6 +289,7 @@ def tables() -> dict[str, dict[str, str]]:
         "intermediate.int_vital_status": {
             "patient_key": "varchar",
             "status": "varchar",
+            "death_date_precision": "varchar",
             "last_contact_date": "date",
         },
     }
