@@ -15,7 +15,7 @@ build: $(READY)
 	rwe build
 
 test: $(READY) browser lint
-	pytest
+	pytest -n 2 --dist loadgroup
 
 # sqlfluff lints the SQL that dbt compiles, and dbt compiles against a delivery.
 lint: $(READY) | extracts/demo

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,14 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
+from filelock import FileLock
 
 from tests.browser import CHROMIUM, WIDTHS, Opened
 
 PROJECT = Path(__file__).resolve().parent.parent
 PATIENTS = PROJECT / "tests" / "patients"
+SAID, SURVIVED = "said", "survived"
+Say = Callable[[str], None]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,7 +47,14 @@ def _kind_of(file: Path) -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With --cases, run only the tests that the named files are about."""
+    """Keep together what shares fixtures; with --cases, run only what the named files are about.
+
+    In a parallel run one worker takes all tests of a folder with a conftest.py, or of a file.
+    """
+    for item in items:
+        folder = item.path.parent
+        together = folder if (folder / "conftest.py").exists() else item.path
+        item.add_marker(pytest.mark.xdist_group(str(together.relative_to(PROJECT))))
     if not config.getoption("--cases"):
         return
     for item in [*items]:
@@ -96,23 +106,65 @@ def rwe(*arguments: object, key_file: Path, check: bool = True) -> subprocess.Co
 
 
 def make_run(folder: Path, *demo_options: object) -> Run:
+    """Make a synthetic extract and build it, unless another worker has."""
     run = Run(folder / "extract", folder / "work", folder / "published")
     key_file = folder / "pseudonym.key"
-    rwe("demo", run.extract, *demo_options, key_file=key_file)
-    rwe("build", run.extract, "--work", run.work, "--published", run.published, key_file=key_file)
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / "lock"):
+        if not run.current.exists():
+            rwe("demo", run.extract, *demo_options, key_file=key_file)
+            rwe("build", run.extract, "--work", run.work, "--published", run.published,
+                key_file=key_file)  # fmt: skip
     return run
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """The demo extract, built and published."""
-    return make_run(tmp_path_factory.mktemp("demo"))
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of a parallel run have in common."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
 
 @pytest.fixture(scope="session")
-def another_delivery(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def demo(shared: Path) -> Run:
+    """The demo extract, built and published."""
+    return make_run(shared / "demo")
+
+
+@pytest.fixture(scope="session")
+def another_delivery(shared: Path) -> Run:
     """5,000 patients of another seed, built and published."""
-    return make_run(tmp_path_factory.mktemp("another"), "--patients", 5000, "--seed", 7)
+    return make_run(shared / "another", "--patients", 5000, "--seed", 7)
+
+
+@pytest.fixture
+def say(request: pytest.FixtureRequest) -> Say:
+    """Print a line at the end of the test run."""
+    return lambda line: request.node.user_properties.append((SAID, line))
+
+
+@pytest.fixture
+def survived(request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """A test appends what fault it injected once everything that must hold has held."""
+    faults: list[str] = []
+    yield faults
+    request.node.user_properties.append((SURVIVED, len(faults)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    said = [
+        pair
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", None) == "teardown"
+        for pair in report.user_properties
+    ]
+    terminalreporter.section("shown")
+    for name, line in said:
+        if name == SAID:
+            terminalreporter.write_line(line)
+    survived = sum(n for name, n in said if name == SURVIVED)
+    terminalreporter.write_line(f"faults injected and survived: {survived}")
 
 
 @pytest.fixture(scope="session")

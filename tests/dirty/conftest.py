@@ -11,8 +11,6 @@ import pytest
 from tests.conftest import Run, rwe
 from tests.dirty.survey import Finding, Place, Recall, read_defects, survey
 
-SUMMARY = pytest.StashKey[list[str]]()
-
 
 @dataclass(frozen=True)
 class Dirty:
@@ -63,18 +61,3 @@ def blocking(
 ) -> Dirty:
     """The defects that must stop the build."""
     return make_dirty(tmp_path_factory.mktemp("blocking"), key_file, clean, "--blocking")
-
-
-@pytest.fixture
-def say(request: pytest.FixtureRequest) -> list[str]:
-    """Lines for the end of the test run."""
-    return request.config.stash.setdefault(SUMMARY, [])
-
-
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    if lines := config.stash.get(SUMMARY, []):
-        terminalreporter.section("planted defects")
-        for line in lines:
-            terminalreporter.write_line(line)

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from pipeline.errors import Exit
-from tests.conftest import Run
+from tests.conftest import Run, Say
 from tests.dirty.conftest import Dirty
 from tests.dirty.survey import Finding, Place, Recall
 
@@ -27,16 +27,18 @@ def tripped(recall: Recall) -> set[str]:
     return failing(recall.dirty) | quarantining
 
 
-def test_every_planted_defect_is_found(tolerable: Dirty, blocking: Dirty, say: list[str]) -> None:
+def test_every_planted_defect_is_found(tolerable: Dirty, blocking: Dirty, say: Say) -> None:
     for name, dirty in (("tolerable", tolerable), ("blocking", blocking)):
         by_check = dirty.recall.by_check()
         kinds = {defect.kind for defect in dirty.recall.defects}
         planted, found = (sum(column) for column in zip(*by_check.values(), strict=True))
-        say.append(
-            f"{name}: {len(kinds)} kinds of {len(by_check)} checks, {planted} records planted, "
-            f"{found} found: recall {found / planted:.1%}"
+        say(
+            f"planted defects, {name}: {len(kinds)} kinds of {len(by_check)} checks, "
+            f"{planted} records planted, {found} found: recall {found / planted:.1%}"
         )
-        say += [f"  {check}: {m} of {n}" for check, (n, m) in by_check.items() if m < n]
+        for check, (n, m) in by_check.items():
+            if m < n:
+                say(f"  {check}: {m} of {n}")
     assert tolerable.recall.missed() + blocking.recall.missed() == []
 
 
@@ -54,16 +56,16 @@ def test_every_check_with_a_planted_defect_fails(tolerable: Dirty, blocking: Dir
 
 
 def test_every_check_is_tripped_or_named_as_untested(
-    tolerable: Dirty, blocking: Dirty, say: list[str]
+    tolerable: Dirty, blocking: Dirty, say: Say
 ) -> None:
     every = {check_id for check_id, *_ in tolerable.recall.dirty}
     untested = every - tripped(tolerable.recall) - tripped(blocking.recall)
-    say.append(f"checks that no planted defect trips: {', '.join(sorted(untested))}")
+    say(f"checks that no planted defect trips: {', '.join(sorted(untested))}")
     assert untested == UNTRIPPED.keys()
 
 
-def test_the_clean_demo_raises_no_alarm(clean: dict[Place, Finding], say: list[str]) -> None:
-    say.append(f"false alarms on the clean demo: {len(failing(clean))}")
+def test_the_clean_demo_raises_no_alarm(clean: dict[Place, Finding], say: Say) -> None:
+    say(f"false alarms on the clean demo: {len(failing(clean))}")
     assert failing(clean) == set()
 
 

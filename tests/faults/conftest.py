@@ -1,4 +1,4 @@
-"""What the tests of faults share: a small finished build to publish from; the count of faults."""
+"""What the tests of faults share: a small finished build to publish from."""
 
 from __future__ import annotations
 
@@ -14,18 +14,6 @@ from tests.conftest import Run
 from tests.faults.trials import Published, published_from
 
 FEW_ROWS = 60
-_survived: list[str] = []
-
-
-@pytest.fixture
-def survived(request: pytest.FixtureRequest) -> list[str]:
-    """A test appends what it injected once everything that must hold has held."""
-    return _survived
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if _survived:
-        terminalreporter.write_line(f"faults injected and survived: {len(_survived)}")
 
 
 @pytest.fixture(scope="session")
