@@ -10,12 +10,12 @@ with specimens as (
         accession_no,
         max_by(her2_ihc_score, collected_and_reported) filter (where her2_ihc_score is not null)
             as ihc_score,
-        max_by(her2_ihc_pct, collected_and_reported) filter (where her2_ihc_score is not null)
-            as ihc_pct,
+        {{ value_at_max('her2_ihc_pct', 'collected_and_reported') }}
+        filter (where her2_ihc_score is not null) as ihc_pct,
         max_by(her2_ish_ratio, collected_and_reported) filter (where her2_ish_ratio is not null)
             as ish_ratio,
-        max_by(her2_ish_pct, collected_and_reported) filter (where her2_ish_ratio is not null)
-            as ish_pct,
+        {{ value_at_max('her2_ish_pct', 'collected_and_reported') }}
+        filter (where her2_ish_ratio is not null) as ish_pct,
         max(coalesce(reported_date, collected_date)) as known_date,
         {{ src_rids('src_rid') }} as src_rids
     from (

@@ -123,7 +123,7 @@ first_events as (
         interval_id,
         min(fact_date) as fact_date,
         min_by(source, day_order + precedence) as source,
-        min_by(src_rid, day_order + precedence) as src_rid
+        {{ value_at_min('src_rid', 'day_order + precedence') }} as src_rid
     from ordered
     where role = 'event'
     group by interval_id
@@ -134,7 +134,7 @@ censorings as (
         interval_id,
         max(fact_date) as fact_date,
         max_by(source, day_order - precedence) as source,
-        max_by(src_rid, day_order - precedence) as src_rid
+        {{ value_at_max('src_rid', 'day_order - precedence') }} as src_rid
     from ordered
     where role = 'censor'
     group by interval_id
@@ -162,7 +162,8 @@ last_seen as (
     select
         watched_events.interval_id,
         max(ordered.fact_date) as last_seen_date,
-        max_by(ordered.src_rid, ordered.day_order - ordered.precedence) as last_seen_src_rid,
+        {{ value_at_max('ordered.src_rid', 'ordered.day_order - ordered.precedence') }}
+            as last_seen_src_rid,
         max_by(ordered.source, ordered.day_order - ordered.precedence) as last_seen_source
     from watched_events
     inner join ordered

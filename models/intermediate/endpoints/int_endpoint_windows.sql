@@ -182,10 +182,10 @@ follow_up as (
     select
         interval_id,
         min(ended_date) as end_of_follow_up,
-        min_by(
-            src_rid,
-            2 * {{ days_between("cast('1900-01-01' as date)", 'ended_date') }} + is_assessment
-        ) as end_of_follow_up_src_rid,
+        {{ value_at_min(
+            'src_rid',
+            '2 * ' ~ days_between("cast('1900-01-01' as date)", 'ended_date') ~ ' + is_assessment'
+        ) }} as end_of_follow_up_src_rid,
         max(is_assessment) = 1 as was_assessed
     from ends_of_follow_up
     group by interval_id
