@@ -1,5 +1,6 @@
 # make build   set up, load the demo extract, build and publish the warehouse and the study report
 # make test    every test: linters, dbt unit and data tests, pytest, the report in a real browser
+# make build-spark, make test-spark   the same models on Apache Spark; optional (docs/spark.md)
 
 PYTHON ?= python3
 VENV := .venv
@@ -43,10 +44,27 @@ $(READY): requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
+# Another 450 MB, and Java 17 or later. `make test` tests Spark too once it is installed.
+SPARK := $(VENV)/.spark
+.PHONY: build-spark test-spark
+build-spark: $(SPARK)
+	rwe demo
+	RWE_TARGET=spark rwe build
+
+test-spark: $(SPARK)
+	pytest tests/spark
+
+$(SPARK): requirements-spark.txt $(READY)
+	@command -v java >/dev/null || { echo "Java is not installed; Spark needs version 17 or later"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-spark.txt
+	touch $@
+
 # Needs uv. dbt-core's optional parser is left out: it installs only from source, over the network.
 lock:
 	uv lock
-	uv export --all-groups --no-emit-project --no-header --no-annotate --output-file requirements.txt >/dev/null
+	uv export --all-groups --no-group spark --no-emit-project --no-header --no-annotate --output-file requirements.txt >/dev/null
+	uv export --only-group spark --prune dbt-core --prune dbt-adapters --prune dbt-common \
+		--no-emit-project --no-header --no-annotate --output-file requirements-spark.txt >/dev/null
 
 clean:
 	rm -rf build/* target logs extracts

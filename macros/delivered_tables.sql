@@ -22,6 +22,20 @@
 {# Lands the delivery and makes the raw tables: dbt-duckdb calls the loader (pipeline/delivery.py) for the
    one source that is named here. #}
 {% macro load_delivery() -%}
+    {{ return(adapter.dispatch('load_delivery')()) }}
+{%- endmacro %}
+
+{% macro default__load_delivery() -%}
 {%- do source('extract', 'files') -%}
+select 1
+{%- endmacro %}
+
+{# The raw tables that pipeline/spark.py has written. #}
+{% macro spark__load_delivery() -%}
+{%- do run_query('create schema if not exists raw') -%}
+{%- for table in ['files'] + delivered_tables() -%}
+{%- set file = env_var('RWE_SPARK_WAREHOUSE', 'build/spark') ~ '/raw/' ~ table ~ '.parquet' -%}
+{%- do run_query('create or replace view raw.' ~ table ~ ' as select * from parquet.`' ~ file ~ '`') -%}
+{%- endfor -%}
 select 1
 {%- endmacro %}

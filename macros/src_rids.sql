@@ -9,12 +9,23 @@
 
 {# The raw rows behind a derived row, sorted and without repeats; use within a group by. #}
 {% macro src_rids(src_rid) -%}
-    array_sort(array_agg(distinct {{ src_rid }}) filter (where {{ src_rid }} is not null))
+{%- set rows = 'array_sort(array_agg(distinct ' ~ src_rid ~ ') filter (where ' ~ src_rid ~ ' is not null))' -%}
+    {{ return(adapter.dispatch('null_for_no_rows')(rows)) }}
 {%- endmacro %}
 
 {# The same, from rows that already carry a list. #}
 {% macro merged_src_rids(src_rids) -%}
-    array_sort(array_distinct(flatten(array_agg({{ src_rids }}) filter (where {{ src_rids }} is not null))))
+{%- set lists = 'array_agg(' ~ src_rids ~ ') filter (where ' ~ src_rids ~ ' is not null)' -%}
+    {{ return(adapter.dispatch('null_for_no_rows')('array_sort(array_distinct(flatten(' ~ lists ~ ')))')) }}
+{%- endmacro %}
+
+{# Spark's `array_agg` of no rows is an empty list, DuckDB's is NULL. #}
+{% macro default__null_for_no_rows(rows) -%}
+    {{ rows }}
+{%- endmacro %}
+
+{% macro spark__null_for_no_rows(rows) -%}
+    nullif({{ rows }}, cast(array() as array<bigint>))
 {%- endmacro %}
 
 {# One raw row as a list. #}

@@ -21,7 +21,7 @@ import duckdb
 
 from expectations.history import RESULTS_TABLE
 from expectations.tables import columns, exist, rows
-from pipeline import audit
+from pipeline import audit, spark
 from pipeline.errors import CommandError
 from pipeline.paths import PROJECT, Layout
 from pipeline.pseudonyms import key_id, load_key
@@ -39,6 +39,7 @@ RECORDED_PACKAGES = (
     "pandas",
     "scipy",
 )
+SPARK_PACKAGES = ("dbt-spark", "pyspark")
 
 CODE = ("analysis", "expectations", "macros", "models", "pipeline", "tests/dbt")
 CODE_FILES = ("dbt_project.yml", "profiles.yml")
@@ -219,9 +220,10 @@ def environment() -> Record:
 
 def versions() -> dict[str, str]:
     """Return the versions that a result may depend on."""
+    packages = RECORDED_PACKAGES + (SPARK_PACKAGES if spark.is_chosen() else ())
     return {
         "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in RECORDED_PACKAGES},
+        **{name: importlib.metadata.version(name) for name in packages},
     }
 
 

@@ -27,6 +27,7 @@ from pipeline import (
     publish,
     quality_pages,
     resources,
+    spark,
 )
 from pipeline.delivery import land
 from pipeline.errors import CommandError, Exit
@@ -82,7 +83,10 @@ def run(
             **manifest.versions(),
         }
         with _reported(layout, about):
-            if increment.can_build(layout, landed):
+            if spark.is_chosen():
+                increment.forget_build(layout)
+                spark.build(delivery.resolve(), landed, layout, progress)
+            elif increment.can_build(layout, landed):
                 increment.build(delivery.resolve(), landed, layout, progress)
             else:
                 increment.forget_build(layout)

@@ -74,8 +74,10 @@ lines as (
 numbered as (
     select
         *,
-        row_number() over (
-            order by study_id, line_rule_set_id, patient_key, line_number
+        cast(
+            row_number() over (
+                order by study_id, line_rule_set_id, patient_key, line_number
+            ) as bigint
         ) as line_id
     from lines
 ),

@@ -9,11 +9,13 @@
 
 with histories as (
     select
-        row_number() over (
-            order by
-                study_index.study_id,
-                line_rule_sets.rule_set_id,
-                study_index.patient_key
+        cast(
+            row_number() over (
+                order by
+                    study_index.study_id,
+                    line_rule_sets.rule_set_id,
+                    study_index.patient_key
+            ) as bigint
         ) as history_id,
         study_index.study_id,
         line_rule_sets.rule_set_id,

@@ -16,7 +16,8 @@ select
     intervals.start_date,
     intervals.end_date,
     {{ days_between('intervals.start_date', 'intervals.end_date') }} as time_days,
-    {{ days_between('intervals.start_date', 'intervals.end_date') }} / 30.4375 as time_months,
+    {{ days_between('intervals.start_date', 'intervals.end_date') }}
+    / cast(30.4375 as double) as time_months,
     -- `greatest` skips NULL, and no deciding biomarker is not the same as one known at the start.
     case
         when cohort.eligibility_known_date > intervals.start_date

@@ -1,0 +1,25 @@
+{# dbt-spark writes a missing value of a seed as 'None' and does not escape quotes. #}
+{% macro spark__load_csv_rows(model, agate_table) -%}
+{%- set types = model.config.column_types -%}
+{%- set statement -%}
+insert into {{ this }} values
+{%- for row in agate_table.rows %}
+(
+    {%- for value in row -%}
+    {%- set column_name = agate_table.column_names[loop.index0] -%}
+    {%- set type = types.get(column_name, adapter.convert_type(agate_table, loop.index0)) -%}
+    {%- if value is none -%}
+    cast(null as {{ type }})
+    {%- else -%}
+    cast('{{ value | string | replace("\\", "\\\\") | replace("'", "\\'") }}' as {{ type }})
+    {%- endif -%}
+    {{ ', ' if not loop.last }}
+    {%- endfor -%}
+){{ ',' if not loop.last }}
+{%- endfor %}
+{%- endset -%}
+{%- if agate_table.rows -%}
+{%- do run_query(statement) -%}
+{%- endif -%}
+{{ return(statement) }}
+{%- endmacro %}

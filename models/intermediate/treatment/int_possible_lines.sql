@@ -1,0 +1,516 @@
+-- Each day that could begin a line, and where such a line would end: at the first later treatment day
+-- on which a rule of Hess 2021 (Future Oncol 17:1865, Tables 1 and 3) or one of its extensions
+-- advances it (seeds line_rule_sets, line_rule_additions, line_interchange_groups;
+-- docs/lines_of_therapy.md).
+-- Systemic anticancer drugs count; modifiers, supportive drugs and drugs that the record does not
+-- name never do.
+--
+-- Only few treatment days can begin a line: the first, those with a drug absent for longer than the
+-- regimen window, and those after a break. All patients and rule sets are worked out at once.
+--
+-- The sequence of a patient's treatment days is the same under most rule sets and is laid out once
+-- for all of them.
+
+with histories as (
+    select
+        histories.history_id,
+        histories.patient_key,
+        histories.counts_from,
+        histories.counts_until,
+        min(histories.history_id) over (
+            partition by histories.treatment_id, rule_sets.monotherapy_class
+        ) as sequence_id,
+        rule_sets.*
+    from {{ ref('int_line_histories') }} as histories
+    inner join {{ ref('line_rule_sets') }} as rule_sets
+        on histories.rule_set_id = rule_sets.rule_set_id
+),
+
+-- Drugs that may stand for one another are one drug to the rules: an exchange never advances a
+-- line.
+rule_drugs as (
+    select
+        rule_sets.rule_set_id,
+        ingredients.ingredient,
+        coalesce(interchange.interchange_group, ingredients.ingredient) as line_drug,
+        coalesce(ingredients.drug_class <> rule_sets.monotherapy_class, true) as is_other_class
+    from {{ ref('line_rule_sets') }} as rule_sets
+    cross join {{ ref('ingredients') }} as ingredients
+    left join {{ ref('line_interchange_groups') }} as interchange
+        on
+            rule_sets.interchange_rule_set_id = interchange.rule_set_id
+            and ingredients.ingredient = interchange.ingredient
+            and interchange.effect = 'same_line'
+    where ingredients.role in ('antineoplastic', 'investigational')
+),
+
+drug_days as (
+    select
+        histories.sequence_id,
+        rule_drugs.line_drug,
+        exposures.start_date,
+        min(exposures.ingredient) as ingredient,
+        bool_or(rule_drugs.is_other_class) as is_other_class,
+        max(least(exposures.coverage_end_date, histories.counts_until)) as coverage_end_date
+    from {{ ref('int_drug_exposures') }} as exposures
+    inner join histories
+        on
+            exposures.patient_key = histories.patient_key
+            and histories.history_id = histories.sequence_id
+            and exposures.start_date >= histories.counts_from
+            and exposures.start_date <= histories.counts_until
+            and (exposures.is_systemic or histories.regional_counts)
+    -- An outer join, though every such drug has its row: it keeps engines from joining the drugs of
+    -- all rule sets before the patients.
+    left join rule_drugs
+        on
+            histories.rule_set_id = rule_drugs.rule_set_id
+            and exposures.ingredient = rule_drugs.ingredient
+    where exposures.role in ('antineoplastic', 'investigational')
+    group by histories.sequence_id, rule_drugs.line_drug, exposures.start_date
+),
+
+drug_sequences as (
+    select
+        *,
+        lag(start_date) over (
+            partition by sequence_id, line_drug
+            order by start_date
+        ) as last_given_date,
+        lead(start_date) over (
+            partition by sequence_id, line_drug
+            order by start_date
+        ) as next_given_date,
+        max(coverage_end_date) over (
+            partition by sequence_id, line_drug
+            order by start_date
+            rows between unbounded preceding and 1 preceding
+        ) as covered_before,
+        row_number() over (
+            partition by sequence_id, line_drug
+            order by start_date
+        ) as day_number,
+        count(*) over (partition by sequence_id, line_drug) as days_given
+    from drug_days
+),
+
+treatment_days as (
+    select
+        sequence_id,
+        start_date,
+        max(coverage_end_date) as coverage_end_date,
+        max(last_given_date) as member_last_given_date,
+        case when bool_or(is_other_class) then start_date end as other_class_date
+    from drug_sequences
+    group by sequence_id, start_date
+),
+
+day_sequences as (
+    select
+        *,
+        lag(coverage_end_date) over (
+            partition by sequence_id
+            order by start_date
+        ) as previous_coverage_end_date,
+        min(other_class_date) over (
+            partition by sequence_id
+            order by start_date
+            rows between current row and unbounded following
+        ) as next_other_class_date
+    from treatment_days
+),
+
+first_days as (
+    select
+        sequence_id,
+        min(start_date) as start_date
+    from treatment_days
+    group by sequence_id
+),
+
+-- A drug is new to every line begun after it was last given; one given within the regimen window
+-- cannot be new, because a line begun since then is still within its window.
+new_drugs as (
+    select
+        histories.history_id,
+        histories.sequence_id,
+        drug_sequences.start_date,
+        drug_sequences.last_given_date,
+        ingredients.modality,
+        additions.max_day as addition_max_day,
+        case
+            when ingredients.modality = 'cytotoxic' then histories.monotherapy_add_days
+        end as supplement_max_day,
+        case
+            when
+                additions.max_day is not null
+                or (ingredients.modality = 'cytotoxic' and histories.monotherapy_add_days is not null)
+                then drug_sequences.start_date + histories.regimen_window_days
+        end as window_end,
+        histories.regimen_window_days,
+        histories.progression_change_advances,
+        histories.toxicity_replacement_keeps and ingredients.modality = 'cytotoxic'
+            as may_replace
+    from drug_sequences
+    inner join histories
+        on drug_sequences.sequence_id = histories.sequence_id
+    inner join {{ ref('ingredients') }} as ingredients
+        on drug_sequences.ingredient = ingredients.ingredient
+    left join {{ ref('line_rule_additions') }} as additions
+        on
+            histories.additions_rule_set_id = additions.rule_set_id
+            and ingredients.drug_class = additions.drug_class
+    where
+        (
+            drug_sequences.last_given_date is null
+            or {{ days_between('drug_sequences.last_given_date', 'drug_sequences.start_date') }}
+            > histories.regimen_window_days
+        )
+        and drug_sequences.days_given - drug_sequences.day_number + 1 >= histories.min_days_new_drug
+),
+
+-- Drugs taken up again after a progression. Treatment that merely goes on after one is not a
+-- change.
+resumptions as (
+    select
+        histories.history_id,
+        drug_sequences.start_date,
+        drug_sequences.last_given_date,
+        max(progressions.progression_date) as progression_date
+    from drug_sequences
+    inner join histories
+        on drug_sequences.sequence_id = histories.sequence_id
+    inner join {{ ref('int_progressions') }} as progressions
+        on
+            histories.patient_key = progressions.patient_key
+            and drug_sequences.start_date >= progressions.progression_date
+    where
+        {{ days_between('drug_sequences.covered_before', 'drug_sequences.start_date') }}
+        > histories.progression_restart_days
+    group by
+        histories.history_id, drug_sequences.start_date, drug_sequences.last_given_date
+),
+
+breaks as (
+    select
+        histories.history_id,
+        histories.sequence_id,
+        day_sequences.start_date,
+        histories.gap_days
+    from day_sequences
+    inner join histories
+        on day_sequences.sequence_id = histories.sequence_id
+    where
+        {{ days_between('day_sequences.previous_coverage_end_date', 'day_sequences.start_date') }}
+        > histories.gap_days
+),
+
+-- Only where the rule set says that leaving out a drug advances the line.
+drops as (
+    select
+        histories.history_id,
+        histories.sequence_id,
+        drug_sequences.start_date as last_given_date,
+        min(treatment_days.start_date) as start_date
+    from drug_sequences
+    inner join histories
+        on
+            drug_sequences.sequence_id = histories.sequence_id
+            and histories.drop_advances
+    left join treatment_days
+        on
+            drug_sequences.sequence_id = treatment_days.sequence_id
+            and drug_sequences.coverage_end_date < treatment_days.start_date
+    where
+        drug_sequences.next_given_date is null
+        or {{ days_between('drug_sequences.coverage_end_date', 'drug_sequences.next_given_date') }}
+        > histories.phase_gap_days
+    group by
+        histories.history_id,
+        histories.sequence_id,
+        drug_sequences.line_drug,
+        drug_sequences.start_date
+    having min(treatment_days.start_date) is not null
+),
+
+possible_starts as (
+    select
+        histories.history_id,
+        first_days.start_date
+    from first_days
+    inner join histories
+        on first_days.sequence_id = histories.sequence_id
+    union
+    select history_id, start_date from new_drugs
+    union
+    select history_id, start_date from resumptions
+    union
+    select history_id, start_date from breaks
+    union
+    select history_id, start_date from drops
+),
+
+possible_lines as (
+    select
+        possible_starts.history_id,
+        histories.sequence_id,
+        possible_starts.start_date,
+        day_sequences.next_other_class_date
+    from possible_starts
+    inner join histories
+        on possible_starts.history_id = histories.history_id
+    inner join day_sequences
+        on
+            histories.sequence_id = day_sequences.sequence_id
+            and possible_starts.start_date = day_sequences.start_date
+),
+
+last_progressions as (
+    select
+        new_days.sequence_id,
+        new_days.start_date,
+        max(progressions.progression_date) as progression_date
+    from (select distinct sequence_id, start_date from new_drugs) as new_days
+    inner join histories
+        on new_days.sequence_id = histories.history_id
+    inner join {{ ref('int_progressions') }} as progressions
+        on
+            histories.patient_key = progressions.patient_key
+            and new_days.start_date >= progressions.progression_date
+    group by new_days.sequence_id, new_days.start_date
+),
+
+-- A line goes on past a day when one of its drugs is given again within the regimen window from
+-- that day, or was supplied for longer than the window.
+continuations as (
+    select
+        possible_additions.sequence_id,
+        possible_additions.start_date,
+        possible_additions.window_end,
+        max(
+            case
+                when drug_sequences.start_date < possible_additions.start_date
+                    then drug_sequences.start_date
+                else drug_sequences.last_given_date
+            end
+        ) as continued_since
+    from (
+        select distinct
+            sequence_id,
+            start_date,
+            window_end
+        from new_drugs
+        where window_end is not null
+    ) as possible_additions
+    inner join drug_sequences
+        on
+            possible_additions.sequence_id = drug_sequences.sequence_id
+            and possible_additions.window_end >= drug_sequences.start_date
+            and (
+                (
+                    possible_additions.start_date > drug_sequences.start_date
+                    and possible_additions.window_end <= drug_sequences.coverage_end_date
+                )
+                or (
+                    possible_additions.start_date <= drug_sequences.start_date
+                    and possible_additions.start_date > drug_sequences.last_given_date
+                )
+            )
+    group by
+        possible_additions.sequence_id,
+        possible_additions.start_date,
+        possible_additions.window_end
+),
+
+-- Only where the rule set says that a cytotoxic drug may take the place of one not tolerated: the
+-- last day of a cytotoxic drug that was dropped near a severe adverse event attributed to treatment
+-- and soon replaced.
+replacements as (
+    select
+        new_drugs.history_id,
+        new_drugs.start_date,
+        max(drug_sequences.start_date) as replaced_last_date
+    from new_drugs
+    inner join histories
+        on new_drugs.history_id = histories.history_id
+    inner join drug_sequences
+        on
+            new_drugs.sequence_id = drug_sequences.sequence_id
+            and new_drugs.start_date > drug_sequences.start_date
+            and new_drugs.start_date <= drug_sequences.coverage_end_date + histories.phase_gap_days
+            and coalesce(
+                drug_sequences.next_given_date
+                > new_drugs.start_date + histories.regimen_window_days,
+                true
+            )
+    inner join {{ ref('ingredients') }} as ingredients
+        on
+            drug_sequences.ingredient = ingredients.ingredient
+            and ingredients.modality = 'cytotoxic'
+    inner join {{ ref('stg_common__adverse_events') }} as adverse_events
+        on
+            histories.patient_key = adverse_events.patient_key
+            and adverse_events.onset_date
+            between drug_sequences.start_date - histories.regimen_window_days
+            and drug_sequences.start_date + histories.regimen_window_days
+            and adverse_events.grade in ('3', '4')
+            and adverse_events.attribution in ('possible', 'probable', 'definite')
+    where new_drugs.may_replace
+    group by new_drugs.history_id, new_drugs.start_date
+),
+
+drug_advances as (
+    select
+        possible_lines.history_id,
+        possible_lines.start_date as line_start_date,
+        new_drugs.start_date,
+        case
+            when
+                new_drugs.progression_change_advances
+                and last_progressions.progression_date > possible_lines.start_date
+                then 'PD_WITH_CHANGE'
+            when
+                new_drugs.may_replace
+                and replacements.replaced_last_date >= possible_lines.start_date
+                then null
+            when
+                continuations.continued_since >= possible_lines.start_date
+                and (
+                    possible_lines.start_date + new_drugs.addition_max_day >= new_drugs.start_date
+                    or (
+                        possible_lines.start_date + new_drugs.supplement_max_day
+                        >= new_drugs.start_date
+                        and coalesce(
+                            possible_lines.next_other_class_date >= new_drugs.start_date, true
+                        )
+                    )
+                )
+                then null
+            when new_drugs.modality = 'cytotoxic' then 'NEW_CHEMO'
+            when new_drugs.modality not in ('targeted', 'immunotherapy') then 'NEW_DRUG'
+            when continuations.continued_since >= possible_lines.start_date
+                then 'LATE_BIOLOGIC_ADD'
+            else 'SWITCH_TO_BIOLOGIC'
+        end as reason
+    from possible_lines
+    inner join new_drugs
+        on
+            possible_lines.history_id = new_drugs.history_id
+            and possible_lines.start_date + new_drugs.regimen_window_days < new_drugs.start_date
+            and possible_lines.start_date
+            > coalesce(new_drugs.last_given_date, possible_lines.start_date - 1)
+    left join continuations
+        on
+            new_drugs.sequence_id = continuations.sequence_id
+            and new_drugs.start_date = continuations.start_date
+            and new_drugs.window_end = continuations.window_end
+    left join replacements
+        on
+            new_drugs.history_id = replacements.history_id
+            and new_drugs.start_date = replacements.start_date
+    left join last_progressions
+        on
+            new_drugs.sequence_id = last_progressions.sequence_id
+            and new_drugs.start_date = last_progressions.start_date
+),
+
+resumption_advances as (
+    select
+        possible_lines.history_id,
+        possible_lines.start_date as line_start_date,
+        resumptions.start_date,
+        'PD_WITH_CHANGE' as reason
+    from possible_lines
+    inner join resumptions
+        on
+            possible_lines.history_id = resumptions.history_id
+            and possible_lines.start_date <= resumptions.last_given_date
+            and possible_lines.start_date < resumptions.progression_date
+),
+
+break_advances as (
+    select
+        possible_lines.history_id,
+        possible_lines.start_date as line_start_date,
+        breaks.start_date,
+        'GAP' as reason
+    from possible_lines
+    inner join breaks
+        on
+            possible_lines.history_id = breaks.history_id
+            and possible_lines.start_date < breaks.start_date
+    inner join treatment_days
+        on
+            breaks.sequence_id = treatment_days.sequence_id
+            and breaks.start_date > treatment_days.start_date
+            and possible_lines.start_date <= treatment_days.start_date
+    group by
+        possible_lines.history_id,
+        possible_lines.start_date,
+        breaks.start_date,
+        breaks.gap_days
+    having
+        {{ days_between('max(treatment_days.coverage_end_date)', 'breaks.start_date') }}
+        > breaks.gap_days
+),
+
+drop_advances as (
+    select
+        possible_lines.history_id,
+        possible_lines.start_date as line_start_date,
+        drops.start_date,
+        'DRUG_DROPPED' as reason
+    from possible_lines
+    inner join drops
+        on
+            possible_lines.history_id = drops.history_id
+            and possible_lines.start_date <= drops.last_given_date
+    inner join treatment_days
+        on
+            drops.sequence_id = treatment_days.sequence_id
+            and drops.start_date = treatment_days.start_date
+            and possible_lines.start_date <= treatment_days.member_last_given_date
+),
+
+advances as (
+    select * from drug_advances where reason is not null
+    union all
+    select * from resumption_advances
+    union all
+    select * from break_advances
+    union all
+    select * from drop_advances
+),
+
+-- Of the days that would advance a line the first; of several reasons on that day the one that
+-- precedes the others in seed line_start_reasons.
+next_lines as (
+    select
+        advances.history_id,
+        advances.line_start_date,
+        min(advances.start_date) as start_date,
+        min_by(
+            advances.reason,
+            {{ days_between('advances.line_start_date', 'advances.start_date') }} * 100
+            + reasons.precedence
+        ) as reason
+    from advances
+    inner join {{ ref('line_start_reasons') }} as reasons
+        on advances.reason = reasons.reason
+    group by advances.history_id, advances.line_start_date
+),
+
+final as (
+    select
+        possible_lines.history_id,
+        possible_lines.start_date,
+        next_lines.start_date as next_line_start_date,
+        next_lines.reason as next_start_reason
+    from possible_lines
+    left join next_lines
+        on
+            possible_lines.history_id = next_lines.history_id
+            and possible_lines.start_date = next_lines.line_start_date
+)
+
+select * from final
