@@ -22,11 +22,8 @@ from dbt_common.invocation import get_invocation_id
 from expectations import history, run
 from expectations.checks import CheckResult
 
-GATES = ("extract_gate", "marts_gate")
-"""The models of the gates."""
-
-LAYER_OF_SOURCE = {"extract_checks": "staging", "marts_checks": "marts"}
-"""Which checks run when a gate's source is named."""
+GATES = {"extract_gate": "staging", "marts_gate": "marts"}
+"""The models of the gates, and the layer whose checks each runs."""
 
 REFUSAL = "Blocking checks failed; nothing more is built:"
 
@@ -43,19 +40,27 @@ class Plugin(BasePlugin):
         self.connection = conn
 
     def load(self, source_config: SourceConfig) -> pa.Table:
-        """Run the checks of one gate, store the results, and return how many have which status."""
+        """Run the checks of the gate whose source is named."""
         assert self.creds is not None
-        layer = LAYER_OF_SOURCE[source_config.identifier]
+        gate = source_config.identifier.replace("_checks", "_gate")
         with self.connection.cursor() as cursor:
-            results = run.run(cursor, layers=[layer])
-            reached = [result for result in results if result.status != "not_run"]
-            # Until the second gate, the checks of the marts stand there as not run.
-            stored = results if layer == "staging" else reached
-            history.write(cursor, stored, run_id(), work=Path(self.creds.path).resolve().parent)
-        if blocking := run.blocking_failures(reached):
-            raise GateError(refusal(blocking))
-        counts = Counter(result.status for result in reached)
-        return pa.table({"status": list(counts), "n_checks": list(counts.values())})
+            return check(cursor, GATES[gate], Path(self.creds.path).resolve().parent)
+
+
+def check(connection: duckdb.DuckDBPyConnection, layer: str, work: Path) -> pa.Table:
+    """Run the checks of a layer, store the results, and return how many have which status.
+
+    Raises GateError if one of them blocks.
+    """
+    results = run.run(connection, layers=[layer])
+    reached = [result for result in results if result.status != "not_run"]
+    # Until the second gate, the checks of the marts stand there as not run.
+    stored = results if layer == "staging" else reached
+    history.write(connection, stored, run_id(), work=work)
+    if blocking := run.blocking_failures(reached):
+        raise GateError(refusal(blocking))
+    counts = Counter(result.status for result in reached)
+    return pa.table({"status": list(counts), "n_checks": list(counts.values())})
 
 
 def refusal(blocking: list[CheckResult]) -> str:

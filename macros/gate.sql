@@ -1,6 +1,6 @@
 {# Where the verdict of a gate stands: dbt-duckdb runs its checks (expectations/gate.py) when the source is
-   named. Great Expectations reads DuckDB, so that on another engine the build has no gate; and a command
-   that builds nothing, or builds without rows, has nothing to check. #}
+   named. Great Expectations reads DuckDB, so that with Spark the checks run once its tables have been read
+   back (pipeline/spark.py); and a command that builds nothing, or builds without rows, has nothing to check. #}
 {% macro gate(name) -%}
 {%- set builds = flags.WHICH in ('build', 'run', 'retry') and not flags.EMPTY -%}
 {%- if target.type == 'duckdb' and (builds or not execute) -%}

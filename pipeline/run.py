@@ -237,7 +237,7 @@ def _reported(layout: Layout, about: dict[str, str]) -> Iterator[None]:
     try:
         yield
     except CommandError as error:
-        if error.exit_code != Exit.DATA_QUALITY:
+        if error.exit_code != Exit.DATA_QUALITY or not layout.warehouse.exists():
             raise
         page = layout.work / quality_pages.PRIVATE
         with duckdb.connect(str(layout.warehouse), read_only=True) as connection:

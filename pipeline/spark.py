@@ -1,8 +1,8 @@
 """Builds the models on Apache Spark instead of DuckDB, where RWE_TARGET says so: docs/spark.md.
 
 DuckDB lands the delivery and hands the raw tables over as Parquet; Spark builds and tests every
-model; its tables, Parquet too, are read back into the warehouse file, and the rest of a run does
-not know the difference.
+model; its tables, Parquet too, are read back into the warehouse file, where the checks of both
+gates run, and the rest of a run does not know the difference.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import importlib.util
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
@@ -20,7 +21,9 @@ from pipeline.errors import CommandError, Exit
 from pipeline.ledger import Delivery
 from pipeline.paths import Layout
 from pipeline.reader import quoted
-from pipeline.transform import Progress, dbt_build
+
+if TYPE_CHECKING:
+    from pipeline.transform import Progress
 
 
 def is_chosen() -> bool:
@@ -39,10 +42,12 @@ def missing() -> str | None:
 
 
 def build(folder: Path, delivery: Delivery, layout: Layout, progress: Progress) -> None:
-    """Build and test every model on Spark from a landed delivery, and read its tables back.
+    """Build and test every model on Spark from a landed delivery, read its tables back, check them.
 
     Raises CommandError as `dbt_build` does, and if Spark is not there.
     """
+    from pipeline.transform import dbt_build  # slow; who only asks `is_chosen` needs no dbt
+
     if why := missing():
         raise CommandError(f"RWE_TARGET=spark, but {why}. docs/spark.md", Exit.USAGE)
     kept = os.environ.get("RWE_SPARK_WAREHOUSE")
@@ -56,6 +61,7 @@ def build(folder: Path, delivery: Delivery, layout: Layout, progress: Progress) 
         with duckdb.connect(str(layout.warehouse)) as connection:
             make_raw(connection, layout.work, delivery)
             read_back(connection, warehouse)
+            pass_gates(connection, layout.work)
     finally:
         if not kept:
             shutil.rmtree(warehouse, ignore_errors=True)
@@ -94,3 +100,20 @@ def read_back(connection: duckdb.DuckDBPyConnection, warehouse: Path) -> None:
         name = f"{table.parent.stem}.{table.name}"
         connection.execute(f"create schema if not exists {table.parent.stem}")
         connection.execute(f"create table {name} as from read_parquet('{quoted(table)}/*.parquet')")
+
+
+def pass_gates(connection: duckdb.DuckDBPyConnection, work: Path) -> None:
+    """Run the checks of both gates, which dbt runs itself on DuckDB, and keep what they counted.
+
+    Raises CommandError if one of them blocks.
+    """
+    from expectations import gate
+
+    for name, layer in gate.GATES.items():
+        try:
+            counts = gate.check(connection, layer, work)
+        except gate.GateError as error:
+            raise CommandError(error.msg, Exit.DATA_QUALITY) from None
+        connection.register("counts", counts)
+        connection.execute(f"create or replace table staging.{name} as from counts")
+        connection.unregister("counts")

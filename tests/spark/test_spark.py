@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,11 +11,12 @@ import duckdb
 import pytest
 
 from pipeline import spark
+from pipeline.errors import CommandError, Exit
 from tests.conftest import Run, make_run, rwe
 
 needs_spark = pytest.mark.skipif(spark.missing() is not None, reason=f"Spark: {spark.missing()}")
 
-OF_THE_RUN = {"quality.expectation_results": ["run_id"]}
+OF_THE_RUN = {"quality.expectation_results": ["run_id", "checked_at"]}
 """Columns that no two runs have in common."""
 
 RELATIVE_TOLERANCE = 1e-9
@@ -117,6 +119,35 @@ def test_spark_builds_the_demo_as_duckdb_does(demo: Run, tmp_path: Path) -> None
 def test_spark_builds_10000_patients_as_duckdb_does(tmp_path: Path) -> None:
     run = make_run(tmp_path / "duckdb", "--patients", 10_000, "--seed", 11)
     assert_equal(run, on_spark(run, tmp_path))
+
+
+def test_the_checks_of_what_was_read_back_are_those_of_the_gates(
+    demo: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RWE_RUN_ID", "again")
+    built, warehouse = demo.work / "warehouse.duckdb", tmp_path / "warehouse.duckdb"
+    shutil.copyfile(built, warehouse)
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute("drop table quality.expectation_results")
+        connection.execute("update staging.extract_gate set status = 'not_run'")
+        spark.pass_gates(connection, tmp_path)
+    assert differences(built, warehouse) == []
+
+
+def test_a_blocking_check_stops_a_run_on_spark_too(
+    demo: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RWE_RUN_ID", "blocked")
+    shutil.copyfile(demo.work / "warehouse.duckdb", tmp_path / "warehouse.duckdb")
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
+        connection.execute("delete from staging.stg_common__patients")
+        with pytest.raises(CommandError, match="stg_common__patients") as refused:
+            spark.pass_gates(connection, tmp_path)
+        assert refused.value.exit_code == Exit.DATA_QUALITY
+        ((n,),) = connection.execute(
+            "select count(*) from quality.expectation_results where run_id = 'blocked' and blocks"
+        ).fetchall()
+    assert n
 
 
 def test_a_difference_is_found(tmp_path: Path) -> None:
