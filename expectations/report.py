@@ -148,7 +148,7 @@ def page(
         by_kind=verdict.by_kind(results),
         columns=verdict.matrix_columns(results),
         matrix=verdict.matrix(results),
-        failures=verdict.failures(results, exact=exact),
+        failures=verdict.failures(connection, results, exact=exact),
         passed=verdict.passed(results, exact=exact),
         unjudged=unjudged,
         private=private,

@@ -21,6 +21,9 @@ STATUSES: tuple[str, ...] = get_args(Status)
 CATEGORIES = ("Conformance", "Completeness", "Plausibility")
 CONTEXTS = ("Verification", "Validation")
 
+EARLIER_RUNS = 6
+"""How many runs before this one the trend of a failed check shows."""
+
 #: Of what a table of the source is called when it is delivered, and when it is staged.
 SOURCE_TABLE = re.compile(r"^(?:raw\.|staging\.stg_[a-z]+__)")
 
@@ -59,6 +62,26 @@ def stored_results(connection: duckdb.DuckDBPyConnection, run_id: str | None) ->
         """,
         run_id,
     )
+
+
+def earlier(connection: duckdb.DuckDBPyConnection, result: Result) -> list[Result]:
+    """Return what came of the same check of the same site in the runs before, oldest first."""
+    found = rows(
+        connection,
+        f"""
+        select *
+        from {RESULTS_TABLE}
+        where
+            check_id = ? and table_name = ? and column_name = ?
+            and site_code is not distinct from ?
+            and run_id <> ? and checked_at <= ?
+        order by checked_at desc, run_id desc
+        limit {EARLIER_RUNS}
+        """,
+        *(result[name] for name in ("check_id", "table_name", "column_name", "site_code")),
+        *(result[name] for name in ("run_id", "checked_at")),
+    )
+    return found[::-1]
 
 
 def judge(results: Sequence[Result], disagreements: int) -> Verdict:
@@ -153,11 +176,13 @@ def matrix(results: Sequence[Result]) -> list[MatrixRow]:
     ]
 
 
-def failures(results: Sequence[Result], *, exact: bool) -> list[Result]:
+def failures(
+    connection: duckdb.DuckDBPyConnection, results: Sequence[Result], *, exact: bool
+) -> list[Result]:
     """Return what failed, ended in an error or blocks: blocking first, then errors, then warnings.
 
-    Each has `share` (percent of what was checked), `numbers` (in words) and `rule` (as it was run)
-    added. Unless `exact`, small counts are hidden.
+    Each has `numbers` (in words), `trend` (day and numbers of the runs before) and `rule` (as it
+    was run) added. Unless `exact`, small counts are hidden.
     """
     checks = {(c.check_id, c.table, ", ".join(c.columns)): c for c in all_checks()}
     found = [r for r in results if r["blocks"] or r["status"] in ("fail", "error")]
@@ -166,6 +191,10 @@ def failures(results: Sequence[Result], *, exact: bool) -> list[Result]:
         {
             **result,
             "numbers": numbers(result, exact=exact),
+            "trend": [
+                (before["checked_at"][:10], numbers(before, exact=exact))
+                for before in earlier(connection, result)
+            ],
             "rule": _rule(
                 checks.get((result["check_id"], result["table_name"], result["column_name"]))
             ),

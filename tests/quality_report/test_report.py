@@ -126,6 +126,31 @@ def test_a_failed_check_is_explained(page: Page, results: list[CheckResult]) -> 
         assert said in text.replace("&#39;", "'").replace("&#34;", '"')
 
 
+def test_a_failed_check_shows_the_runs_before_at_its_site(
+    page: Page, results: list[CheckResult]
+) -> None:
+    def before(day: str, n_violating: int, site: str) -> str:
+        return (
+            "insert into quality.expectation_results select * replace "
+            f"('{day}' as run_id, '{day}T10:00:00+00:00' as checked_at, {site} as site_code, "
+            f"{n_violating} as n_violating) from quality.expectation_results "
+            f"where run_id = '{RUN['run_id']}' and status = 'fail'"
+        )
+
+    stored = [replace(results[0], status="fail", n_violating=7, n_checked=20), *results[1:]]
+    text = section(
+        page(
+            before("2020-02-01", 9, "site_code"),
+            before("2020-01-01", 6, "site_code"),
+            before("2020-03-01", 5, "'another'"),
+            stored=stored,
+        ),
+        "failures",
+    )
+    assert "2020-01-01: 6 of 20 (30.0%); 2020-02-01: 9 of 20 (45.0%)" in text
+    assert "2020-03-01" not in text
+
+
 def test_rows_are_accounted_for(page: Page, warehouse: Path) -> None:
     text = page(
         "update quality.source_files set n_records = 12, n_staged = 9, n_quarantined = 3 "
