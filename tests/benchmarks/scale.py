@@ -51,11 +51,14 @@ PHASES = {
     "lines": "lines of therapy under every rule set",
     "endpoints": "responses, survival intervals",
     "dbt tests": "data and unit tests, seeds",
-    "checks": "expectations",
+    "checks": "the two gates",
     "analysis": "estimates, second programming, report, exports",
     "publish": "de-identified copy, hashes, manifest",
 }
-STEPS = {"land": "load", "expectations": "checks", "analysis": "analysis", "publish": "publish"}
+GATE = "_gate"
+"""How the models end that run the checks."""
+
+STEPS = {"land": "load", "analysis": "analysis", "publish": "publish"}
 FOLDERS = {"staging": "staging", "treatment": "lines", "endpoints": "endpoints"} | {
     "survival": "endpoints",
     "cohort": "cohort",
@@ -176,7 +179,11 @@ def child_models(work: Path, out: Path, tests: bool) -> None:
 
     manifest = json.loads((work / "target" / "manifest.json").read_text())
     nodes = manifest["nodes"]
-    models = {key: node for key, node in nodes.items() if node["resource_type"] == "model"}
+    models = {
+        key: node
+        for key, node in nodes.items()
+        if node["resource_type"] == "model" and not key.endswith(GATE)
+    }
     order = TopologicalSorter(
         {
             key: [up for up in node["depends_on"]["nodes"] if up in models]
@@ -306,6 +313,8 @@ def _phase(kind: str, result: dict[str, Any]) -> str:
         return "load"
     if kind != "model":
         return "dbt tests"
+    if result["unique_id"].endswith(GATE):
+        return "checks"
     schema = result["relation_name"].replace('"', "").split(".")[-2]
     if schema != "intermediate":
         return FOLDERS[schema]
@@ -320,15 +329,15 @@ def _intermediate() -> dict[str, str]:
 
 
 def _dbt_seconds(log: Path, spans: list[tuple[str, float, float]]) -> float:
-    """Wall seconds of `dbt build`, its hooks apart: they land the delivery or open what landed."""
+    """Wall seconds of `dbt build` apart from its gates and its hooks, which open what landed."""
     steps = [json.loads(line) for line in log.read_text().splitlines()]
     begin, end = next(
         (begin, end)
         for (description, begin), (_, end) in itertools.pairwise(steps)
         if description.startswith("dbt build")
     )
-    hooks = [(b, e) for phase, b, e in spans if phase == "load" and begin <= b < end]
-    return float(end - begin - sum(e - b for b, e in hooks))
+    apart = [(b, e) for phase, b, e in spans if phase in ("load", "checks") and begin <= b < end]
+    return float(end - begin - sum(e - b for b, e in apart))
 
 
 def _epoch(text: str) -> float:
