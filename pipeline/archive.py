@@ -1,12 +1,15 @@
 """The archive: delivered bytes as they came, and the way back from a row to its record.
 
-`<work>/archive/<sha256>.csv.zst` is a delivered file, compressed. A row of the warehouse names its
-file and record (`src_rid`); reading that record again and hashing it again proves whence it came.
+`<work>/archive/<sha256>.csv.zst` is a delivered file, compressed; of a patient who was erased it
+holds empty records, so that the others keep their numbers. A row of the warehouse names its file
+and record (`src_rid`); reading that record again and hashing it again proves whence it came.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import codecs
+import hashlib
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import duckdb
@@ -14,7 +17,7 @@ import pyarrow as pa
 
 from pipeline.contract import Table
 from pipeline.pseudonyms import load_key, pseudonym
-from pipeline.reader import Record, read_records
+from pipeline.reader import Record, archived_records, read_records
 
 ROW_HASH_VERSION = 1
 """Version of the rule of `row_hash_sql`; only rows hashed by the same rule can be compared."""
@@ -53,6 +56,44 @@ def reread(
     is missing from the answer.
     """
     return read_records(archived(work, sha256), encoding, table.file_name, set(record_nos))
+
+
+def records_of(
+    stored: Path, encoding: str, table: Table, belongs: Callable[[str], bool]
+) -> list[int]:
+    """Return which records of an archived file are of the patients whose number `belongs` knows.
+
+    A record that cannot be read is theirs if any part of it is such a number.
+    """
+    if not table.patient_column:
+        return []
+    records = archived_records(stored, encoding, table.file_name)
+    place = (next(records).fields or []).index(table.patient_column)
+
+    def numbers(record: Record) -> list[str]:
+        return [record.fields[place]] if record.fields else record.text.split(",")
+
+    return [
+        record_no
+        for record_no, record in enumerate(records, start=1)
+        if any(belongs(number.strip(' "\r\n')) for number in numbers(record))
+    ]
+
+
+def blank_records(
+    stored: Path, encoding: str, table: Table, record_nos: Collection[int], target: Path
+) -> str:
+    """Copy an archived file with these records empty; return the SHA-256 of what it then holds."""
+    blanked, digest = set(record_nos), hashlib.sha256()
+    encoder = codecs.getincrementalencoder(encoding)()
+    empty = ""
+    with pa.CompressedOutputStream(str(target), "zstd") as written:
+        for record_no, record in enumerate(archived_records(stored, encoding, table.file_name)):
+            empty = empty or "," * (len(record.fields or ()) - 1) + "\n"
+            content = encoder.encode(empty if record_no in blanked else record.text)
+            digest.update(content)
+            written.write(content)
+    return digest.hexdigest()
 
 
 def row_hashes(

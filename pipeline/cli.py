@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline import resources
-from pipeline.errors import CommandError, as_command_error
+from pipeline.errors import CommandError, Exit, as_command_error
 from pipeline.paths import DEMO_EXTRACT, DIRTY_EXTRACT, Layout
 
 app = typer.Typer(
@@ -103,6 +105,21 @@ def build(
 
     layout = Layout(work.resolve(), published.resolve())
     began = time.monotonic()
+    with _steps() as (step, progress):
+        outcome = run(folder, layout, step=step, progress=progress, allow_older=allow_older)
+    for warning in outcome.warnings:
+        console.print(f"[yellow]warning[/yellow] {warning}", soft_wrap=True)
+    console.print(f"Built in {time.monotonic() - began:.0f} s. Published run {outcome.run_id}:")
+    console.print(f"  warehouse  [bold]{outcome.warehouse}[/bold]   (rwe sql)", soft_wrap=True)
+    for report in outcome.reports:
+        console.print(f"  report     [bold]{report}[/bold]", soft_wrap=True)
+    console.print(f"  quality    [bold]{outcome.quality}[/bold]", soft_wrap=True)
+    console.print(f"  manifest   {layout.current / 'manifest.json'}", soft_wrap=True)
+
+
+@contextmanager
+def _steps() -> Iterator[tuple[Callable[[str], None], Callable[[int, int, str], None]]]:
+    """Show the steps of a build as they come: what begins one, and what tells how far it is."""
     with Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -121,16 +138,8 @@ def build(
         def progress(done: int, total: int, name: str) -> None:
             display.update(task, completed=done, total=total, detail=f"{done}/{total} {name}")
 
-        outcome = run(folder, layout, step=step, progress=progress, allow_older=allow_older)
+        yield step, progress
         display.update(task, total=1, completed=1, detail="")
-    for warning in outcome.warnings:
-        console.print(f"[yellow]warning[/yellow] {warning}", soft_wrap=True)
-    console.print(f"Built in {time.monotonic() - began:.0f} s. Published run {outcome.run_id}:")
-    console.print(f"  warehouse  [bold]{outcome.warehouse}[/bold]   (rwe sql)", soft_wrap=True)
-    for report in outcome.reports:
-        console.print(f"  report     [bold]{report}[/bold]", soft_wrap=True)
-    console.print(f"  quality    [bold]{outcome.quality}[/bold]", soft_wrap=True)
-    console.print(f"  manifest   {layout.current / 'manifest.json'}", soft_wrap=True)
 
 
 @app.command()
@@ -354,6 +363,31 @@ def sign(
     layout = Layout(work.resolve(), published.resolve())
     run_id = manifest.find(layout, run)
     show_signature(sign_run(layout, run_id, name=name, role=role, meaning=meaning), console)
+
+
+@app.command()
+def erase(
+    patient: Annotated[
+        str, typer.Argument(help="Pseudonym; or, with --site, the hospital's patient number.")
+    ],
+    site: Annotated[str | None, typer.Option(help="Code of the hospital of the number.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; it cannot be undone.")] = False,
+    work: WorkOption = Layout.work,
+    published: PublishedOption = Layout.published,
+) -> None:
+    """Take a patient who withdrew out of every delivery, build and run, and prove it."""
+    from pipeline.erase import erase as erase_patient
+    from pipeline.erase import show
+
+    if not yes and not (sys.stdin.isatty() and typer.confirm("This cannot be undone. Erase?")):
+        raise CommandError(
+            "Nothing was erased: it cannot be undone and needs your word, --yes.",
+            Exit.NEEDS_DECISION,
+        )
+    layout = Layout(work.resolve(), published.resolve())
+    with _steps() as (step, progress):
+        done = erase_patient(layout, patient, site, step=step, progress=progress)
+    show(done, console)
 
 
 def main() -> None:

@@ -3,7 +3,8 @@
 dbt-duckdb calls `Plugin.load` when a model or a hook names a source of the extract contract. Folder
 and headers are checked before a row is read; every value stays text; every row gets its number, its
 hash and, in place of the patient's number, a pseudonym. What was landed lies in
-`<work>/deliveries/<seq>/raw` as Parquet; the tables of the schema raw are views of it.
+`<work>/deliveries/<seq>/raw` as Parquet; the tables of the schema raw are views of it. Of a patient
+who was erased (pipeline/erase.py) nothing is landed but that the rows were there.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import shutil
 import tempfile
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,8 @@ from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt.adapters.duckdb.utils import SourceConfig
 
-from pipeline import faults, ledger, lock, resources
-from pipeline.archive import ROW_HASH_VERSION, row_hash_sql
+from pipeline import audit, faults, ledger, lock, resources
+from pipeline.archive import ROW_HASH_VERSION, archived, blank_records, records_of, row_hash_sql
 from pipeline.contract import CONTRACT_FILE, Contract, Table, read_contract
 from pipeline.delivered_folder import (
     SENDERS_MANIFEST,
@@ -35,7 +37,7 @@ from pipeline.delivered_folder import (
 )
 from pipeline.errors import CommandError
 from pipeline.ledger import Delivery
-from pipeline.pseudonyms import load_key, pseudonym
+from pipeline.pseudonyms import erasure_digest, key_id, load_key, pseudonym
 from pipeline.reader import (
     DeliveryError,
     Inspected,
@@ -47,6 +49,13 @@ from pipeline.unpack import unpack
 
 RID_SHIFT = 32
 FILES_A_DELIVERY = 100  # file_id = 100 * seq + number of the table in the contract
+LANDING = ".landing-"
+"""How the name begins of the folder in the work folder in which a delivery is taken in."""
+
+ERASED = "erased"
+"""What stands for the reason of a row of which nothing else is kept."""
+ERASED_CAME_BACK = "erased patient delivered again"
+"""How the audit trail calls that rows of erased patients were left out of a delivery."""
 
 FILES_SCHEMA = pa.schema(
     {
@@ -75,17 +84,17 @@ class Plugin(BasePlugin):
     """The dbt-duckdb plugin `delivery`."""
 
     def update_connection_config(self, creds: DuckDBCredentials, config: dict[str, Any]) -> None:
-        """Before DuckDB opens the build: it is private, in one process's hands, and has limits."""
+        """Before DuckDB opens the build: it is private, and in one process's hands."""
         os.umask(resources.PRIVATE_UMASK)
         try:
             lock.hold(Path(creds.path).parent)
             load_key()
         except CommandError as refused:
             raise DeliveryError(str(refused)) from None
-        config.update(resources.limits())
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
-        """Keep the connection on which the raw views are made."""
+        """Keep the connection on which the raw views are made; give the build its limits."""
+        resources.limit(conn)
         self.connection = conn
 
     def load(self, source_config: SourceConfig) -> pa.Table:
@@ -109,13 +118,18 @@ class Plugin(BasePlugin):
 def land(folder: Path, work: Path, *, allow_older: bool = False) -> Delivery:
     """Read a delivery folder into `work` and enter it in the ledger; once, if it comes again.
 
-    Raises DeliveryError with every fault of folder and headers, not only the first; and if the
-    extract is older than one that was published.
+    A folder `<work>/deliveries/<seq>` is what was landed from it before. Raises DeliveryError with
+    every fault of folder and headers, not only the first; and if the extract is older than one that
+    was published.
     """
+    if folder.parent == ledger.raw_folder(work, 0).parents[1]:
+        return _landed_before(folder, work)
     contract = read_contract()
     names = {table.file_name for table in contract.tables.values()} | {SENDERS_MANIFEST}
     work.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=work, prefix=".landing-") as scratch:
+    for killed in work.glob(f"{LANDING}*"):
+        shutil.rmtree(killed)
+    with tempfile.TemporaryDirectory(dir=work, prefix=LANDING) as scratch:
         if folder.suffix == ".zip" and folder.is_file():
             folder = unpack(folder, names, Path(scratch) / "unpacked")
         if wrong := folder_faults(folder, names):
@@ -144,9 +158,18 @@ def land(folder: Path, work: Path, *, allow_older: bool = False) -> Delivery:
         if base := next((d for d in known if d.seq == delivery.base_seq), None):
             _refuse_gaps(folder, work, base, inspected)
         before = [d for d in known if d.accepted_run and d.site_code == delivery.site_code]
-        landing.write(inspected, delivery, before[-1] if before else None)
+        n_erased = landing.write(inspected, delivery, before[-1] if before else None)
     ledger.record(work, delivery)
+    if n_erased:
+        audit.append(work, ERASED_CAME_BACK, {"delivery": delivery.seq, "n_records": n_erased})
     return delivery
+
+
+def _landed_before(folder: Path, work: Path) -> Delivery:
+    found = [d for d in ledger.deliveries(work) if str(d.seq) == folder.name]
+    if not found or not ledger.raw_folder(work, found[0].seq).exists():
+        raise _refused(folder, ["nothing was landed here"])
+    return found[0]
 
 
 def raw_views(work: Path, standing: list[Delivery]) -> list[str]:
@@ -177,7 +200,7 @@ def raw_views(work: Path, standing: list[Delivery]) -> list[str]:
                 ]
             )
             conditions = [
-                "load_fault is distinct from 'erased'",
+                f"load_fault is distinct from '{ERASED}'",
                 *(_not_among(_patients(work, other)) for other in later),
             ]
             parts.append(
@@ -213,8 +236,8 @@ def files(work: Path, standing: list[Delivery]) -> pa.Table:
                 )
                 counts = _rows(
                     connection,
-                    "select count(*) filter (where load_fault = 'erased') as n_erased, "
-                    "count(*) filter (where load_fault is distinct from 'erased' "
+                    f"select count(*) filter (where load_fault = '{ERASED}') as n_erased, "
+                    f"count(*) filter (where load_fault is distinct from '{ERASED}' "
                     f"and ({replaced or 'false'})) as n_superseded "
                     f"from '{quoted(folder / table.name)}.parquet'",
                 )
@@ -232,6 +255,11 @@ class _Landing:
     contract: Contract
     declared: dict[str, Row]  # what the sender says, by file
 
+    @property
+    def archive(self) -> Path:
+        """Where the delivered bytes lie until the delivery is accepted."""
+        return self.scratch / "archive"
+
     def inspect(self) -> dict[str, Inspected]:
         """Check the bytes and the header of every file; return what was found by table."""
         wrong: list[str] = []
@@ -248,7 +276,7 @@ class _Landing:
                 inspected = inspect(
                     path,
                     encoding=said.get("encoding") or "utf-8",
-                    archive=self.work / "archive",
+                    archive=self.archive,
                     scratch=self.scratch,
                 )
             except DeliveryError as error:
@@ -279,8 +307,11 @@ class _Landing:
 
     def write(
         self, inspected: dict[str, Inspected], delivery: Delivery, before: Delivery | None
-    ) -> None:
-        """Write one Parquet file a table and the list of files; they appear all at once."""
+    ) -> int:
+        """Write one Parquet file a table and the list of files; they appear all at once.
+
+        Returns how many rows were left out because they are of patients who were erased.
+        """
         counted = {
             row["table_name"]: row["n_records"]
             for row in (files(self.work, [before]).to_pylist() if before else [])
@@ -318,12 +349,59 @@ class _Landing:
                         "n_before": counted.get(table.name),
                     }
                 )
+            n_erased = self._leave_out_erased(connection, inspected, delivery, folder)
             connection.register("rows", pa.Table.from_pylist(rows, FILES_SCHEMA))
             connection.execute(f"copy rows to '{quoted(folder / 'files.parquet')}'")
         target = ledger.raw_folder(self.work, delivery.seq)
         shutil.rmtree(target, ignore_errors=True)
         target.parent.mkdir(parents=True, exist_ok=True)
+        (self.work / "archive").mkdir(exist_ok=True)
+        for found in inspected.values():
+            name = archived(self.scratch, found.sha256)
+            name.replace(archived(self.work, found.sha256))
         folder.rename(target)
+        return n_erased
+
+    def _leave_out_erased(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        inspected: dict[str, Inspected],
+        delivery: Delivery,
+        folder: Path,
+    ) -> int:
+        """Empty the rows and the archived records of patients who were erased; count them."""
+        key = load_key()
+        known = ledger.erased(self.work, key_id(key))
+        if not known:
+            return 0
+
+        @cache
+        def is_erased(patient_key: str) -> bool:
+            return erasure_digest(patient_key, key) in known
+
+        def belongs(number: str) -> bool:
+            return is_erased(pseudonym(delivery.site_code or "", number, key))
+
+        pseudonyms = connection.execute("select patient_key from pseudonyms").fetchall()
+        gone = [patient_key for (patient_key,) in pseudonyms if is_erased(patient_key)]
+        n_erased = 0
+        for name, found in inspected.items():
+            table, rows = self.contract.tables[name], folder / f"{name}.parquet"
+            # Only a record that could not be read may hide a number that is not in the table.
+            suspected = table.patient_column and connection.execute(
+                f"select count(*) from '{quoted(rows)}' "
+                "where load_fault is not null or list_contains(?, patient_key)",
+                [gone],
+            ).fetchone() != (0,)
+            if suspected:
+                stored = archived(self.scratch, found.sha256)
+                record_nos = records_of(stored, found.encoding, table, belongs)
+                blank_rows(
+                    connection, rows, [_first_rid(table, delivery.seq) + n for n in record_nos]
+                )
+                rewrite(self.work, stored, found.sha256, found.encoding, table, record_nos)
+                n_erased += len(record_nos)
+        return n_erased
 
 
 def _write_table(
@@ -377,6 +455,43 @@ def _write_table(
         f"to '{quoted(target)}' (format parquet)"
     )
     _mark_duplicates(connection, target)
+
+
+def blank_rows(
+    connection: duckdb.DuckDBPyConnection, rows: Path, src_rids: Collection[int]
+) -> None:
+    """Write the Parquet of a table anew; of these rows nothing is left but that they were there."""
+    if not src_rids:
+        return
+    blanked = rows.with_suffix(".blanked")
+    names = [name for name, *_ in connection.execute(f"describe from '{quoted(rows)}'").fetchall()]
+
+    def left(name: str) -> str:
+        if name == "src_rid":
+            return name
+        instead = f"'{ERASED}'" if name == "load_fault" else "null"
+        return f'case when src_rid in (from gone) then {instead} else "{name}" end as "{name}"'
+
+    values = ", ".join(map(left, names))
+    connection.execute(
+        "create or replace temp table gone as select unnest(?::bigint[]) as src_rid",
+        [list(src_rids)],
+    )
+    connection.execute(
+        f"copy (select {values} from '{quoted(rows)}') to '{quoted(blanked)}' (format parquet)"
+    )
+    blanked.replace(rows)
+
+
+def rewrite(
+    work: Path, stored: Path, sha256: str, encoding: str, table: Table, record_nos: Collection[int]
+) -> None:
+    """Empty these records of an archived file and note in the ledger what it holds now."""
+    if record_nos:
+        partial = stored.with_suffix(".part")
+        holds_now = blank_records(stored, encoding, table, record_nos, partial)
+        ledger.note_rewritten(work, sha256, holds_now)
+        partial.replace(stored)
 
 
 def _undeclared(table: Table, found: Inspected | None) -> list[str]:

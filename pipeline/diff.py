@@ -115,7 +115,12 @@ def compare(layout: Layout, before: str, after: str) -> Difference:
 
 
 def compare_with(layout: Layout, before: str, folder: Path, new: Record) -> Difference:
-    """Compare a published run with one that is in a folder and may not be published yet."""
+    """Compare a published run with one that is in a folder and may not be published yet.
+
+    Raises CommandError if one of them was withdrawn.
+    """
+    for place in (layout.published / before, folder):
+        manifest.require_standing(place)
     old = manifest.read(layout.published / before)
     after = str(new["run_id"])
     with duckdb.connect() as connection:

@@ -51,11 +51,11 @@ RESOURCE_ERRORS = {
     errno.ENOMEM,
 }
 RESOURCE_SIGNS = {
-    "Out of Memory": OUT_OF_MEMORY,
     "No space left on device": OUT_OF_SPACE,
     "max_temp_directory_size": OUT_OF_SPACE,
+    "Out of Memory": OUT_OF_MEMORY,
 }
-"""What DuckDB writes where a resource ran out."""
+"""What DuckDB writes where a resource ran out; no room to spill is out of memory too."""
 
 
 def resources_error(text: str, where: Path | None = None) -> CommandError | None:

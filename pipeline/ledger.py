@@ -3,6 +3,7 @@
 It lies in `<work>/audit.duckdb`, which outlives runs and is never published. A delivery covers
 `all` patients of the site, and then replaces what stood before; or it covers `changes`: the
 patients it names, each whole, stand in place of what was known of them. What came earlier is kept.
+Of a patient who was erased it keeps a digest, and which archived files were rewritten.
 """
 
 from __future__ import annotations
@@ -26,6 +27,16 @@ create table if not exists deliveries (
     landed_at timestamptz not null default now(),
     accepted_run varchar,           -- the first published run that was built from it
     accepted_at timestamptz
+);
+create table if not exists erased (
+    digest varchar primary key,     -- of the pseudonym, under the same key; no pseudonym is kept
+    key_id varchar not null,
+    erased_at timestamptz not null default now()
+);
+create table if not exists rewritten (
+    sha256 varchar primary key,     -- of the file as delivered: its name in the archive
+    archived_sha256 varchar not null, -- of what the archive holds since
+    rewritten_at timestamptz not null default now()
 )
 """
 
@@ -102,3 +113,40 @@ def state(known: list[Delivery], seq: int) -> list[Delivery]:
     while chain[0].covers == "changes" and chain[0].base_seq is not None:
         chain.insert(0, by_seq[chain[0].base_seq])
     return chain
+
+
+def erase(work: Path, digest: str, key_id: str) -> None:
+    """Enter a patient who was erased."""
+    with opened(work) as connection:
+        connection.execute(
+            "insert or ignore into erased (digest, key_id) values (?, ?)", [digest, key_id]
+        )
+
+
+def erased(work: Path, key_id: str) -> frozenset[str]:
+    """Return the digests of the patients who were erased, under this key."""
+    with opened(work) as connection:
+        found = connection.execute("select digest from erased where key_id = ?", [key_id])
+        return frozenset(digest for (digest,) in found.fetchall())
+
+
+def erased_under_other_keys(work: Path, key_id: str) -> int:
+    """Count the patients who were erased and cannot be recognised under this key."""
+    with opened(work) as connection:
+        found = connection.execute("select count(*) from erased where key_id <> ?", [key_id])
+        return int((found.fetchone() or (0,))[0])
+
+
+def note_rewritten(work: Path, sha256: str, archived_sha256: str) -> None:
+    """Note what the archive holds in place of a delivered file."""
+    with opened(work) as connection:
+        connection.execute(
+            "insert or replace into rewritten (sha256, archived_sha256) values (?, ?)",
+            [sha256, archived_sha256],
+        )
+
+
+def rewritten(work: Path) -> dict[str, str]:
+    """Return the SHA-256 of what the archive holds, by that of the file as delivered."""
+    with opened(work) as connection:
+        return dict(connection.execute("select sha256, archived_sha256 from rewritten").fetchall())

@@ -28,6 +28,8 @@ from pipeline.pseudonyms import key_id, load_key
 
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
+WITHDRAWN = "withdrawn.json"
+"""Lies in a run that may not be used any more, and says why; its data may be gone."""
 
 RECORDED_PACKAGES = (
     "duckdb",
@@ -139,6 +141,31 @@ def read(folder: Path) -> Record:
     except ValueError:
         raise CommandError(f"{path} cannot be read; restore it from its copy.") from None
     return found
+
+
+def withdraw(folder: Path, told: Record) -> None:
+    """Mark a run as withdrawn: why, what supersedes it, which of its numbers are others there."""
+    (folder / WITHDRAWN).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+
+
+def withdrawn(folder: Path) -> Record | None:
+    """Return why a run was withdrawn; None if it stands."""
+    path = folder / WITHDRAWN
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def require_standing(folder: Path) -> None:
+    """Raise CommandError if a run was withdrawn."""
+    if told := withdrawn(folder):
+        raise CommandError(
+            f"Run {folder.name} was withdrawn ({told['reason']}); its manifest is all that is "
+            f"left. Superseded by: {told['superseded_by'] or 'no run'}"
+        )
+
+
+def deliveries(of: Record) -> set[int]:
+    """Return which deliveries a run was built from."""
+    return {file["delivery_seq"] for file in of["inputs"]}
 
 
 def published_runs(layout: Layout) -> list[str]:

@@ -78,6 +78,11 @@ def key_id(key: bytes) -> str:
     return hmac.new(key, b"key id", hashlib.sha256).hexdigest()[:KEY_ID_LENGTH]
 
 
+def erasure_digest(patient_key: str, key: bytes) -> str:
+    """Return what the ledger keeps of a patient who was erased; without the key it names nobody."""
+    return hmac.new(key, f"erased|{patient_key}".encode(), hashlib.sha256).hexdigest()
+
+
 def _refused(found: str, remedy: str) -> CommandError:
     return CommandError(f"The pseudonym key {key_file()} {found}; {remedy}.", Exit.SECURITY)
 

@@ -20,10 +20,13 @@ PRIVATE = "quality_private.html"
 def write(layout: Layout, folder: Path, made_of: Manifest) -> None:
     """Write the edition for sharing into the run's folder and the private one into the work folder.
 
-    They compare the run with the last signed one, or with the current one where none is signed.
+    They compare the run with the last signed one, or with the current one where none is signed;
+    not with one that was withdrawn.
     """
     signed = signing.last_signed(layout)
     since = signed or (made_of.previous and made_of.previous["run_id"])
+    if since and manifest.withdrawn(layout.published / since):
+        since = None
     told = json.loads(json.dumps(asdict(made_of), default=str))
     record = RunRecord(
         manifest=told,

@@ -171,11 +171,15 @@ def _is_plain(connection: duckdb.DuckDBPyConnection, found: Inspected, written: 
 
 @dataclass(frozen=True)
 class Record:
-    """One record: the physical line it begins on (the header's is 1), its fields or its fault."""
+    """One record: the physical line it begins on (the header's is 1), its fields or its fault.
+
+    `text` is the record as it was written, line end included.
+    """
 
     line_no: int
     fields: list[str] | None
-    fault: str | None = None
+    fault: str | None
+    text: str
 
 
 def read_records(archived: Path, encoding: str, name: str, wanted: set[int]) -> dict[int, Record]:
@@ -185,17 +189,22 @@ def read_records(archived: Path, encoding: str, name: str, wanted: set[int]) -> 
     """
     found: dict[int, Record] = {}
     left = set(wanted)
+    for number, record in enumerate(archived_records(archived, encoding, name)):
+        if number in left:
+            found[number] = record
+            left.remove(number)
+            if not left:
+                break
+    return found
+
+
+def archived_records(archived: Path, encoding: str, name: str) -> Iterator[Record]:
+    """Read an archived file record by record, the header first."""
     with pa.OSFile(str(archived)) as stored, pa.CompressedInputStream(stored, "zstd") as stream:
         text = io.TextIOWrapper(
             io.BufferedReader(stream), encoding=DECODERS.get(encoding, encoding), newline=""
         )
-        for number, record in enumerate(_records(text, name)):
-            if number in left:
-                found[number] = record
-                left.remove(number)
-                if not left:
-                    break
-    return found
+        yield from _records(text, name)
 
 
 def _write_carefully(found: Inspected, target: Path) -> None:
@@ -253,7 +262,8 @@ def _records(stream: Iterable[str], name: str) -> Iterator[Record]:
         fields, fault = _parsed(text, width)
         if fault and n > 1:  # the quote may have swallowed records that are sound
             n = 1
-            fields, fault = _parsed(lines.peek(0) or "", width)
+            text = lines.peek(0) or ""
+            fields, fault = _parsed(text, width)
         is_cut = lines.skip(n)
         if fault and is_cut:
             raise DeliveryError(
@@ -262,7 +272,7 @@ def _records(stream: Iterable[str], name: str) -> Iterator[Record]:
             )
         if fields or fault:
             width = width or len(fields or [])
-            yield Record(first, fields, fault)
+            yield Record(first, fields, fault, text)
 
 
 class _Lines:

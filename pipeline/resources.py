@@ -7,6 +7,8 @@ import shutil
 import stat
 from pathlib import Path
 
+import duckdb
+
 from pipeline.errors import CommandError, Exit
 
 LIMITS = {
@@ -20,11 +22,15 @@ BUILD_BYTES_PER_DELIVERED_BYTE = 25
 LEAST_FREE_BYTES = 64 << 20
 
 
-def limits() -> dict[str, str]:
-    """Return the DuckDB settings that the environment asks for."""
-    return {
-        name: os.environ[variable] for variable, name in LIMITS.items() if variable in os.environ
-    }
+def limit(connection: duckdb.DuckDBPyConnection) -> None:
+    """Give a database the limits that the environment asks for.
+
+    They are set once it is open: DuckDB 1.5 takes a limit of the temporary files in the
+    configuration of `connect` and does not keep it.
+    """
+    for variable, name in LIMITS.items():
+        if wanted := os.environ.get(variable):
+            connection.execute(f"set {name} = '{wanted}'")
 
 
 def require_space(folder: Path, wanted: int) -> None:

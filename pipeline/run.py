@@ -8,7 +8,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -69,9 +69,18 @@ def run(
     An extract older than the published one is refused unless `allow_older`. Nothing is published
     unless every step succeeds. Raises CommandError with the reason otherwise.
     """
+    with workplace(delivery, layout) as swept:
+        outcome = build(delivery, layout, step=step, progress=progress, allow_older=allow_older)
+    return replace(outcome, warnings=swept + outcome.warnings)
+
+
+def build(
+    delivery: Path, layout: Layout, *, step: Step, progress: Progress, allow_older: bool = False
+) -> Outcome:
+    """Do what `run` does, within a `workplace`."""
     started = datetime.now(UTC)
     run_id = next_run_id(layout, started)
-    with workplace(delivery, layout) as swept, on_record(layout, run_id, delivery):
+    with on_record(layout, run_id, delivery):
         step("land: headers, hashes, archive, rows as text")
         landed = _land(delivery.resolve(), layout, allow_older=allow_older)
 
@@ -108,7 +117,7 @@ def run(
         warehouse=layout.current / WAREHOUSE,
         reports=[layout.current / f"{study_id}.html" for study_id in studies],
         quality=layout.current / quality_pages.SHAREABLE,
-        warnings=swept + warnings + told,
+        warnings=warnings + told,
     )
 
 
@@ -206,6 +215,11 @@ def workplace(delivery: Path, layout: Layout) -> Iterator[list[str]]:
             if last not in (None, now)
             else []
         )
+        if unknown := ledger.erased_under_other_keys(layout.work, now):
+            rotated.append(
+                f"under this key {unknown} patients who were erased cannot be recognised; should a "
+                "delivery name them again, erase them again by number"
+            )
         swept = publish.leftovers(layout)
         for path in swept:
             publish.remove(path)

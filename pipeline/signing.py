@@ -56,6 +56,7 @@ def sign(layout: Layout, run_id: str, *, name: str, role: str, meaning: str) -> 
     Raises CommandError if a file of the run is not what its manifest says, or a part is empty.
     """
     folder = layout.published / run_id
+    manifest.require_standing(folder)
     said = {"name": name, "role": role, "meaning": meaning}
     if empty := [part for part, text in said.items() if not text.strip()]:
         raise CommandError(f"A signature needs {' and '.join(empty)}; nothing was signed.")
@@ -103,9 +104,14 @@ def judge(layout: Layout, run_id: str) -> list[Judged]:
 
 
 def last_signed(layout: Layout) -> str | None:
-    """Return the latest signed run in the chain of manifests; None if nobody signed one."""
+    """Return the latest signed run in the chain of manifests that stands; None if there is none."""
+    folders = [layout.published / run for run in manifest.chain(layout)]
     return next(
-        (run for run in manifest.chain(layout) if (layout.published / run / SIGNATURES).exists()),
+        (
+            folder.name
+            for folder in folders
+            if (folder / SIGNATURES).exists() and not manifest.withdrawn(folder)
+        ),
         None,
     )
 

@@ -131,6 +131,7 @@ def trace(
     with_values
         Whether to give the values of the raw rows, which are private.
     """
+    manifest.require_standing(layout.published / run_id)
     made_of = manifest.read(layout.published / run_id)
     warehouse = layout.published / run_id / "warehouse.duckdb"
     with duckdb.connect(str(warehouse), read_only=True) as connection:

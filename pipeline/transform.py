@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import textwrap
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from expectations.gate import GATES, REFUSAL
 from pipeline import faults
 from pipeline.errors import CommandError, Exit, as_command_error, resources_error
 from pipeline.paths import PROJECT, Layout
+from pipeline.publish import remove
 
 Progress = Callable[[int, int, str], None]  # nodes done, nodes in all, name of the last one
 
@@ -44,7 +47,7 @@ def dbt_build(
     layout.work.mkdir(parents=True, exist_ok=True)
     if not select:
         for leftover in layout.work.glob(f"{database.name}*"):
-            leftover.unlink()
+            remove(leftover)
     finished = 0
     variables = {
         "delivery": str(delivery),
@@ -67,24 +70,36 @@ def dbt_build(
             progress(finished, total, event.data.node_info.node_name)
 
     os.environ["RWE_DATABASE"] = str(database)
-    result = dbtRunner(callbacks=[follow]).invoke(
-        [
-            "--log-level=none",
-            "--log-level-file=warn",
-            "build",
-            *selection,
-            f"--vars={json.dumps(variables)}",
-            f"--project-dir={PROJECT}",
-            f"--profiles-dir={PROJECT}",
-            f"--target-path={layout.target}",
-            f"--log-path={layout.work / 'logs'}",
-        ]
-    )
+    with _no_command_line():
+        result = dbtRunner(callbacks=[follow]).invoke(
+            [
+                "--log-level=none",
+                "--log-level-file=warn",
+                "build",
+                *selection,
+                f"--vars={json.dumps(variables)}",
+                f"--project-dir={PROJECT}",
+                f"--profiles-dir={PROJECT}",
+                f"--target-path={layout.target}",
+                f"--log-path={layout.work / 'logs'}",
+            ]
+        )
     _release_warehouse()
     if isinstance(result.exception, KeyboardInterrupt):
         raise result.exception
     if not result.success:
         raise _reason(result, layout)
+
+
+@contextmanager
+def _no_command_line() -> Iterator[None]:
+    """Hide the command line, which may name a patient: dbt writes it into its artifacts."""
+    arguments = sys.argv
+    sys.argv = ["dbt", "build"]
+    try:
+        yield
+    finally:
+        sys.argv = arguments
 
 
 def _release_warehouse() -> None:

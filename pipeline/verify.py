@@ -12,7 +12,7 @@ from typing import Literal
 import duckdb
 import pyarrow as pa
 
-from pipeline import audit, manifest, signing
+from pipeline import audit, ledger, manifest, signing
 from pipeline.archive import archived
 from pipeline.manifest import Record
 from pipeline.paths import Layout
@@ -41,8 +41,7 @@ def verify(layout: Layout, run_id: str) -> list[Finding]:
     folder = layout.published / run_id
     made_of = manifest.read(folder)
     return [
-        *_outputs(folder, made_of),
-        *_relations(folder / WAREHOUSE, made_of),
+        *_content(folder, made_of),
         *_inputs(layout, made_of),
         *_chain(layout, run_id, made_of),
         *_signatures(layout, run_id),
@@ -72,6 +71,14 @@ def remedy(findings: list[Finding], run_id: str) -> str:
     if "signature" in parts:
         said.append("when the rest holds, have the run reviewed and signed again")
     return "; ".join(said)
+
+
+def _content(folder: Path, made_of: Record) -> Iterator[Finding]:
+    if told := manifest.withdrawn(folder):
+        yield Finding("run", folder.name, "cannot be verified", f"was withdrawn: {told['reason']}")
+        return
+    yield from _outputs(folder, made_of)
+    yield from _relations(folder / WAREHOUSE, made_of)
 
 
 def _outputs(folder: Path, made_of: Record) -> Iterator[Finding]:
@@ -109,6 +116,7 @@ def _relations(warehouse: Path, made_of: Record) -> Iterator[Finding]:
 
 
 def _inputs(layout: Layout, made_of: Record) -> Iterator[Finding]:
+    rewritten = ledger.rewritten(layout.work)
     for file in made_of["inputs"]:
         if not file["sha256"]:
             continue
@@ -116,10 +124,14 @@ def _inputs(layout: Layout, made_of: Record) -> Iterator[Finding]:
         name = file["file_name"]
         if not path.exists():
             yield Finding("delivered file", name, "cannot be verified", f"is not in {path.parent}")
-        elif _content_sha256(path) != file["sha256"]:
-            yield Finding("delivered file", name, "broken", f"{path} was changed")
-        else:
+            continue
+        content = _content_sha256(path)
+        if content == file["sha256"]:
             yield Finding("delivered file", name, "holds")
+        elif content == rewritten.get(file["sha256"]):
+            yield Finding("delivered file", name, "holds", "without the records of erased patients")
+        else:
+            yield Finding("delivered file", name, "broken", f"{path} was changed")
 
 
 def _content_sha256(path: Path) -> str | None:

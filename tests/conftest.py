@@ -18,6 +18,8 @@ from filelock import FileLock
 
 from tests.browser import CHROMIUM, WIDTHS, Opened
 
+pytest_plugins = ["tests.two_runs"]
+
 PROJECT = Path(__file__).resolve().parent.parent
 PATIENTS = PROJECT / "tests" / "patients"
 SAID, SURVIVED = "said", "survived"
@@ -90,10 +92,25 @@ class Run:
         return duckdb.connect(str(self.current / "warehouse.duckdb"), read_only=True)
 
 
-def rwe(*arguments: object, key_file: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+def _unshare() -> tuple[str, ...]:
+    command = ("unshare", "--net", "--map-root-user")
+    try:
+        tried = subprocess.run([*command, "true"], capture_output=True, check=False)
+    except OSError:
+        return ()
+    return () if tried.returncode else command
+
+
+UNSHARE = _unshare()
+"""Before a command it takes the network away; empty where a process may not give it up."""
+
+
+def rwe(
+    *arguments: object, key_file: Path, check: bool = True, within: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own, as a user would."""
     finished = subprocess.run(
-        [sys.executable, "-m", "pipeline.cli", *map(str, arguments)],
+        [*within, sys.executable, "-m", "pipeline.cli", *map(str, arguments)],
         cwd=PROJECT,
         env={**os.environ, "RWE_KEY_FILE": str(key_file), "COLUMNS": "200", "NO_COLOR": "1"},
         capture_output=True,

@@ -8,8 +8,7 @@ import pytest
 
 from pipeline import diff, manifest
 from pipeline.diff import Change, Difference
-
-from .conftest import LATER_BY, Runs
+from tests.two_runs import LATER_BY, Runs
 
 
 @pytest.fixture

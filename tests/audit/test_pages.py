@@ -12,8 +12,7 @@ import pytest
 
 from pipeline import dbt_docs, quality_pages
 from tests.browser import Opened, needs_chromium
-
-from .conftest import Runs
+from tests.two_runs import Runs
 
 
 def shared(runs: Runs) -> dict[str, str]:

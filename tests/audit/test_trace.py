@@ -17,8 +17,7 @@ from pipeline import manifest, trace
 from pipeline.archive import archived
 from pipeline.errors import CommandError
 from pipeline.trace import Trace
-
-from .conftest import Runs
+from tests.two_runs import Runs
 
 STUDY = "her2_mcrc"
 OS_MEDIAN = f"{STUDY}.fig1.all.os.first-line.median_months"

@@ -13,8 +13,7 @@ import pytest
 from pipeline import audit, manifest, signing
 from pipeline.errors import CommandError
 from pipeline.verify import broken, remedy, verify
-
-from .conftest import Runs
+from tests.two_runs import Runs
 
 WAREHOUSE = "warehouse.duckdb"
 

@@ -1,11 +1,15 @@
-"""Two runs of one small site: a delivery, and the same with a few rows put right afterwards."""
+"""Two runs of one small site: a delivery, and the same with a few rows put right afterwards.
+
+The second comes in another order of rows, with other line endings, and is built without a network.
+"""
 
 from __future__ import annotations
 
 import csv
+import random
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -13,10 +17,11 @@ import duckdb
 import pytest
 
 from pipeline.paths import Layout
-from tests.conftest import make_run, rwe
+from tests.conftest import UNSHARE, make_run, rwe
 
 RECORD_BITS = (1 << 32) - 1
 LATER_BY = timedelta(days=20)
+SEED = 11
 
 Rows = list[list[str]]
 
@@ -31,6 +36,8 @@ class Runs:
     second: str
     corrected: str
     """Pseudonym of an included patient who is delivered as having died later."""
+    output: str
+    """What the second build printed."""
 
     def command(self, *arguments: object, check: bool = True) -> tuple[int, str]:
         """Exit code and what `rwe` printed."""
@@ -42,7 +49,7 @@ class Runs:
 @pytest.fixture(scope="session")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     folder = tmp_path_factory.mktemp("audit")
-    run = make_run(folder, "--patients", 300, "--seed", 11)
+    run = make_run(folder, "--patients", 300, "--seed", SEED)
     layout = Layout(run.work, run.published)
     first = run.current.resolve().name
     patient, record_no = _a_death(run.work / "warehouse.duckdb")
@@ -50,9 +57,12 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     _rewrite(folder / "again" / "vital_status.csv", lambda rows: _die_later(rows, record_no))
     _rewrite(folder / "again" / "adverse_events.csv", lambda rows: rows[:-1])
     _rewrite(folder / "again" / "performance_status.csv", _repeat_last)
-    rwe("build", folder / "again", "--work", run.work, "--published", run.published,
-        key_file=folder / "pseudonym.key")  # fmt: skip
-    return Runs(folder, layout, first, run.current.resolve().name, patient)
+    for path in sorted((folder / "again").glob("*.csv")):
+        _rewrite(path, _shuffled, line_end="\r\n")
+    second = rwe("build", folder / "again", "--work", run.work, "--published", run.published,
+                 key_file=folder / "pseudonym.key", within=UNSHARE)  # fmt: skip
+    output = second.stdout + second.stderr
+    return Runs(folder, layout, first, run.current.resolve().name, patient, output)
 
 
 @pytest.fixture
@@ -62,7 +72,7 @@ def runs(pair: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
     shutil.copytree(pair.layout.published, tmp_path / "published", symlinks=True)
     monkeypatch.setenv("RWE_KEY_FILE", str(pair.folder / "pseudonym.key"))
     layout = Layout(tmp_path / "work", tmp_path / "published")
-    return Runs(pair.folder, layout, pair.first, pair.second, pair.corrected)
+    return replace(pair, layout=layout)
 
 
 def _a_death(warehouse: Path) -> tuple[str, int]:
@@ -93,11 +103,11 @@ def _a_death(warehouse: Path) -> tuple[str, int]:
     return found
 
 
-def _rewrite(path: Path, change: Callable[[Rows], Rows]) -> None:
+def _rewrite(path: Path, change: Callable[[Rows], Rows], line_end: str = "\n") -> None:
     with path.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.reader(stream))
     with path.open("w", encoding="utf-8", newline="") as stream:
-        csv.writer(stream, lineterminator="\n").writerows(change(rows))
+        csv.writer(stream, lineterminator=line_end).writerows(change(rows))
 
 
 def _die_later(rows: Rows, record_no: int) -> Rows:
@@ -106,6 +116,12 @@ def _die_later(rows: Rows, record_no: int) -> Rows:
     after = (date.fromisoformat(before) + LATER_BY).isoformat()
     rows[record_no] = [after if cell == before else cell for cell in rows[record_no]]
     return rows
+
+
+def _shuffled(rows: Rows) -> Rows:
+    header, *records = rows
+    random.Random(SEED).shuffle(records)
+    return [header, *records]
 
 
 def _repeat_last(rows: Rows) -> Rows:

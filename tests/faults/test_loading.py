@@ -1,0 +1,167 @@
+"""Whatever happens while a delivery is loaded: it is in the ledger whole, or not at all."""
+
+from __future__ import annotations
+
+import csv
+import os
+import random
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from pipeline import faults, ledger
+from pipeline.contract import read_contract
+from pipeline.delivery import LANDING, Plugin, land
+from pipeline.errors import Exit, as_command_error
+from pipeline.pseudonyms import erasure_digest, key_id, load_key, pseudonym
+from synthetic import generate
+from tests.faults.trials import KILLED, PROCESSES
+
+TABLES = len(read_contract().tables)
+EXIT_CODES = {
+    "kill": KILLED,
+    "enospc": Exit.RESOURCES,
+}
+
+
+@pytest.fixture(scope="module")
+def extract(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("loading") / "extract"
+    generate(folder, patients=100)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def key(extract: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    monkeypatch.setenv("RWE_KEY_FILE", str(extract.with_suffix(".key")))
+    return load_key()
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    return tmp_path / "work"
+
+
+@pytest.fixture(scope="module")
+def whole(extract: Path) -> dict[str, Counter[Any]]:
+    """What is landed when nothing fails."""
+    work = extract.parent / "work"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RWE_KEY_FILE", str(extract.with_suffix(".key")))
+        land(extract, work)
+    return landed(work)
+
+
+def landing(folder: Path, work: Path, key_file: str, fault: str) -> None:
+    os.environ |= {"RWE_KEY_FILE": key_file, faults.FAULT_VARIABLE: fault}
+    try:
+        land(folder, work)
+    except Exception as error:
+        os._exit(as_command_error(error).exit_code)
+
+
+def landed(work: Path, seq: int = 1) -> dict[str, Counter[Any]]:
+    """The rows of every table, without their numbers."""
+    folder = ledger.raw_folder(work, seq)
+    return {
+        name: Counter(
+            duckdb.sql(f"select lower(hex(row_hash)) from '{folder / name}.parquet'").fetchall()
+        )
+        for name in read_contract().tables
+    }
+
+
+@pytest.mark.parametrize("kind", EXIT_CODES)
+def test_flt01_flt09_loading_fails_at_some_table(
+    kind: str, extract: Path, work: Path, whole: dict[str, Counter[Any]]
+) -> None:
+    nth = random.Random(kind).randint(1, TABLES)
+    process = PROCESSES.Process(
+        target=landing, args=(extract, work, os.environ["RWE_KEY_FILE"], f"load:{nth}:{kind}")
+    )
+    process.start()
+    process.join()
+    assert process.exitcode == EXIT_CODES[kind]
+    assert ledger.deliveries(work) == []
+    assert not (work / "deliveries").exists()
+    assert (kind == "kill") == bool(list(work.glob(f"{LANDING}*")))
+    assert land(extract, work).seq == 1
+    assert list(work.glob(f"{LANDING}*")) == []
+    assert landed(work) == whole
+
+
+def test_flt29_flt30_the_same_rows_in_another_order_are_the_same_rows(
+    extract: Path, whole: dict[str, Counter[Any]], tmp_path: Path
+) -> None:
+    work = extract.parent / "work"
+    assert land(extract, work).seq == 1
+    other = tmp_path / "other"
+    shutil.copytree(extract, other)
+    for path in other.glob("*.csv"):
+        with path.open(encoding="utf-8", newline="") as stream:
+            header, *records = csv.reader(stream)
+        random.Random(1).shuffle(records)
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\r\n", quoting=csv.QUOTE_ALL)
+            writer.writerows(row[::-1] for row in [header, *records])
+    assert land(other, work).seq == 2
+    assert landed(work, 2) == whole
+
+
+def test_flt35_a_delivery_can_be_built_again_from_what_was_kept(
+    extract: Path, whole: dict[str, Counter[Any]]
+) -> None:
+    work = extract.parent / "work"
+    first = ledger.deliveries(work)[0]
+    assert land(work / "deliveries" / "1", work) == first
+    assert landed(work) == whole
+
+
+def test_flt47_who_was_erased_is_left_out(extract: Path, work: Path, key: bytes) -> None:
+    with (extract / "patients.csv").open(encoding="utf-8", newline="") as stream:
+        number = next(csv.DictReader(stream))["patient_id"]
+    ledger.erase(work, erasure_digest(pseudonym("H01", number, key), key), key_id(key))
+    land(extract, work)
+    held = duckdb.sql(
+        f"select load_fault, patient_key from '{ledger.raw_folder(work, 1) / 'patients.parquet'}' "
+        "order by src_rid"
+    ).fetchall()
+    assert held[0] == ("erased", None)
+    assert all(fault is None and patient_key for fault, patient_key in held[1:])
+
+
+MANY_ROWS = "create table t as select md5(range::varchar) as x from range(2000000)"
+
+
+@pytest.mark.parametrize(
+    ("limits", "advice"),
+    [
+        ({"RWE_MEMORY_LIMIT": "30MB"}, "RWE_MEMORY_LIMIT=2GB"),
+        ({"RWE_MEMORY_LIMIT": "30MB", "RWE_SPILL_LIMIT": "1MB"}, "on a larger file system"),
+    ],
+    ids=["FLT-52", "FLT-11"],
+)
+def test_flt11_flt50_flt52_no_memory_and_no_room_to_spill(
+    limits: dict[str, str], advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the limits that a build is given by dbt's plugin."""
+    for name, value in limits.items():
+        monkeypatch.setenv(name, value)
+    spill = str(tmp_path) if "RWE_SPILL_LIMIT" in limits else ""
+    with duckdb.connect(config={"temp_directory": spill, "threads": 1}) as connection:
+        Plugin.configure_connection(object.__new__(Plugin), connection)
+        with pytest.raises(duckdb.Error) as ran_out:
+            connection.execute(MANY_ROWS)
+    told = as_command_error(ran_out.value)
+    assert told.exit_code == Exit.RESOURCES
+    assert advice in str(told)
+
+
+def test_flt52_python_out_of_memory() -> None:
+    told = as_command_error(MemoryError())
+    assert told.exit_code == Exit.RESOURCES
+    assert "RWE_MEMORY_LIMIT" in str(told)

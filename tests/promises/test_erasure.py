@@ -1,0 +1,186 @@
+"""A patient who withdrew is gone from every byte, stays gone, and nobody else is touched."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from pipeline import audit, ledger, manifest
+from pipeline.delivery import ERASED_CAME_BACK, files, land
+from pipeline.erase import PATIENT_ERASED, RUN_WITHDRAWN, erase
+from pipeline.errors import CommandError, Exit
+from pipeline.pseudonyms import erasure_digest, key_id, load_key, pseudonym
+from pipeline.verify import broken, verify
+from tests.promises.conftest import Erased, events
+from tests.promises.contents import holding
+
+COUNTING = ("results", "quality")
+"""Schemas whose tables count patients; the others list them."""
+
+
+SILENT: Any = {"step": lambda _: None, "progress": lambda *_: None}
+STRANGER = "73519284"
+
+
+@pytest.fixture
+def key(erased: Erased, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    monkeypatch.setenv("RWE_KEY_FILE", str(erased.key_file))
+    return load_key()
+
+
+def found_in(erased: Erased, folder: Path) -> dict[str, set[str]]:
+    return holding(folder, erased.identifiers)
+
+
+def test_flt46_no_byte_of_any_file_names_the_patient(erased: Erased) -> None:
+    before = erased.before.layout
+    assert len(found_in(erased, before.work)) > 10, "the search finds what is there"
+    assert len(found_in(erased, before.published)) == 2, "the warehouses of both runs"
+    assert found_in(erased, erased.folder) == {}
+
+
+def test_flt46_the_command_says_what_it_did_and_to_whom_it_does_not(erased: Erased) -> None:
+    assert "Proved: the patient is in none of" in erased.output
+    (told,) = events(erased.layout.work, PATIENT_ERASED)
+    assert told["n_records"] == 0 or told["superseded_by"] == erased.new_run
+    assert audit.verify(audit.events(erased.layout.work)) is None
+
+
+def test_flt03_flt07_killed_and_stopped_on_the_way(erased: Erased) -> None:
+    assert [code for _, code in erased.interrupted] == [-9, 128 + 15]
+    kinds = [event.kind for event in audit.events(erased.layout.work)]
+    assert "run killed" in kinds
+    left = [*erased.layout.work.glob(".landing*"), *erased.layout.published.glob(".unfinished*")]
+    assert left == []
+
+
+def test_flt35_everybody_else_is_what_they_were(erased: Erased) -> None:
+    """The build is made anew from what was kept of the delivery: the archive and its rows."""
+    with duckdb.connect() as connection:
+        before = erased.before.layout.current / "warehouse.duckdb"
+        connection.execute(f"attach '{before}' as before (read_only)")
+        after = erased.layout.current / "warehouse.duckdb"
+        connection.execute(f"attach '{after}' as after (read_only)")
+        tables = [
+            table
+            for (table,) in connection.execute(
+                "select distinct schema_name || '.' || table_name from duckdb_columns() "
+                "where database_name = 'before' and column_name = 'patient_key' "
+                "and not list_contains(?, schema_name)",
+                [list(COUNTING)],
+            ).fetchall()
+        ]
+        assert len(tables) > 15
+        for table in tables:
+            kept = f"(from before.{table} where patient_key <> '{erased.patient_key}')"
+            now = f"(from after.{table})"
+            for one, other in ((kept, now), (now, kept)):
+                difference = connection.execute(f"{one} except all {other} limit 3").fetchall()
+                assert difference == [], table
+
+
+def test_sec14_records_keep_their_numbers(erased: Erased) -> None:
+    work = erased.layout.work
+    for delivery in ledger.deliveries(work):
+        listed = files(work, ledger.state(ledger.deliveries(work), delivery.seq)).to_pylist()
+        was = files(
+            erased.before.layout.work,
+            ledger.state(ledger.deliveries(erased.before.layout.work), delivery.seq),
+        ).to_pylist()
+        assert [row["n_records"] for row in listed] == [row["n_records"] for row in was]
+        assert sum(row["n_erased"] for row in listed) == erased.n_records
+    assert not broken(verify(erased.layout, erased.new_run))
+
+
+def test_flt49_withdrawn_runs_say_why_and_which_numbers_are_others(erased: Erased) -> None:
+    layout, pair = erased.layout, erased.before
+    assert manifest.published_runs(layout) == [pair.first, pair.second, erased.new_run]
+    for run_id in (pair.first, pair.second):
+        told = manifest.withdrawn(layout.published / run_id)
+        assert told and (told["reason"], told["superseded_by"]) == ("erasure", erased.new_run)
+        left = {path.name for path in (layout.published / run_id).iterdir()}
+        assert left == {"manifest.json", "withdrawn.json"}
+    moved = {name.rpartition(".")[2] for name in told["numbers"]}
+    assert "n" in moved
+    assert len(told["numbers"]) > 20
+    withdrawn = events(layout.work, RUN_WITHDRAWN)
+    assert [told["run_id"] for told in withdrawn] == [pair.first, pair.second]
+    found = verify(layout, pair.second)
+    assert not broken(found)
+    assert any(finding.because == "was withdrawn: erasure" for finding in found)
+    for command in (("diff", pair.first), ("trace", "os", "--run", pair.second)):
+        code, said = erased.rwe(*command)
+        assert code == Exit.BAD_INPUT
+        assert "was withdrawn (erasure)" in said
+
+
+def test_flt47_the_same_delivery_again_brings_nobody_back(
+    erased: Erased, key: bytes, tmp_path: Path
+) -> None:
+    shutil.copytree(erased.layout.work, tmp_path / "work")
+    again = land(erased.before.folder / "again", tmp_path / "work")
+    assert again.seq == 2
+    assert found_in(erased, tmp_path) == {}
+
+
+def test_flt47_a_later_delivery_is_landed_without_them(
+    erased: Erased, key: bytes, tmp_path: Path
+) -> None:
+    work, later = tmp_path / "work", tmp_path.parent / f"{tmp_path.name}-later"
+    shutil.copytree(erased.layout.work, work)
+    shutil.copytree(erased.before.folder / "again", later)
+    path = later / "delivery.csv"
+    path.write_text(path.read_text().replace("DEMO-", "LATER-"))
+    path = later / "consent.csv"
+    path.write_text(f"{path.read_text()}CN-broken,{erased.number},care\n")
+    delivery = land(later, work)
+    assert delivery.seq == 3
+    assert found_in(erased, tmp_path) == {}
+    listed = files(work, [delivery]).to_pylist()
+    n_erased = sum(row["n_erased"] for row in listed)
+    assert n_erased == erased.n_records + 1
+    assert events(work, ERASED_CAME_BACK) == [{"delivery": 3, "n_records": n_erased}]
+    with duckdb.connect() as connection:
+        (kept,) = connection.execute(
+            f"select count(*) from '{ledger.raw_folder(work, 3) / 'patients.parquet'}' "
+            "where patient_key is not null"
+        ).fetchone() or (0,)
+    assert kept == listed[1]["n_records"] - 1
+
+
+def test_it_needs_a_word_and_a_patient_somebody_knows(erased: Erased, key: bytes) -> None:
+    code, said = erased.rwe("erase", erased.patient_key)
+    assert code == Exit.NEEDS_DECISION
+    assert "--yes" in said
+    with pytest.raises(CommandError, match="No delivery has a patient of this pseudonym"):
+        erase(erased.layout, "nobody", None, **SILENT)
+    with pytest.raises(CommandError, match=r"No delivery is of site H99.*Sites: H01"):
+        erase(erased.layout, erased.number, "H99", **SILENT)
+
+
+def test_what_still_names_the_patient_is_named(erased: Erased, key: bytes, tmp_path: Path) -> None:
+    copy = erased.layout.work / "notes.parquet"
+    with duckdb.connect() as connection:
+        connection.execute(f"copy (select '{erased.number}' as note) to '{copy}'")
+    try:
+        with pytest.raises(CommandError, match=r"still named in:\n  - .*notes\.parquet") as told:
+            erase(erased.layout, erased.number, "H01", **SILENT)
+        assert told.value.exit_code == Exit.SECURITY
+        assert erased.number not in str(told.value)
+    finally:
+        copy.unlink()
+
+
+def test_a_patient_nobody_delivered_yet_is_left_out_later(
+    erased: Erased, key: bytes, tmp_path: Path
+) -> None:
+    layout = type(erased.layout)(tmp_path / "work", tmp_path / "published")
+    shutil.copytree(erased.layout.work, layout.work)
+    done = erase(layout, STRANGER, "H01", **SILENT)
+    assert (done.n_records, done.withdrawn) == (0, [])
+    digest = erasure_digest(pseudonym("H01", STRANGER, key), key)
+    assert digest in ledger.erased(layout.work, key_id(key))
