@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
@@ -64,6 +65,34 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             kind = "endpoint" if PATIENTS / "endpoints" in item.path.parents else "timeline"
             if not named_cases(config, kind):
                 items.remove(item)
+
+
+def tests_of(table: str) -> dict[str, list[str]]:
+    """The tests of each fault or promise, by its id: a table of ids below tests/."""
+    with (PROJECT / "tests" / table).open(encoding="utf-8", newline="") as stream:
+        return {row["id"]: row["tests"].split() for row in csv.DictReader(stream)}
+
+
+def say_what_held(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many faults and promises of the tables were put to the test and held."""
+    outcomes: dict[str, set[str]] = {}
+    for outcome in ("passed", "failed", "error"):
+        for report in terminalreporter.stats.get(outcome, []):
+            if outcome != "passed" or report.when == "call":
+                name = report.nodeid.partition("@")[0].partition("[")[0]
+                outcomes.setdefault(name, set()).add(outcome)
+    for table, what in (
+        ("faults/faults.csv", "kinds of faults survived"),
+        ("promises/promises.csv", "promises kept"),
+    ):
+        told = tests_of(table)
+        held = [
+            name
+            for name, tests in told.items()
+            if all(outcomes.get(t) == {"passed"} for t in tests)
+        ]
+        if any(test in outcomes for tests in told.values() for test in tests):
+            terminalreporter.write_line(f"{what}: {len(held)} of {len(told)}")
 
 
 @dataclass(frozen=True)
@@ -182,6 +211,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(line)
     survived = sum(n for name, n in said if name == SURVIVED)
     terminalreporter.write_line(f"faults injected and survived: {survived}")
+    say_what_held(terminalreporter)
 
 
 @pytest.fixture(scope="session")

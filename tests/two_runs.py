@@ -6,6 +6,7 @@ The second comes in another order of rows, with other line endings, and is built
 from __future__ import annotations
 
 import csv
+import json
 import random
 import shutil
 from collections.abc import Callable
@@ -15,9 +16,10 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from filelock import FileLock
 
 from pipeline.paths import Layout
-from tests.conftest import UNSHARE, make_run, rwe
+from tests.conftest import UNSHARE, Run, make_run, rwe
 
 RECORD_BITS = (1 << 32) - 1
 LATER_BY = timedelta(days=20)
@@ -47,10 +49,18 @@ class Runs:
 
 
 @pytest.fixture(scope="session")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    folder = tmp_path_factory.mktemp("audit")
+def pair(shared: Path) -> Runs:
+    folder = shared / "two-runs"
     run = make_run(folder, "--patients", 300, "--seed", SEED)
     layout = Layout(run.work, run.published)
+    kept = folder / "second.json"
+    with FileLock(folder / "lock"):
+        if not kept.exists():
+            kept.write_text(json.dumps(_second_run(folder, run)))
+    return Runs(folder, layout, **json.loads(kept.read_text()))
+
+
+def _second_run(folder: Path, run: Run) -> dict[str, str]:
     first = run.current.resolve().name
     patient, record_no = _a_death(run.work / "warehouse.duckdb")
     shutil.copytree(run.extract, folder / "again")
@@ -59,10 +69,14 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     _rewrite(folder / "again" / "performance_status.csv", _repeat_last)
     for path in sorted((folder / "again").glob("*.csv")):
         _rewrite(path, _shuffled, line_end="\r\n")
-    second = rwe("build", folder / "again", "--work", run.work, "--published", run.published,
-                 key_file=folder / "pseudonym.key", within=UNSHARE)  # fmt: skip
-    output = second.stdout + second.stderr
-    return Runs(folder, layout, first, run.current.resolve().name, patient, output)
+    built = rwe("build", folder / "again", "--work", run.work, "--published", run.published,
+                key_file=folder / "pseudonym.key", within=UNSHARE)  # fmt: skip
+    return {
+        "first": first,
+        "second": run.current.resolve().name,
+        "corrected": patient,
+        "output": built.stdout + built.stderr,
+    }
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import duckdb
 import pytest
 
 from pipeline import diff, manifest
@@ -90,3 +91,48 @@ def test_the_command_prints_it(runs: Runs) -> None:
     assert json.loads(said)["cause"].startswith("Only the data changed")
     _, table = runs.command("diff", runs.first)
     assert "vital_status" in table
+
+
+RIDS = ("src_rids", "assessment_src_rid")
+
+
+def test_flt30_who_was_not_put_right_is_the_same_in_another_order_of_rows(
+    pair: Runs, found: Difference
+) -> None:
+    assert found.rows is not None
+    rids = [
+        rid for one in found.rows for rid in (*one.added, *one.withdrawn, *sum(one.corrected, ()))
+    ]
+    with duckdb.connect() as connection:
+        for name, run_id in (("before", pair.first), ("after", pair.second)):
+            path = pair.layout.published / run_id / "warehouse.duckdb"
+            connection.execute(f"attach '{path}' as {name} (read_only)")
+        tables = connection.execute(
+            "select schema_name || '.' || table_name, string_agg(column_name, ', ') "
+            "from duckdb_columns() where database_name = 'after' "
+            "and list_contains(['cohort', 'treatment', 'survival', 'safety'], schema_name) "
+            "and not list_contains(?, column_name) "
+            "group by all having list_contains(list(column_name), 'patient_key')",
+            [list(RIDS)],
+        ).fetchall()
+        assert len(tables) > 15
+        raw = ", ".join(
+            f"'{path}'"
+            for path in pair.layout.work.glob("deliveries/*/raw/*.parquet")
+            if path.stem not in ("files", "delivery")
+        )
+        connection.execute(
+            "create table put_right as select distinct patient_key from "
+            f"read_parquet([{raw}], union_by_name = true) where list_contains(?, src_rid)",
+            [rids],
+        )
+        for table, columns in tables:
+            sides = [
+                f"(select {columns} from {run}.{table} "
+                "where patient_key not in (select patient_key from put_right))"
+                for run in ("before", "after")
+            ]
+            for one, other in (sides, sides[::-1]):
+                assert connection.execute(f"{one} except all {other} limit 3").fetchall() == [], (
+                    table
+                )
