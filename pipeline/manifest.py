@@ -21,7 +21,7 @@ import duckdb
 
 from expectations.history import RESULTS_TABLE
 from expectations.tables import columns, exist, rows
-from pipeline import audit, spark
+from pipeline import anonymity, audit, spark
 from pipeline.errors import CommandError
 from pipeline.paths import PROJECT, Layout
 from pipeline.pseudonyms import key_id, load_key
@@ -76,6 +76,7 @@ class Manifest:
     checks: Record
     attrition: list[Record]
     numbers: list[Record]
+    anonymity: list[Record]
     outputs: list[Record]
     audit: Record | None
     times: Record
@@ -109,6 +110,7 @@ def compose(
             checks=_checks(connection, run_id),
             attrition=_attrition(connection),
             numbers=_numbers(connection),
+            anonymity=anonymity.report(connection),
             outputs=[],
             audit=audit.head(layout.work),
             times={"started": started.isoformat(), "ended": None},

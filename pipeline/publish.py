@@ -16,7 +16,7 @@ from typing import Any
 
 import duckdb
 
-from pipeline import faults, resources
+from pipeline import anonymity, faults, resources
 from pipeline.errors import CommandError, Exit
 from pipeline.paths import Layout
 
@@ -44,19 +44,26 @@ def publish_warehouse(layout: Layout, target: Path) -> None:
         connection.execute(f"attach '{layout.warehouse}' as build (read_only)")
         # One transaction: else each of the hundreds of comments would be written to disk by itself.
         connection.execute("begin")
+        anonymity.find_few(connection, "build", synthetic=_is_synthetic(connection))
         for (schema, table), columns in _allowed(connection).items():
+            told = [f'{anonymity.published(schema, table, name)} as "{name}"' for name in columns]
+            source = f"(select {', '.join(told)} from build.{schema}.{table})"
             connection.execute(f"create schema if not exists {schema}")
-            connection.execute(
-                f"create table {schema}.{table} as select {', '.join(columns)} "
-                f"from build.{schema}.{table}"
-            )
+            connection.execute(f"create table {schema}.{table} as from {source}")
             _comment(connection, schema, table, documented.get((schema, table), {}))
-            copied[f"{schema}.{table}"] = _content(connection, f"build.{schema}.{table}", columns)
+            copied[f"{schema}.{table}"] = _content(connection, source, columns)
+        connection.execute(f"drop table {anonymity.FEW}")
         connection.execute("commit")
         connection.execute("detach build")
         connection.execute("checkpoint")
     faults.point("publish")
     _verify(target, copied)
+
+
+def _is_synthetic(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the delivery says that its patients are invented; else they are taken to be real."""
+    said = connection.execute("select synthetic from build.staging.stg_common__delivery").fetchall()
+    return said == [("yes",)]
 
 
 def finish(run_folder: Path) -> None:
@@ -141,8 +148,9 @@ class Content:
 
 
 def _content(connection: duckdb.DuckDBPyConnection, table: str, columns: list[str]) -> Content:
+    quoted = ", ".join(f'"{name}"' for name in columns)
     found = connection.execute(
-        f"select count(*), sum(hash({', '.join(columns)})::hugeint) from {table}"
+        f"select count(*), sum(hash({quoted})::hugeint) from {table}"
     ).fetchone()
     assert found is not None
     return Content(found[0], found[1], tuple(columns))
@@ -197,7 +205,7 @@ def _allowed(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], lis
                 f"allow-list {ALLOW_LIST}",
                 Exit.SECURITY,
             )
-        tables.setdefault((schema, table), []).append(f'"{column}"')
+        tables.setdefault((schema, table), []).append(column)
     return tables
 
 

@@ -67,7 +67,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 items.remove(item)
 
 
-def tests_of(table: str) -> dict[str, list[str]]:
+def named_tests(table: str) -> dict[str, list[str]]:
     """The tests of each fault or promise, by its id: a table of ids below tests/."""
     with (PROJECT / "tests" / table).open(encoding="utf-8", newline="") as stream:
         return {row["id"]: row["tests"].split() for row in csv.DictReader(stream)}
@@ -85,7 +85,7 @@ def say_what_held(terminalreporter: pytest.TerminalReporter) -> None:
         ("faults/faults.csv", "kinds of faults survived"),
         ("promises/promises.csv", "promises kept"),
     ):
-        told = tests_of(table)
+        told = named_tests(table)
         held = [
             name
             for name, tests in told.items()

@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest
 
-from tests.conftest import PROJECT, tests_of
+from tests.conftest import PROJECT, named_tests
 
 TABLES = {"faults/faults.csv": 43, "promises/promises.csv": 18}
 
@@ -20,7 +20,7 @@ def functions(file: str) -> set[str]:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_each_has_tests_that_exist(table: str) -> None:
-    told = tests_of(table)
+    told = named_tests(table)
     assert len(told) == TABLES[table]
     for name, tests in told.items():
         assert tests, name

@@ -1,0 +1,72 @@
+"""Patients whom an outsider could pick out are counted, and what tells them apart is withheld."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import duckdb
+import pytest
+
+from pipeline import anonymity
+
+CLASS = [(f"p{n}", 61, "male", 2017, "FOLFOX") for n in range(6)]
+SINGLETON = ("alone", 88, "female", 2014, "XELOX")
+OF_ANOTHER_BAND = ("other", 71, "male", 2017, "FOLFOX")
+
+
+@pytest.fixture
+def build() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A known table: six alike, and two of whom each is alone."""
+    with duckdb.connect() as connection:
+        for schema in ("cohort", "treatment", "reference"):
+            connection.execute(f"create schema {schema}")
+        connection.execute(
+            "create table reference.studies as select 's' as study_id, 'r' as line_rule_set_id"
+        )
+        connection.execute(
+            "create table told (patient_key text, age int, sex text, year int, regimen text)"
+        )
+        connection.executemany(
+            "insert into told values (?, ?, ?, ?, ?)", [*CLASS, SINGLETON, OF_ANOTHER_BAND]
+        )
+        connection.execute(
+            "create table cohort.cohort as select 's' as study_id, patient_key, "
+            "true as included, year as index_year from told"
+        )
+        connection.execute(
+            "create table cohort.patient_characteristics as "
+            "select 's' as study_id, patient_key, age as age_at_index, sex from told"
+        )
+        connection.execute(
+            "create table treatment.lines_of_therapy as select 's' as study_id, patient_key, "
+            "'r' as rule_set_id, 1 as line_number, regimen from told"
+        )
+        yield connection
+
+
+def told(build: duckdb.DuckDBPyConnection, table: str, column: str) -> dict[str, int | None]:
+    expression = anonymity.published("cohort", table, column)
+    return dict(build.execute(f"select patient_key, {expression} from cohort.{table}").fetchall())
+
+
+def test_sec16_a_singleton_is_counted_and_coarsened(build: duckdb.DuckDBPyConnection) -> None:
+    assert anonymity.report(build) == [
+        {"study_id": "s", "n_patients": 8, "k": 1, "n_below": 2, "wanted": 5}
+    ]
+    anonymity.find_few(build, "memory", synthetic=False)
+    ages = told(build, "patient_characteristics", "age_at_index")
+    years = told(build, "cohort", "index_year")
+    for patient_key in ("alone", "other"):
+        assert ages[patient_key] is None
+        assert years[patient_key] is None
+    assert [ages[patient_key] for patient_key, *_ in CLASS] == [61] * 6
+    assert [years[patient_key] for patient_key, *_ in CLASS] == [2017] * 6
+
+
+def test_invented_patients_are_published_as_they_are(build: duckdb.DuckDBPyConnection) -> None:
+    anonymity.find_few(build, "memory", synthetic=True)
+    assert None not in told(build, "patient_characteristics", "age_at_index").values()
+
+
+def test_other_columns_are_untouched() -> None:
+    assert anonymity.published("cohort", "cohort", "included") == '"included"'
