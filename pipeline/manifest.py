@@ -25,6 +25,7 @@ from pipeline import anonymity, audit, spark
 from pipeline.errors import CommandError
 from pipeline.paths import PROJECT, Layout
 from pipeline.pseudonyms import key_id, load_key
+from pipeline.publish import PUBLISHED_MODE
 
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
@@ -147,7 +148,9 @@ def read(folder: Path) -> Record:
 
 def withdraw(folder: Path, told: Record) -> None:
     """Mark a run as withdrawn: why, what supersedes it, which of its numbers are others there."""
-    (folder / WITHDRAWN).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    path = folder / WITHDRAWN
+    path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    path.chmod(PUBLISHED_MODE)
 
 
 def withdrawn(folder: Path) -> Record | None:
