@@ -274,8 +274,9 @@ def _analyse(layout: Layout, folder: Path, about: dict[str, str]) -> tuple[list[
             faults.point("analysis")
             estimates.compute(connection, study_id)
             disagreements += [
-                f"{study_id} {found.exhibit}: {found.what} differ from lifelines "
-                f"by {found.largest_difference:.1e}"
+                f"{study_id} {found.exhibit}: {found.what}: a second programme finds otherwise "
+                f"(largest difference {found.largest_difference:.1g}). Do not use these numbers; "
+                "the report's section Second programming compares them"
                 for found in second_programming.compute(connection, study_id)
                 if not found.agrees
             ]

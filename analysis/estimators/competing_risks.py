@@ -26,6 +26,7 @@ from analysis.estimators.risk_table import (
 )
 
 CENSORED = 0
+INSTEAD_OF_GRAY = "test the groups as covariates of fine_gray, which takes both."
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,6 +240,8 @@ def gray_test(
     cause_of_interest: int = 1,
     rho: float = 0,
     strata: npt.ArrayLike | None = None,
+    entry: npt.ArrayLike | None = None,
+    weights: npt.ArrayLike | None = None,
 ) -> TestResult:
     """Gray's test that groups have the same cumulative incidence of one cause (Gray 1988).
 
@@ -250,6 +253,12 @@ def gray_test(
         As `log_rank`.
     rho
         Weight (1 - F(t-))^rho with the pooled incidence F.
+    weights
+        Whole numbers, each standing for as many rows. Sampling weights are refused: the variance
+        of the paper counts patients.
+    entry
+        Refused where anybody enters late: the risk sets of the paper are those of right-censored
+        data.
 
     Returns
     -------
@@ -259,12 +268,20 @@ def gray_test(
     Raises
     ------
     InvalidSurvivalInput
-        As `aalen_johansen` and `log_rank`; also if the cause of interest does not occur.
+        As `aalen_johansen` and `log_rank`; also if the cause of interest does not occur, for late
+        entry, and for weights that are not whole. `fine_gray` with indicators of the groups tests
+        the same hypothesis with either (Geskus 2011).
     """
     code, causes = causes_of(cause)
     if cause_of_interest not in causes:
         raise InvalidSurvivalInput("No event of the cause of interest was observed.")
-    rows = survival_rows(time, code != CENSORED)
+    rows = survival_rows(time, code != CENSORED, entry=entry, weights=weights)
+    if rows.entry is not None and np.any(rows.entry > 0):
+        raise InvalidSurvivalInput(f"Gray's test is not defined with late entry; {INSTEAD_OF_GRAY}")
+    if rows.is_sampled(None):
+        raise InvalidSurvivalInput(
+            f"Gray's test is not defined with sampling weights; {INSTEAD_OF_GRAY}"
+        )
     labels, groups = group_codes(group, len(rows), "group labels")
     if len(labels) < 2:
         raise InvalidSurvivalInput("Gray's test needs at least two groups.")
@@ -325,7 +342,8 @@ def _tables(
     shape = (len(rows.grid), k)
 
     def count(chosen: npt.NDArray[np.bool_]) -> FloatArray:
-        counts = np.bincount(cell[chosen], minlength=shape[0] * k)
+        own = None if rows.weights is None else rows.weights[chosen]
+        counts = np.bincount(cell[chosen], weights=own, minlength=shape[0] * k)
         return counts.reshape(shape).astype(np.float64)
 
     for stratum in np.unique(level):

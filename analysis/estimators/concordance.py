@@ -12,6 +12,7 @@ from analysis.estimators.results import Estimate
 from analysis.estimators.risk_table import (
     FloatArray,
     IntArray,
+    InvalidSurvivalInput,
     SurvivalRows,
     numeric,
     refuse,
@@ -36,6 +37,7 @@ def concordance_index(
     weights: FloatArray | None = None,
     cluster: IntArray | None = None,
     death_weight: FloatArray | None = None,
+    frequencies: bool = False,
     method: str = "Harrell's C, infinitesimal jackknife standard error",
     level: float = 0.95,
 ) -> Estimate:
@@ -52,6 +54,8 @@ def concordance_index(
     weights, cluster : shape (n,), optional
     death_weight : shape (n,), optional
         Factor of every pair whose first death is that row's.
+    frequencies
+        Whether a weight stands for as many rows; else each row is one, however heavy.
 
     Returns
     -------
@@ -82,6 +86,8 @@ def concordance_index(
     influence = (
         row_weight * (concordant + tied / 2 - value * (concordant + discordant + tied)) / pairs
     )
+    if frequencies:
+        influence = influence / np.sqrt(row_weight)
     if cluster is not None:
         influence = np.bincount(cluster, weights=influence).astype(np.float64)
     std_error = float(np.sqrt(np.sum(influence**2)))
@@ -95,16 +101,22 @@ def uno_concordance(
     predictor: npt.ArrayLike,
     *,
     tau: float | None = None,
+    entry: npt.ArrayLike | None = None,
+    weights: npt.ArrayLike | None = None,
+    sampling: bool | None = None,
     level: float = 0.95,
 ) -> Estimate:
     """Uno's C: pairs weighted so that the value does not depend on the censoring (Uno et al. 2011).
 
     Parameters
     ----------
-    time, event
-        As `risk_table`.
+    time, event, weights, sampling
+        As `kaplan_meier`; the censoring is estimated with the same weights.
     predictor : shape (n,)
         Higher means higher risk; a tie counts one half.
+    entry
+        Refused where anybody enters late: 1 / G(t)^2 makes up for pairs lost to censoring, not for
+        those lost to truncation, and no weight that does has been published (R refuses too).
     tau
         Deaths up to and including this time count; by default all.
 
@@ -118,13 +130,19 @@ def uno_concordance(
     Raises
     ------
     InvalidSurvivalInput
-        As `risk_table`; also for predictors that are missing or not finite.
+        As `risk_table`; also for predictors that are missing or not finite, and for late entry.
     """
-    rows = survival_rows(time, event)
+    rows = survival_rows(time, event, entry=entry, weights=weights)
+    if rows.entry is not None and np.any(rows.entry > 0):
+        raise InvalidSurvivalInput(
+            "Uno's C is not defined with late entry; Harrell's C of a Cox model with late entry is "
+            "(CoxModel.concordance)."
+        )
     values = numeric(predictor, "predictors")
     require_length(values, len(rows), "predictors")
     refuse(~np.isfinite(values), "predictors are missing or not finite")
-    exits, deaths = rows.leave(), rows.leave(rows.event)
+    weight = np.ones(len(rows)) if rows.weights is None else rows.weights
+    exits, deaths = rows.leave(), rows.leave(rows.event * weight)
     # Who dies at t is no longer at risk of being censored then.
     at_risk = rows.at_risk() - deaths
     hazard = np.zeros(len(exits))
@@ -135,7 +153,9 @@ def uno_concordance(
     return concordance_index(
         [(np.arange(len(rows)), rows)],
         values,
+        weights=weight,
         death_weight=by_time[rows.exit_code],
+        frequencies=not rows.is_sampled(sampling),
         method="Uno's C"
         + ("" if tau is None else f" to {tau:g}")
         + ", infinitesimal jackknife standard error",

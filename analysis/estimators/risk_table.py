@@ -296,5 +296,11 @@ def reverse_cumsum(values: FloatArray) -> FloatArray:
     return total
 
 
+def reverse_cumprod(values: FloatArray) -> FloatArray:
+    """Product over this position and all later ones, along the first axis."""
+    product: FloatArray = np.cumprod(values[::-1], axis=0)[::-1]
+    return product
+
+
 def _whole(values: FloatArray) -> bool:
     return bool(np.all(values == np.floor(values)))

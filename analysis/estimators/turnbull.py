@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.optimize import nnls
 
 from analysis.estimators.distributions import normal_multiplier
 from analysis.estimators.results import Estimate
@@ -20,15 +20,23 @@ from analysis.estimators.risk_table import (
 )
 
 MAX_ITERATIONS = 500
-MAX_HALVINGS = 30
-#: The log-likelihood is within this, for each patient, of its maximum (Kuhn-Tucker bound).
-GAP_TOLERANCE = 1e-9
+#: Slope of the log-likelihood for each patient, on the scale of a relative change of a hazard,
+#: that counts as none.
+TOLERANCE = 1e-10
+#: The same where steps only lose by rounding.
+ROUNDING_TOLERANCE = 1e-6
+#: A cumulative hazard below this is judged as one of this size.
+FLOOR = 1e-6
+#: How much of a step's metric is that of self-consistency.
+LEAST_DAMPING, MOST_DAMPING = 1e-9, 1e6
 #: Relative loss of log-likelihood that is rounding.
 ROUNDING = 1e-14
 #: Probabilities below this are put to zero at the end.
 NEGLIGIBLE = 1e-9
 #: A curve has reached a level when it is above it by rounding only.
 LEVEL_TOLERANCE = 1e-9
+
+BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +81,13 @@ class Turnbull:
         return None if np.isinf(right) else (left, right)
 
 
-def turnbull(left: npt.ArrayLike, right: npt.ArrayLike) -> Turnbull:
+def turnbull(
+    left: npt.ArrayLike,
+    right: npt.ArrayLike,
+    *,
+    entry: npt.ArrayLike | None = None,
+    weights: npt.ArrayLike | None = None,
+) -> Turnbull:
     """Nonparametric maximum likelihood for interval-censored times (Turnbull 1976).
 
     Parameters
@@ -83,28 +97,39 @@ def turnbull(left: npt.ArrayLike, right: npt.ArrayLike) -> Turnbull:
     right : shape (n,)
         First examination with it; infinite or missing if the event was not seen. The event lies
         in (left, right]; right = left means that it happened exactly then (a death).
+    entry : shape (n,), optional
+        Late entry: in the data only because the event came after this time, which is at most the
+        left end. Zero means from the origin.
+    weights : shape (n,), optional
+        Positive case weights.
 
     Returns
     -------
     Turnbull
-        Probability can lie only in the intervals from a left end to the right end that follows it
-        directly. The likelihood is maximised by constrained Newton steps (Wang 2007), which unlike
-        self-consistency end at the maximum and say so.
+        Probability can lie only in the intervals from a left end to the right end, or time of
+        entry, that follows it directly (Frydman 1994). The likelihood is maximised by constrained
+        Newton steps, which unlike self-consistency end at the maximum and say so. As for a
+        Kaplan-Meier curve with late entry, nothing is left once nobody of those under observation
+        is known to have survived.
 
     Raises
     ------
     InvalidSurvivalInput
         For empty input, lengths that differ, left ends that are missing, infinite or negative,
-        and right ends before the left.
+        right ends before the left, entry after the left end or, of an exact time, not before it,
+        and weights that are not positive.
     """
-    low, high = _intervals(left, right)
-    return _maximum(low, high, np.ones(len(low)))
+    rows = _rows(left, right, entry, weights)
+    return _maximum(rows, rows.weight)
 
 
 def turnbull_median(
     left: npt.ArrayLike,
     right: npt.ArrayLike,
     *,
+    entry: npt.ArrayLike | None = None,
+    weights: npt.ArrayLike | None = None,
+    sampling: bool | None = None,
     n_resamples: int = 500,
     seed: int = 20261122,
     level: float = 0.95,
@@ -113,8 +138,11 @@ def turnbull_median(
 
     Parameters
     ----------
-    left, right
+    left, right, entry, weights
         As `turnbull`.
+    sampling
+        Whether weights are sampling weights: then rows are resampled with their weights, else as
+        many patients as the weights stand for. By default they are unless all are whole.
     n_resamples, seed
         Of the percentile bootstrap over patients. It is approximate: the estimate does not
         converge at the usual rate, and no better interval is in common use.
@@ -134,14 +162,17 @@ def turnbull_median(
     if n_resamples < 1:
         raise ValueError("n_resamples must be at least 1.")
     normal_multiplier(level)
-    low, high = _intervals(left, right)
-    found = _maximum(low, high, np.ones(len(low))).quantile()
+    rows = _rows(left, right, entry, weights)
+    found = _maximum(rows, rows.weight).quantile()
+    whole = bool(np.all(rows.weight == np.floor(rows.weight)))
+    sampled = not whole if sampling is None else sampling
+    n = len(rows.low) if sampled else int(rows.weight.sum())
+    chance = np.ones(len(rows.low)) if sampled else rows.weight
     generator = np.random.default_rng(seed)
-    counts = generator.multinomial(len(low), np.full(len(low), 1 / len(low)), size=n_resamples)
+    counts = generator.multinomial(n, chance / chance.sum(), size=n_resamples)
     medians = np.empty(n_resamples)
     for index, count in enumerate(counts):
-        drawn = count > 0
-        resampled = _maximum(low[drawn], high[drawn], count[drawn].astype(np.float64)).quantile()
+        resampled = _maximum(rows, count * rows.weight if sampled else count).quantile()
         medians[index] = np.inf if resampled is None else resampled[1]
     limits = np.quantile(
         medians, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf"
@@ -159,40 +190,72 @@ def turnbull_median(
     )
 
 
-def _intervals(left: npt.ArrayLike, right: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+class _Rows(NamedTuple):
+    """Checked columns, shape (n,) each."""
+
+    low: FloatArray
+    high: FloatArray
+    entry: FloatArray
+    weight: FloatArray
+
+
+def _rows(
+    left: npt.ArrayLike,
+    right: npt.ArrayLike,
+    entry: npt.ArrayLike | None,
+    weights: npt.ArrayLike | None,
+) -> _Rows:
     low, high = numeric(left, "left ends"), numeric(right, "right ends")
-    if len(low) == 0:
+    n = len(low)
+    if n == 0:
         raise InvalidSurvivalInput("There are no patients to analyse.")
-    require_length(high, len(low), "right ends")
+    require_length(high, n, "right ends")
     refuse(~np.isfinite(low), "left ends are missing or not finite")
     refuse(low < 0, "left ends are negative")
     high = np.where(np.isnan(high), np.inf, high)
     refuse(high < low, "right ends are before the left ends")
-    return low, high
+    entered = np.zeros(n) if entry is None else numeric(entry, "entry times")
+    require_length(entered, n, "entry times")
+    refuse(~np.isfinite(entered), "entry times are missing or not finite")
+    entered = np.maximum(entered, 0.0)
+    refuse(entered > low, "entry times are after the left ends")
+    refuse((entered > 0) & (entered == high), "entry times are not before the exact times")
+    weight = np.ones(n) if weights is None else numeric(weights, "weights")
+    require_length(weight, n, "weights")
+    refuse(~(np.isfinite(weight) & (weight > 0)), "weights are missing, not finite or not positive")
+    return _Rows(low, high, entered, weight)
 
 
-def _maximum(low: FloatArray, high: FloatArray, weight: FloatArray) -> Turnbull:
-    distinct, row = np.unique(np.column_stack([low, high]), axis=0, return_inverse=True)
-    weight = np.bincount(row.ravel(), weight).astype(np.float64)
-    start, end = _candidates(distinct[:, 0], distinct[:, 1])
+def _maximum(rows: _Rows, weights: FloatArray) -> Turnbull:
+    columns = np.column_stack(rows[:3])[weights > 0]
+    distinct, place = np.unique(columns, axis=0, return_inverse=True)
+    weight = np.bincount(place.ravel(), weights[weights > 0]).astype(np.float64)
+    low, high, entry = distinct.T
+    start, end = _candidates(low, high, entry)
+    exact = low == high
     # Candidate (s, e] lies inside (l, r] or is the exact time l = r = s = e.
-    exact = distinct[:, 0] == distinct[:, 1]
-    inside = (start[None, :] >= distinct[:, :1]) & (end[None, :] <= distinct[:, 1:])
-    inside &= exact[:, None] | (end[None, :] > distinct[:, :1])
-    mass, loglik, converged = _climb(inside.astype(np.float64), weight)
+    inside = (start[None, :] >= low[:, None]) & (end[None, :] <= high[:, None])
+    inside &= exact[:, None] | (end[None, :] > low[:, None])
+    # It is survived if it ends by l and lies after entry: who enters at v is seen from just after.
+    before = (end[None, :] <= low[:, None]) & ~inside
+    survived = before & ((start[None, :] >= entry[:, None]) & (end[None, :] > entry[:, None]))
+    survived |= before & (entry[:, None] == 0)
+    theta, loglik, converged = _climb(inside, survived, np.isfinite(high), weight)
+    survival = np.exp(-np.cumsum(theta))
+    mass = -np.diff(survival, prepend=1.0)
     mass = np.where(mass < NEGLIGIBLE, 0.0, mass)
     mass /= mass.sum()
     kept = mass > 0
-    survival = 1 - np.cumsum(mass[kept])
-    survival[-1] = 0.0
+    left = 1 - np.cumsum(mass[kept])
+    left[-1] = 0.0
     return Turnbull(
-        n=int(weight.sum()),
+        n=len(columns),
         table=pd.DataFrame(
             {
                 "left": start[kept],
                 "right": end[kept],
                 "probability": mass[kept],
-                "survival": survival,
+                "survival": left,
             }
         ),
         loglik=loglik,
@@ -200,45 +263,75 @@ def _maximum(low: FloatArray, high: FloatArray, weight: FloatArray) -> Turnbull:
     )
 
 
-def _candidates(low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Intervals from a left end to the right end that comes next, with nothing between."""
-    n = len(low)
-    place = np.r_[low, high]
+def _candidates(
+    low: FloatArray, high: FloatArray, entry: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Intervals from a left end to the right end, or entry, that comes next, nothing between."""
+    late = entry[entry > 0]
+    place = np.r_[low, high, late]
     # At one value: the left end of an exact time, then right ends, then open left ends.
-    rank = np.r_[np.where(low == high, 0, 2), np.ones(n, dtype=np.int64)]
+    rank = np.r_[np.where(low == high, 0, 2), np.ones(len(high) + len(late), dtype=np.int64)]
     order = np.lexsort((rank, place))
-    is_left = order < n
+    is_left = order < len(low)
     pair = np.flatnonzero(is_left[:-1] & ~is_left[1:])
     return place[order[pair]], place[order[pair + 1]]
 
 
-def _climb(inside: FloatArray, weight: FloatArray) -> tuple[FloatArray, float, bool]:
-    """Maximise sum of w log(inside @ mass) over the simplex.
+def _climb(
+    inside: BoolArray, survived: BoolArray, happened: BoolArray, weight: FloatArray
+) -> tuple[FloatArray, float, bool]:
+    """Maximise the likelihood given entry over the cumulative hazard that each candidate carries.
 
-    Each step minimises the quadratic approximation on the simplex, as non-negative least squares
-    (Wang 2007, J R Stat Soc B 69:185).
+    Of a row it is the product of exp(-theta) over the candidates it survived since entry, times
+    1 - exp(-sum of theta) over those its event may lie in: concave in theta >= 0, where in the
+    probabilities it is not once there is late entry. Newton steps projected on theta >= 0
+    (Bertsekas 1982, SIAM J Control Optim 20:221).
+
+    Returns
+    -------
+    theta, log-likelihood, whether the maximum was found. Where nobody is known to have survived a
+    candidate theta is infinite if an event may lie in it and in the last one; else it is zero.
     """
-    n, size = float(weight.sum()), inside.shape[1]
-    mass = np.full(size, 1 / size)
-    fitted = inside @ mass
-    loglik = float(weight @ np.log(fitted))
-    root = np.sqrt(weight)
+    lost: FloatArray = weight @ survived
+    endless = (lost == 0) & inside[happened].any(axis=0)
+    endless[-1] = True
+    open_rows = ~inside[:, endless].any(axis=1)
+    columns = np.flatnonzero(~endless & (lost > 0))
+    a, w = inside[np.ix_(open_rows, columns)].astype(np.float64), weight[open_rows]
+    b, n = lost[columns], float(weight.sum())
+    theta = np.full(len(columns), 1 / max(inside.shape[1], 1))
+
+    def height(at: FloatArray) -> float:
+        with np.errstate(divide="ignore"):
+            return float(w @ np.log(-np.expm1(-(a @ at))) - b @ at)
+
+    here, damping, converged = height(theta), LEAST_DAMPING, False
     for _ in range(MAX_ITERATIONS):
-        ratio = inside / fitted[:, None]
-        # No distribution can gain more than this.
-        if float(np.max(weight @ ratio)) - n <= GAP_TOLERANCE * n:
-            return mass, loglik, True
-        scaled = root[:, None] * (ratio - 2) / np.sqrt(n)
-        target, _ = nnls(np.vstack([scaled, np.ones(size)]), np.r_[np.zeros(len(weight)), 1.0])
-        step = target / target.sum() - mass
-        for halving in range(MAX_HALVINGS):
-            moved = mass + step / 2**halving
-            there = inside @ moved
-            if np.all(there > 0):
-                gained = float(weight @ np.log(there))
-                if gained >= loglik - ROUNDING * abs(loglik):
-                    break
+        odds = 1 / np.expm1(a @ theta)
+        slope = (w * odds) @ a - b
+        bound = (theta <= 0) & (slope <= 0)
+        steepest = np.max(np.abs(slope) * np.where(bound, 0.0, np.maximum(theta, FLOOR)), initial=0)
+        if steepest <= TOLERANCE * n:
+            converged = True
+            break
+        pinned = (theta <= FLOOR) & (slope < 0)
+        free = np.flatnonzero(~pinned)
+        curved = (a[:, free].T * (w * odds * (1 + odds))) @ a[:, free]
+        # In this metric the step alone is that of self-consistency, which always climbs.
+        metric = np.diag(b[free] / np.maximum(theta[free], FLOOR))
+        step = np.where(pinned, -theta, 0.0)
+        while damping <= MOST_DAMPING:
+            step[free] = np.linalg.solve(curved + damping * metric, slope[free])
+            moved = np.maximum(theta + step, 0.0)
+            there = height(moved)
+            if there >= here - ROUNDING * abs(here):
+                break
+            damping *= 10
         else:
-            return mass, loglik, False
-        mass, fitted, loglik = moved, there, gained
-    return mass, loglik, False
+            # Rounding allows no higher.
+            converged = steepest <= ROUNDING_TOLERANCE * n
+            break
+        theta, here, damping = moved, there, max(damping / 30, LEAST_DAMPING)
+    found = np.where(endless, np.inf, 0.0)
+    found[columns] = theta
+    return found, here, converged

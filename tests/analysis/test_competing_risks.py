@@ -119,6 +119,10 @@ def test_refusals() -> None:
         gray_test([1, 2], [0, 2], [0, 1])
     with pytest.raises(InvalidSurvivalInput, match="two groups"):
         gray_test([1, 2], [0, 1], [0, 0])
+    with pytest.raises(InvalidSurvivalInput, match="late entry; test the groups as covariates"):
+        gray_test([2, 3], [0, 1], [0, 1], entry=[0, 1])
+    with pytest.raises(InvalidSurvivalInput, match="sampling weights; test the groups"):
+        gray_test([2, 3], [0, 1], [0, 1], weights=[0.5, 1])
     with pytest.raises(ValueError, match="no cause 3"):
         aalen_johansen([1, 2], [0, 1]).incidence_at([1], 3)
 

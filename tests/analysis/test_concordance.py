@@ -61,6 +61,29 @@ def test_uno_is_that_of_r(
     assert found.std_error == pytest.approx(std_error, rel=CLOSED_FORM)
 
 
+@pytest.mark.parametrize(
+    ("tau", "c", "std_error"),
+    [
+        (None, 0.4574199877560584, 0.0241199751207386),
+        (500, 0.4563074143644754, 0.0248933362025819),
+    ],
+)
+def test_weighted_uno_is_that_of_r(tau: float | None, c: float, std_error: float) -> None:
+    """R 4.2.2, survival 3.5-3: concordance(Surv ~ age, weights = w, timewt = "n/G2")."""
+    lung = data("lung_w")
+    found = uno_concordance(lung.time, lung.event, -lung.age, weights=lung.w, tau=tau)
+    assert found.value == pytest.approx(c, rel=CLOSED_FORM)
+    assert found.std_error == pytest.approx(std_error, rel=CLOSED_FORM)
+
+
+def test_uno_refuses_late_entry() -> None:
+    with pytest.raises(InvalidSurvivalInput, match="not defined with late entry"):
+        uno_concordance([2, 3], [1, 1], [0.5, 1], entry=[0, 1])
+    assert uno_concordance([2, 3], [1, 1], [0.5, 1], entry=[0, 0]) == uno_concordance(
+        [2, 3], [1, 1], [0.5, 1]
+    )
+
+
 def test_uno_without_censoring_is_harrell() -> None:
     time, x = np.array([3.0, 5, 5, 8, 9, 12]), np.array([4.0, 4, 1, 3, 2, 1])
     rows = survival_rows(time, np.ones(6))

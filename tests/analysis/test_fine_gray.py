@@ -64,10 +64,91 @@ def test_without_censoring_those_with_a_competing_event_stay_at_risk_for_ever() 
     np.testing.assert_allclose(fit.table["std_error"], plain.table["std_error"], rtol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("cause", "coefficients", "errors"),
+    [
+        (
+            1,
+            [-0.0229170418059579, -0.301027970084667],
+            [0.00574322123219791, 0.197550230285305],
+        ),
+        (
+            2,
+            [0.0652429689199356, 0.417432535181951],
+            [0.00424073728758009, 0.0813812516715801],
+        ),
+    ],
+)
+def test_late_entry_is_that_of_r(
+    cause: int, coefficients: list[float], errors: list[float]
+) -> None:
+    """R 4.2.2, survival 3.5-3, on times without ties, with k = row number from 1:
+
+    time + k/2000, entry = (7 k) %% 23 + k/3000, rows with entry < time;
+    finegray(Surv(entry, time, factor(cause)) ~ ., id), then coxph(weights = fgwt, cluster = id).
+    """
+    frame = mgus2()
+    number = np.arange(1, len(frame) + 1)
+    frame = frame.assign(time=frame.time + number / 2000, entry=number * 7 % 23 + number / 3000)
+    fit = fine_gray(
+        frame[frame.entry < frame.time],
+        duration="time",
+        cause="cause",
+        covariates=["age", "male"],
+        entry="entry",
+        cause_of_interest=cause,
+    )
+    np.testing.assert_allclose(fit.table["coefficient"], coefficients, rtol=ITERATIVE)
+    np.testing.assert_allclose(fit.table["std_error"], errors, rtol=ITERATIVE)
+
+
+def test_late_entry_without_competing_events_is_that_of_cox() -> None:
+    frame = data("rotterdam_lt")
+    arguments = {"covariates": ["age", "hormon"], "entry": "entry"}
+    fit = fine_gray(frame, duration="dtime", cause="death", **arguments)
+    robust = cox(frame, duration="dtime", event="death", ties="breslow", robust=True, **arguments)
+    np.testing.assert_allclose(fit.table["coefficient"], robust.table["coefficient"], rtol=1e-9)
+    np.testing.assert_allclose(fit.table["std_error"], robust.table["std_error"], rtol=1e-9)
+
+
+def test_late_entry_takes_the_truncation_out_of_the_estimate() -> None:
+    """Patients are seen only if they live to an entry; the model holds for the untruncated."""
+    rng = np.random.default_rng(11)
+    n = 40_000
+    x = rng.integers(0, 2, n)
+    # Incidence of the first cause 1 - (1 - 0.5 (1 - exp(-t)))^exp(0.7 x): Fine and Gray, section 5.
+    ratio = np.exp(0.7 * x)
+    ever = 1 - 0.5**ratio
+    first = rng.uniform(size=n) < ever
+    u = rng.uniform(size=n)
+    by_first = -np.log(1 - 2 * (1 - (1 - u * ever) ** (1 / ratio)))
+    time = np.where(first, by_first, rng.exponential(1, n))
+    entry = rng.uniform(0, 1.2, n)
+    censored = entry + rng.exponential(2, n)
+    frame = pd.DataFrame(
+        {
+            "time": np.minimum(time, censored),
+            "cause": np.where(time <= censored, np.where(first, 1, 2), 0),
+            "x": x,
+            "entry": entry,
+        }
+    )[time > entry]
+    arguments = {"duration": "time", "cause": "cause", "covariates": ["x"]}
+    honest = fine_gray(frame, entry="entry", **arguments).table.iloc[0]
+    naive = fine_gray(frame, **arguments).table.iloc[0]
+    assert abs(honest["coefficient"] - 0.7) < 3 * honest["std_error"]
+    assert abs(naive["coefficient"] - 0.7) > 3 * naive["std_error"]
+
+
 def test_refusals() -> None:
     frame = pd.DataFrame({"time": [1, 2, 3], "cause": [2, 0, 2], "x": [1, 2, 4]})
     with pytest.raises(InvalidSurvivalInput, match="cause of interest"):
         fine_gray(frame, duration="time", cause="cause", covariates=["x"])
+    late = pd.DataFrame(
+        {"time": [1, 9, 9, 10], "cause": [2, 1, 2, 1], "x": [1, 2, 4, 3], "entry": [0, 5, 5, 6]}
+    )
+    with pytest.raises(InvalidSurvivalInput, match="nobody else was under observation"):
+        fine_gray(late, duration="time", cause="cause", covariates=["x"], entry="entry")
     with pytest.raises(InvalidSurvivalInput, match="no column named months"):
         fine_gray(frame, duration="months", cause="cause", covariates=["x"])
     with pytest.raises(InvalidSurvivalInput, match="one level only"):

@@ -119,6 +119,101 @@ def test_no_other_distribution_is_more_likely(rows: list[tuple[int, int]]) -> No
         assert gain.sum() <= len(left) * (1 + 1e-6)
 
 
+@settings(deadline=None, max_examples=100)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 6), st.integers(1, 8), st.booleans(), st.integers(1, 3)),
+        min_size=1,
+        max_size=30,
+    )
+)
+def test_exact_times_with_late_entry_give_kaplan_meier(
+    rows: list[tuple[int, int, bool, int]],
+) -> None:
+    entry, length, event, weight = (np.array(c, dtype=float) for c in zip(*rows, strict=True))
+    time = entry + length
+    arguments = {"entry": entry, "weights": weight}
+    fit = turnbull(time, np.where(event > 0, time, NEVER), **arguments)
+    assert fit.converged
+    km = kaplan_meier(time, event, **arguments)
+    known = np.unique(time)
+    np.testing.assert_allclose(
+        fit.survival_at(known)["upper"], km.survival_at(known)["survival"], atol=1e-6
+    )
+
+
+def conditional_loglik(
+    left: np.ndarray, right: np.ndarray, entry: np.ndarray, ends: np.ndarray, survival: np.ndarray
+) -> float:
+    """Sum of log P(left < T <= right | T > entry) of a curve that falls at whole numbers."""
+
+    def at(times: np.ndarray) -> np.ndarray:
+        return np.where(
+            np.isinf(times), 0.0, np.r_[1.0, survival][np.searchsorted(ends, times, side="right")]
+        )
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.sum(np.log((at(left) - at(right)) / at(entry))))
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.integers(0, 4), st.sampled_from([1, 2, 5, 99])),
+        min_size=3,
+        max_size=25,
+    ),
+    st.integers(0, 10**6),
+)
+def test_no_other_curve_is_more_likely_given_entry(
+    rows: list[tuple[int, int, int]], seed: int
+) -> None:
+    entry, wait, width = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    left = entry + wait
+    right = np.where(width == 99, NEVER, left + width)
+    fit = turnbull(left, right, entry=entry)
+    assert fit.converged
+    ends = np.arange(1, 14, dtype=float)
+    generator = np.random.default_rng(seed)
+    for _ in range(20):
+        hazard = generator.beta(0.6, 2, len(ends))
+        other = conditional_loglik(left, right, entry, ends, np.cumprod(1 - hazard))
+        assert other <= fit.loglik + 1e-7
+
+
+def test_late_entry_takes_the_truncation_out_of_the_estimate() -> None:
+    rng = np.random.default_rng(4)
+    n = 4000
+    event, entry = rng.geometric(0.1, n), rng.integers(0, 9, n)
+    seen = event > entry
+    event, entry = event[seen], entry[seen].astype(float)
+    # Visits every two months from entry on, up to twenty.
+    visits = np.ceil((event - entry) / 2) - 1
+    left = entry + 2 * np.minimum(visits, 10)
+    right = np.where(visits < 10, left + 2, NEVER)
+    honest = turnbull(left, right, entry=entry).quantile()
+    naive = turnbull(left, right).quantile()
+    assert honest is not None and naive is not None
+    true = np.log(0.5) / np.log(0.9)
+    assert honest[0] - 0.5 <= true <= honest[1] + 0.5
+    assert naive[0] > true + 1
+
+
+def test_entry_at_the_origin_is_none() -> None:
+    late = turnbull(COSMESIS[:, 0], COSMESIS[:, 1], entry=np.zeros(len(COSMESIS)))
+    np.testing.assert_array_equal(late.table, turnbull(COSMESIS[:, 0], COSMESIS[:, 1]).table)
+
+
+def test_the_bootstrap_draws_as_many_patients_as_the_weights_stand_for() -> None:
+    few = COSMESIS[:12]
+    repeated = turnbull_median(*np.repeat(few, 40, axis=0).T, n_resamples=60, seed=2)
+    weighted = turnbull_median(*few.T, weights=[40] * 12, n_resamples=60, seed=2)
+    sampled = turnbull_median(*few.T, weights=[40] * 12, sampling=True, n_resamples=60, seed=2)
+    assert weighted.value == repeated.value == sampled.value
+    assert (weighted.lower, weighted.upper) == (repeated.lower, repeated.upper)
+    assert sampled.upper is None or sampled.upper - sampled.lower > weighted.upper - weighted.lower
+
+
 def test_median_beyond_follow_up_is_none() -> None:
     found = turnbull_median([5, 6, 7], [NEVER, np.nan, NEVER], n_resamples=5)
     assert (found.value, found.lower, found.upper) == (None, None, None)
@@ -133,5 +228,11 @@ def test_refusals() -> None:
         turnbull([-1], [5])
     with pytest.raises(InvalidSurvivalInput, match="left ends are missing"):
         turnbull([np.nan], [5])
+    with pytest.raises(InvalidSurvivalInput, match="after the left ends"):
+        turnbull([3, 4], [5, 6], entry=[0, 5])
+    with pytest.raises(InvalidSurvivalInput, match="not before the exact times"):
+        turnbull([3], [3], entry=[3])
+    with pytest.raises(InvalidSurvivalInput, match="weights are missing"):
+        turnbull([3], [4], weights=[0])
     with pytest.raises(InvalidSurvivalInput, match="2 times but 1 right ends"):
         turnbull([1, 2], [5])

@@ -14,7 +14,9 @@ from analysis.estimators import (
     InvalidSurvivalInput,
     aalen_johansen,
     cox,
+    fine_gray,
     firth_cox,
+    gray_test,
     kaplan_meier,
     log_rank,
     max_combo,
@@ -22,6 +24,8 @@ from analysis.estimators import (
     restricted_mean_difference,
     restricted_mean_ratio,
     reverse_kaplan_meier,
+    turnbull,
+    uno_concordance,
 )
 
 
@@ -78,6 +82,25 @@ ESTIMATORS: dict[str, Estimator] = {
     "restricted_mean_ratio": lambda f, a: [
         restricted_mean_ratio(f.time, f.event, f.group, tau=60, entry=f.entry, **a).value
     ],
+    "fine_gray": lambda f, a: (
+        fine_gray(
+            f.assign(**a),
+            duration="time",
+            cause="cause",
+            covariates=["x"],
+            entry="entry",
+            weights="weights" if a else None,
+        )
+        .table[["coefficient", "std_error", "p_value"]]
+        .to_numpy()
+        .ravel()
+        .tolist()
+    ),
+    "turnbull": lambda f, a: (
+        turnbull(f.time, np.where(f.event, f.time + 5, np.inf), entry=f.entry, **a)
+        .table["survival"]
+        .tolist()
+    ),
     "firth_cox": lambda f, a: (
         firth_cox(
             f.assign(**a),
@@ -94,16 +117,28 @@ ESTIMATORS: dict[str, Estimator] = {
         .tolist()
     ),
 }
+#: Not defined with late entry.
+WITHOUT_ENTRY: dict[str, Estimator] = {
+    "gray_test": lambda f, a: [
+        (found := gray_test(f.time, f.cause, f.group, strata=f.stratum, **a)).statistic,
+        *found.table["expected"],
+    ],
+    "uno_concordance": lambda f, a: [
+        (found := uno_concordance(f.time, f.event, f.x, **a)).value,
+        found.std_error,
+    ],
+}
 TWO_GROUPS = {"max_combo", "restricted_mean_difference", "restricted_mean_ratio"}
 
 
-@pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.parametrize("name", [*ESTIMATORS, *WITHOUT_ENTRY])
 def test_whole_weights_are_repeated_rows(name: str) -> None:
+    estimator = {**ESTIMATORS, **WITHOUT_ENTRY}[name]
     frame = two(sample()) if name in TWO_GROUPS else sample()
     repeated = frame.loc[frame.index.repeat(frame["count"])].reset_index(drop=True)
-    weighted = ESTIMATORS[name](frame, {"weights": frame["count"]})
-    np.testing.assert_allclose(weighted, ESTIMATORS[name](repeated, {}), rtol=1e-7, atol=1e-12)
-    assert not np.allclose(weighted, ESTIMATORS[name](frame, {}), equal_nan=True)
+    weighted = estimator(frame, {"weights": frame["count"]})
+    np.testing.assert_allclose(weighted, estimator(repeated, {}), rtol=1e-7, atol=1e-9)
+    assert not np.allclose(weighted, estimator(frame, {}), equal_nan=True)
 
 
 @pytest.mark.parametrize("name", [name for name in ESTIMATORS if name != "firth_cox"])
