@@ -189,25 +189,41 @@ def _ascend(
     free: np.typing.NDArray[np.bool_],
     longest: FloatArray,
 ) -> _Fit:
-    """Scoring steps over the free coefficients, halved where they go downhill."""
+    """Quasi-Newton steps (BFGS) over the free coefficients, halved where they go downhill.
+
+    The first is a scoring step. In small samples the penalty bends the likelihood so much that
+    scoring alone takes dozens of steps.
+    """
     beta, here = start, penalised(start)
     if not free.any():
         return _Fit(beta, here, converged=True)
+    inverse: FloatArray = np.linalg.inv(here.information[np.ix_(free, free)])
     for _ in range(MAX_ITERATIONS):
         information = here.information[np.ix_(free, free)]
         step = np.zeros(len(beta))
-        step[free] = np.linalg.solve(information, here.score[free])
+        step[free] = inverse @ here.score[free]
         if np.all(np.abs(step[free]) <= STEP_TOLERANCE / np.sqrt(np.diag(information))):
             return _Fit(beta, here, converged=True)
         step /= max(1.0, float(np.max(np.abs(step) / longest)))
         for halving in range(MAX_HALVINGS):
             there = penalised(beta + step / 2**halving)
             if there.loglik >= here.loglik - ROUNDING * abs(here.loglik):
+                moved = step[free] / 2**halving
+                inverse = _updated(inverse, moved, here.score[free] - there.score[free])
                 beta, here = beta + step / 2**halving, there
                 break
         else:
             break
     return _Fit(beta, here, converged=False)
+
+
+def _updated(inverse: FloatArray, moved: FloatArray, fall: FloatArray) -> FloatArray:
+    """The inverse of the curvature after a step along which the score fell by so much."""
+    curvature = float(moved @ fall)
+    if curvature <= 0:
+        return inverse
+    turn = np.eye(len(moved)) - np.outer(moved, fall) / curvature
+    return np.asarray(turn @ inverse @ turn.T + np.outer(moved, moved) / curvature)
 
 
 def _penalised(strata: list[Stratum], beta: FloatArray) -> _Penalised:
