@@ -24,7 +24,7 @@ from tests.conftest import UNSHARE
 from tests.promises.contents import contents, holding
 from tests.two_runs import Runs
 
-LIKE_ONE = re.compile(rb"(?<![0-9.])[0-9]{8}(?![0-9])|[A-Z]{2}[0-9]{7}-[0-9]+")
+LIKE_ONE = re.compile(rb"(?<![0-9.])[0-9]{8}(?![0-9])|[A-Z]{2}[0-9]{7}-[0-9]+(?:-again)?")
 """Patient numbers and keys of records as the generator writes them."""
 
 
