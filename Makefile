@@ -16,7 +16,7 @@ build: $(READY)
 	rwe build
 
 test: $(READY) browser lint
-	pytest -n 2 --dist loadgroup
+	pytest -n 2
 
 # sqlfluff lints the SQL that dbt compiles, and dbt compiles against a delivery.
 lint: $(READY) | extracts/demo

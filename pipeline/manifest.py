@@ -191,7 +191,7 @@ def chain(layout: Layout) -> list[str]:
     before = previous_run(layout)
     while before and (layout.published / before["run_id"] / MANIFEST).exists():
         found.append(before["run_id"])
-        before = read(layout.published / before["run_id"])["previous"]
+        before = read(layout.published / before["run_id"]).get("previous")
     return found
 
 

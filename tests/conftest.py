@@ -50,14 +50,7 @@ def _kind_of(file: Path) -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep together what shares fixtures; with --cases, run only what the named files are about.
-
-    In a parallel run one worker takes all tests of a folder with a conftest.py, or of a file.
-    """
-    for item in items:
-        folder = item.path.parent
-        together = folder if (folder / "conftest.py").exists() else item.path
-        item.add_marker(pytest.mark.xdist_group(str(together.relative_to(PROJECT))))
+    """With --cases, run only the tests that the named files are about."""
     if not config.getoption("--cases"):
         return
     for item in [*items]:
@@ -93,6 +86,20 @@ def say_what_held(terminalreporter: pytest.TerminalReporter) -> None:
         ]
         if any(test in outcomes for tests in told.values() for test in tests):
             terminalreporter.write_line(f"{what}: {len(held)} of {len(told)}")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give one worker all tests of a file, or of a folder whose conftest.py they share."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFolder(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = PROJECT / nodeid.partition("::")[0]
+            together = file.parent if (file.parent / "conftest.py").exists() else file
+            return str(together)
+
+    return ByFolder(config, log)
 
 
 @dataclass(frozen=True)
