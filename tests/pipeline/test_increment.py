@@ -42,11 +42,12 @@ def built(folder: Path, layout: Layout) -> None:
 
 
 def contents(layout: Layout) -> dict[str, tuple[int, str]]:
-    """Rows and logical hash of every mart."""
+    """Rows and logical hash of every mart, the results of the checks apart: they name their run."""
     with duckdb.connect(str(layout.warehouse), read_only=True) as connection:
         found = connection.execute(
             "select table_schema || '.' || table_name from information_schema.tables "
-            "where table_schema in ('cohort', 'treatment', 'survival', 'safety', 'quality')"
+            "where table_schema in ('cohort', 'treatment', 'survival', 'safety', 'quality') "
+            "and table_name <> 'expectation_results'"
         ).fetchall()
         return {name: manifest.logical(connection, name) for (name,) in found}
 
@@ -69,7 +70,7 @@ def test_changes_on_the_last_build_equal_a_full_build(
         if table.name == "delivery":
             return [{**rows[0], "covers": "changes", "delivery_id": "later"}]
         mine = [row for row in rows if row["patient_id"] in (new, *changed)]
-        if table.name in ("drug_administrations", "tumour_assessments", "consent"):
+        if table.name in ("drug_administrations", "adverse_events", "consent"):
             return mine[: len(mine) * 2 // 3]
         if table.name == "procedures":
             return [{**row, "procedure_type": "no such procedure"} for row in mine[:2]]
