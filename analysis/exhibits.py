@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+import duckdb
 import pandas as pd
 
 from analysis import (
@@ -27,7 +28,7 @@ from analysis.figures import MOST_BANDS, Ratio, forest, survival_panel
 from analysis.flow import Step, flow_diagram
 from analysis.ledger import HAZARD_RATIO, PREFERRED
 from analysis.pictures import Picture
-from analysis.study import Analysis, Study
+from analysis.study import Analysis, Study, frame, load_study
 from analysis.survival import SIGNIFICANCE_LEVEL
 from analysis.waterfall_plot import waterfall_plot
 
@@ -108,6 +109,45 @@ class Section:
     exhibits: Sequence[Exhibit]
 
 
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """What the report of a study shows and its exports hold, drawn once for both."""
+
+    study: Study
+    book: Book
+    flow: Picture
+    flow_table: layout.Table
+    sections: Sequence[Section]
+
+
+def contents(connection: duckdb.DuckDBPyConnection, study_id: str) -> Contents:
+    """Draw every table and figure of a study whose estimates have been computed.
+
+    Raises
+    ------
+    StudyError
+        If the study is not defined.
+    duckdb.CatalogException
+        If analysis.estimates.compute has not run on this warehouse.
+    """
+    study, book = load_study(connection, study_id), Book(connection, study_id)
+    curves, bars = (
+        frame(
+            connection,
+            f"select * from results.{table} where study_id = ? order by rowid",
+            study_id,
+        )
+        for table in ("survival_curves", "figure_bars")
+    )
+    return Contents(
+        study,
+        book,
+        cohort_flow(book),
+        cohort_table(book),
+        _sections(study, book, Drawn(curves, bars)),
+    )
+
+
 def cohort_flow(book: Book) -> Picture:
     """The cohort flow diagram."""
     page = book.page("flow", "delivered")
@@ -154,7 +194,7 @@ def cohort_table(book: Book) -> layout.Table:
     return layout.Table("cohort-flow", "", "Numbers behind the flow", [layout.cells(head)], rows)
 
 
-def sections(study: Study, book: Book, drawn: Drawn) -> list[Section]:
+def _sections(study: Study, book: Book, drawn: Drawn) -> list[Section]:
     """Sections that the study has analyses for, in the order a clinician reads."""
     found = []
     for identifier, title, kinds in SECTIONS:

@@ -12,12 +12,10 @@ from pathlib import Path
 import duckdb
 import xlsxwriter
 
-from analysis.book import Book
-from analysis.exhibits import Exhibit, cohort_flow, cohort_table, sections
+from analysis.exhibits import Contents, Exhibit
 from analysis.layout import Table, number_of
 from analysis.pictures import Picture
-from analysis.report import drawn
-from analysis.study import Study, load_study, rows, synthetic
+from analysis.study import Study, rows, synthetic
 from analysis.word_document import write_document
 
 #: A spreadsheet takes a text that begins so for a formula (OWASP, CSV injection).
@@ -52,11 +50,13 @@ class Sheet:
     notes: Sequence[str] = ()
 
 
-def write(connection: duckdb.DuckDBPyConnection, study_id: str, folder: Path) -> list[Path]:
+def write(connection: duckdb.DuckDBPyConnection, contents: Contents, folder: Path) -> list[Path]:
     """Write every table and figure of a study's report into a folder of the study's own.
 
     Parameters
     ----------
+    contents
+        From analysis.exhibits.contents of this warehouse.
     folder
         Where exports go; the files are in `folder/<study_id>/`: `tables/*.csv`, `figures/*.svg`
         and `*.png`, `<study_id>_tables.xlsx` and `<study_id>_tables_and_figures.docx`. Of synthetic
@@ -66,27 +66,19 @@ def write(connection: duckdb.DuckDBPyConnection, study_id: str, folder: Path) ->
     -------
     list of Path
         What was written, in the order of the report.
-
-    Raises
-    ------
-    duckdb.CatalogException
-        If analysis.estimates.compute has not run on this warehouse.
     """
-    study, book = load_study(connection, study_id), Book(connection, study_id)
-    exhibits = [
-        exhibit
-        for section in sections(study, book, drawn(connection, study_id))
-        for exhibit in section.exhibits
-    ]
+    study = contents.study
+    study_id = study.study_id
+    exhibits = [exhibit for section in contents.sections for exhibit in section.exhibits]
     tables = [
-        sheet(cohort_table(book)),
+        sheet(contents.flow_table),
         *(sheet(table) for exhibit in exhibits for table in exhibit.tables),
     ]
     sheets = [
         *tables,
         *(_results(connection, study_id, name, title) for name, title in RESULTS.items()),
     ]
-    pictures = [cohort_flow(book), *_pictures(exhibits)]
+    pictures = [contents.flow, *_pictures(exhibits)]
     banner = INVENTED if synthetic(connection) else None
     own = folder / study_id
     written = [_write_csv(own / "tables" / f"{each.name}.csv", each) for each in sheets]

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from html import escape
 from typing import Any
 
@@ -69,18 +70,23 @@ class Picture:
     description: str
     figure: Figure
 
-    @property
+    @cached_property
     def svg(self) -> Markup:
         """An SVG element fit to stand in a page beside others; the same bytes every time."""
         return Markup(_element(self))
 
-    @property
+    @cached_property
     def png(self) -> bytes:
         """A PNG file on white."""
         buffer = io.BytesIO()
         with mpl.rc_context(RC):
             self.figure.savefig(
-                buffer, format="png", dpi=PNG_DPI, facecolor="white", metadata={"Software": None}
+                buffer,
+                format="png",
+                dpi=PNG_DPI,
+                facecolor="white",
+                metadata={"Software": None},
+                pil_kwargs={"compress_level": 3},  # a tenth larger, half the time
             )
         return buffer.getvalue()
 

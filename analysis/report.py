@@ -15,12 +15,12 @@ from markupsafe import Markup
 from analysis import comparison, layout
 from analysis.book import Book
 from analysis.descriptive import DELIVERED
-from analysis.exhibits import Drawn, cohort_flow, cohort_table, sections
+from analysis.exhibits import Contents
 from analysis.findings import key_findings
 from analysis.group_tests import FEW_EVENTS, SMALL_GROUP
 from analysis.methods_statement import methods_statement
 from analysis.multivariable import EVENTS_PER_VARIABLE
-from analysis.study import Study, delivery, frame, load_study, rows, table_exists
+from analysis.study import Study, delivery, rows, table_exists
 from analysis.survival import SIGNIFICANCE_LEVEL
 
 #: A longer list is folded away.
@@ -29,30 +29,18 @@ MANY = 40
 TEMPLATES = Path(__file__).with_name("templates")
 
 
-def render(
-    connection: duckdb.DuckDBPyConnection, study_id: str, output: Path, *, run: dict[str, str]
-) -> None:
-    """Write the report of a study whose estimates have been computed.
+def page(connection: duckdb.DuckDBPyConnection, contents: Contents, *, run: dict[str, str]) -> str:
+    """The report of a study as HTML text.
 
     Parameters
     ----------
+    contents
+        From analysis.exhibits.contents of this warehouse.
     run
         What identifies the run and what it ran on; printed as given.
-
-    Raises
-    ------
-    StudyError
-        If the study is not defined.
-    duckdb.CatalogException
-        If analysis.estimates.compute has not run on this warehouse.
     """
-    output.write_text(page(connection, study_id, run=run), encoding="utf-8")
-
-
-def page(connection: duckdb.DuckDBPyConnection, study_id: str, *, run: dict[str, str]) -> str:
-    """The report as HTML text."""
-    study = load_study(connection, study_id)
-    book = Book(connection, study_id)
+    study, book = contents.study, contents.book
+    study_id = study.study_id
     summary = comparison.summary(connection, study_id)
     compared = rows(
         connection,
@@ -70,9 +58,9 @@ def page(connection: duckdb.DuckDBPyConnection, study_id: str, *, run: dict[str,
         study=study,
         delivery=delivery(connection),
         findings=key_findings(study, book, summary),
-        flow=cohort_flow(book),
-        flow_table=cohort_table(book),
-        sections=sections(study, book, drawn(connection, study_id)),
+        flow=contents.flow,
+        flow_table=contents.flow_table,
+        sections=contents.sections,
         summary=summary,
         by_exhibit=_verdicts_by_exhibit(compared),
         compared=compared,
@@ -97,20 +85,6 @@ def page(connection: duckdb.DuckDBPyConnection, study_id: str, *, run: dict[str,
         events_per_variable=EVENTS_PER_VARIABLE,
         significance_level=SIGNIFICANCE_LEVEL,
         run=run,
-    )
-
-
-def drawn(connection: duckdb.DuckDBPyConnection, study_id: str) -> Drawn:
-    """What the figures of a study are drawn from."""
-    return Drawn(
-        *(
-            frame(
-                connection,
-                f"select * from results.{table} where study_id = ? order by rowid",
-                study_id,
-            )
-            for table in ("survival_curves", "figure_bars")
-        )
     )
 
 

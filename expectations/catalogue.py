@@ -79,23 +79,23 @@ def read_checks(path: Path = CATALOGUE_FILE) -> list[Check]:
 
 def condition(table: str, violation: str, applies_to: str = "true", rows: str = "") -> Condition:
     """Make a rule in SQL, with the tables that it reads found in its text."""
-    query = (
-        f"select 1 from ({rows or f'select * from {table}'}) as checked "
-        f"where ({applies_to}) and ({violation})"
-    )
+    read = tables_read(rows) | tables_read(f"select ({applies_to}) and ({violation})")
     return Condition(
         violation=violation.strip(),
         applies_to=applies_to.strip(),
         rows=rows.strip() or None,
-        reads=tables_read(query) - {table},
+        reads=read - {table},
     )
 
 
+@cache
 def tables_read(query: str) -> frozenset[str]:
     """Return the tables of a query as schema.table; none where it cannot be parsed.
 
     A query that cannot be parsed is left to fail when it is run, as an error of its check alone.
     """
+    if "." not in query:  # names no schema
+        return frozenset()
     row = _parser().execute("select json_serialize_sql(?::varchar)", [query]).fetchone()
     assert row is not None
     return frozenset(

@@ -7,6 +7,7 @@ not applicable; Great Expectations alone would call it a success.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -24,9 +25,10 @@ from expectations.structure import structural_checks
 from pipeline.contract import read_contract
 
 
-def all_checks() -> list[Check]:
+@cache
+def all_checks() -> tuple[Check, ...]:
     """Return the structural checks of the contract, then those of the catalogue."""
-    return [*structural_checks(read_contract()), *read_checks()]
+    return (*structural_checks(read_contract()), *read_checks())
 
 
 def run(

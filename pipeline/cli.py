@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -39,6 +40,9 @@ errors = Console(highlight=False, stderr=True)
 
 SIGNALLED = 128
 """Added to a signal's number it is the exit code of who was stopped by it."""
+
+RARE_COLLECTIONS = (200_000, 50, 50)
+"""When to look for garbage: dbt's manifest is millions of objects that stay, walked each time."""
 
 PublishedOption = Annotated[
     Path, typer.Option("--published", help="Folder of the published runs.", show_default=False)
@@ -101,6 +105,7 @@ def build(
     ] = False,
 ) -> None:
     """Take a delivery to a published warehouse and reports."""
+    gc.set_threshold(*RARE_COLLECTIONS)
     from pipeline.run import run
 
     layout = Layout(work.resolve(), published.resolve())

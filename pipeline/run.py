@@ -264,7 +264,7 @@ def _reported(layout: Layout, about: dict[str, str]) -> Iterator[None]:
 
 def _analyse(layout: Layout, folder: Path, about: dict[str, str]) -> tuple[list[str], list[str]]:
     """Compute every study and write the reports; return the studies and what to warn of."""
-    from analysis import estimates, exports, report, second_programming
+    from analysis import estimates, exhibits, exports, report, second_programming
 
     disagreements = []
     with duckdb.connect(str(layout.warehouse)) as connection:
@@ -280,9 +280,11 @@ def _analyse(layout: Layout, folder: Path, about: dict[str, str]) -> tuple[list[
                 for found in second_programming.compute(connection, study_id)
                 if not found.agrees
             ]
-            report.render(connection, study_id, folder / f"{study_id}.html", run=about)
+            contents = exhibits.contents(connection, study_id)
+            page = report.page(connection, contents, run=about)
+            (folder / f"{study_id}.html").write_text(page, encoding="utf-8")
             faults.point("analysis")
-            exports.write(connection, study_id, folder / "exports")
+            exports.write(connection, contents, folder / "exports")
         connection.execute("checkpoint")
         unlisted = [
             f"{column} is not published: {publish.ALLOW_LIST} does not list it"

@@ -15,6 +15,7 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
 import small_warehouse  # noqa: E402
 
 from analysis import estimates, report  # noqa: E402
+from analysis.exhibits import contents  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +34,9 @@ def book(warehouse: duckdb.DuckDBPyConnection) -> pd.DataFrame:
 
 @pytest.fixture(scope="session")
 def page(warehouse: duckdb.DuckDBPyConnection) -> str:
-    return report.page(warehouse, small_warehouse.STUDY, run=small_warehouse.RUN)
+    return report.page(
+        warehouse, contents(warehouse, small_warehouse.STUDY), run=small_warehouse.RUN
+    )
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from lifelines import CoxPHFitter
 from small_warehouse import STUDY
 
 from analysis import estimates, report
+from analysis.exhibits import contents
 from analysis.study import load_study
 
 
@@ -91,7 +92,7 @@ def test_missing_covariates_are_imputed_beside_the_complete_cases() -> None:
     with small_warehouse.build(":memory:", cohort) as connection:
         estimates.compute(connection, STUDY)
         book = connection.execute("select * from results.estimates").fetchdf()
-        text = report.page(connection, STUDY, run={})
+        text = report.page(connection, contents(connection, STUDY), run={})
     sizes = find(book, "tableS6", "os cox", "n")
     assert sizes == {"complete cases": 50.0, "multiple imputation": 63.0}
     complete = find(book, "tableS6", "os cox complete cases: sex", "hazard_ratio")

@@ -14,6 +14,7 @@ from small_warehouse import DAYS_PER_MONTH, STUDY
 
 from analysis import comparison, estimates, report
 from analysis.descriptive import clopper_pearson
+from analysis.exhibits import contents
 from analysis.group_tests import compare_groups, curves_cross, hazard_ratio, mean_difference
 from analysis.immortal_time import exposure_episodes
 from analysis.study import StudyError, load_study
@@ -230,7 +231,7 @@ def test_awkward_cohorts_give_a_report_and_not_an_error(name: str) -> None:
     with small_warehouse.build(":memory:", cohort) as connection:
         estimates.compute(connection, STUDY)
         found = comparison.summary(connection, STUDY)
-        text = report.page(connection, STUDY, run={})
+        text = report.page(connection, contents(connection, STUDY), run={})
     assert sum(found["verdicts"].values()) == 322
     assert "Key findings" in text
     assert ">nan<" not in text.lower() and ">none<" not in text.lower()
@@ -241,7 +242,7 @@ def test_missing_values_are_a_row_of_their_own() -> None:
     with small_warehouse.build(":memory:", cohort) as connection:
         estimates.compute(connection, STUDY)
         book = connection.execute("select * from results.estimates").fetchdf()
-        text = report.page(connection, STUDY, run={})
+        text = report.page(connection, contents(connection, STUDY), run={})
     counts = book[
         (book["exhibit"] == "table1") & (book["variable"] == "sex") & (book["statistic"] == "n")
     ]

@@ -14,13 +14,15 @@ from docx import Document
 from small_warehouse import STUDY
 
 from analysis import exports
+from analysis.exhibits import contents
 from analysis.layout import Cell, Row, Table
+from analysis.study import load_study
 
 
 @pytest.fixture(scope="module")
 def folder(warehouse: duckdb.DuckDBPyConnection, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("exports")
-    written = exports.write(warehouse, STUDY, path)
+    written = exports.write(warehouse, contents(warehouse, STUDY), path)
     assert sorted(written) == sorted(file for file in path.rglob("*") if file.is_file())
     return path / STUDY
 
@@ -71,7 +73,7 @@ def test_hostile_text_stays_text_in_the_workbook(
     table = Table(
         "hostile", "", "=1+1", [[Cell("a"), Cell("b")]], [Row("=HYPERLINK(1)", [Cell("1,234")])]
     )
-    study = exports.load_study(warehouse, STUDY)
+    study = load_study(warehouse, STUDY)
     path = exports._write_workbook(tmp_path / "x.xlsx", study, None, [exports.sheet(table)])
     with zipfile.ZipFile(path) as archive:
         page = archive.read("xl/worksheets/sheet1.xml").decode()

@@ -16,6 +16,7 @@ import small_warehouse
 from small_warehouse import STUDY
 
 from analysis import estimates, report
+from analysis.exhibits import contents
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&<script>alert(2)</script>"
 
@@ -152,10 +153,9 @@ def test_the_page_executes_and_fetches_nothing(page: str, outline: Outline) -> N
 
 
 def test_rendering_twice_gives_the_same_bytes(
-    warehouse: duckdb.DuckDBPyConnection, page: str, tmp_path: Path
+    warehouse: duckdb.DuckDBPyConnection, page: str
 ) -> None:
-    report.render(warehouse, STUDY, tmp_path / "again.html", run=small_warehouse.RUN)
-    assert (tmp_path / "again.html").read_text(encoding="utf-8") == page
+    assert report.page(warehouse, contents(warehouse, STUDY), run=small_warehouse.RUN) == page
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_the_banner_says_whether_the_patients_are_invented(
 ) -> None:
     with undone(warehouse):
         warehouse.execute("update staging.stg_common__delivery set synthetic = ?", [synthetic])
-        text = report.page(warehouse, STUDY, run={})
+        text = report.page(warehouse, contents(warehouse, STUDY), run={})
     found = re.search(r'<p class="banner"[^>]*><strong>([^<]*)</strong>', text)
     assert (found and found.group(1)) == banner
     printed = re.search(r'@top-center \{ content: "([^\\"]*?)(?: \\2013 [^"]*)?"', text)
@@ -206,7 +206,9 @@ def test_values_from_the_data_are_text_and_never_markup(tmp_path: Path) -> None:
         )
         connection.execute("update safety.adverse_events set category = ?", [HOSTILE])
         estimates.compute(connection, STUDY)
-        text = report.page(connection, STUDY, run={"run_id": HOSTILE, HOSTILE: "x"})
+        text = report.page(
+            connection, contents(connection, STUDY), run={"run_id": HOSTILE, HOSTILE: "x"}
+        )
     assert "onerror=alert(1)" in text
     assert "<img" not in text
     assert "<script" not in text
@@ -228,7 +230,7 @@ def test_second_programming_is_shown_where_it_has_run(
             f"'{STUDY}' as study_id, 'fig1' as exhibit, 'Kaplan-Meier estimates' as what, "
             "40 as n_compared, 1e-15::double as largest_difference, true as agrees"
         )
-        text = report.page(warehouse, STUDY, run={})
+        text = report.page(warehouse, contents(warehouse, STUDY), run={})
     assert "Second programming" in text
     assert "1.0e-15" in text
 
@@ -238,7 +240,7 @@ def test_without_computed_results_the_report_says_what_is_missing() -> None:
         small_warehouse.build(":memory:") as connection,
         pytest.raises(duckdb.CatalogException, match="results"),
     ):
-        report.page(connection, STUDY, run={})
+        report.page(connection, contents(connection, STUDY), run={})
 
 
 def test_the_methods_statement_says_what_was_run(page: str, book: pd.DataFrame) -> None:
@@ -262,7 +264,7 @@ def test_the_statement_claims_nothing_that_was_not_run(
         warehouse.execute(
             "delete from reference.study_analyses where kind in ('weighting', 'imputation', 'cox')"
         )
-        text = report.page(warehouse, STUDY, run={})
+        text = report.page(warehouse, contents(warehouse, STUDY), run={})
     statement = text[text.index('id="statement"') :]
     statement = statement[: statement.index("<h3>")]
     assert "inverse-probability" not in statement

@@ -9,6 +9,7 @@ from small_warehouse import STUDY
 from test_report import Outline
 
 from analysis import estimates, report
+from analysis.exhibits import contents
 from analysis.rule_sets import rule_set_label
 
 
@@ -92,7 +93,7 @@ def test_with_one_rule_set_the_report_says_so_and_draws_nothing() -> None:
             "delete from survival.survival_intervals where endpoint_rule_set_id <> 'primary'"
         )
         estimates.compute(connection, STUDY)
-        text = report.page(connection, STUDY, run={})
+        text = report.page(connection, contents(connection, STUDY), run={})
     outline = Outline(text)
     assert "Endpoint and censoring: this warehouse holds one definition only (Primary)" in text
     assert "figS8-sensitivity-title" in outline.identifiers

@@ -1,0 +1,65 @@
+"""`dbt build` by itself, as the README gives it: one variable names the delivery's folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+
+from tests.conftest import PROJECT, Run
+
+
+def dbt_build(delivery: Path, folder: Path, key_folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            str(Path(sys.executable).with_name("dbt")),
+            "build",
+            *("--vars", f"delivery: {delivery}"),
+            *("--target-path", str(folder / "target")),
+            *("--log-path", str(folder / "logs")),
+        ],
+        cwd=PROJECT,
+        env={
+            **os.environ,
+            "RWE_DATABASE": str(folder / "warehouse.duckdb"),
+            "RWE_KEY_FILE": str(key_folder / "pseudonym.key"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_it_takes_a_delivery_to_tested_marts(demo: Run, tmp_path: Path) -> None:
+    """With the unit tests of the models, which `rwe build` leaves out."""
+    finished = dbt_build(demo.extract, tmp_path, demo.extract.parent)
+    assert finished.returncode == 0, finished.stdout
+    results = json.loads((tmp_path / "target" / "run_results.json").read_text())["results"]
+    outcomes = {result["unique_id"]: result["status"] for result in results}
+    assert set(outcomes.values()) == {"success", "pass"}
+    models = {path.stem for path in (PROJECT / "models").rglob("*.sql")}
+    assert models <= {name.rpartition(".")[2] for name in outcomes if name.startswith("model.")}
+    assert sum(name.startswith("unit_test.") for name in outcomes) >= 8
+
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb"), read_only=True) as connection:
+        connection.execute(f"attach '{demo.work / 'warehouse.duckdb'}' as by_rwe (read_only)")
+        for mart in ("cohort.cohort", "treatment.lines_of_therapy", "survival.survival_intervals"):
+            (differing,) = connection.execute(
+                f"select count(*) from ((from {mart} except from by_rwe.{mart}) "
+                f"union all (from by_rwe.{mart} except from {mart}))"
+            ).fetchall()[0]
+            assert differing == 0, mart
+
+
+def test_a_folder_that_is_missing_or_empty_is_named(demo: Run, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for folder, words in ((tmp_path / "nowhere", "nowhere"), (empty, "empty")):
+        finished = dbt_build(folder, tmp_path, demo.extract.parent)
+        assert finished.returncode != 0
+        assert words in finished.stdout
+        assert "Traceback" not in finished.stdout + finished.stderr
