@@ -6,6 +6,7 @@ import errno
 import itertools
 import json
 import os
+import random
 import stat
 import time
 from datetime import UTC, datetime
@@ -25,6 +26,8 @@ EXIT_CODES = {
     "eio": Exit.RESOURCES,
 }
 STEPS = 7
+RANDOM_KILLS = 10
+SEED = 20261128
 
 
 @pytest.mark.parametrize("kind", EXIT_CODES)
@@ -43,6 +46,21 @@ def test_flt05_flt10_publishing_fails_at_each_step(
             assert leftovers(published.layout.published) == []
         survived.append(f"publish:{nth}:{kind}")
     assert nth > STEPS
+    assert leftovers(published.layout.published, published.layout.work) == []
+    same_tables(published, before)
+
+
+def test_flt05_killed_at_random_moments(published: Published, survived: list[str]) -> None:
+    before, drawn = published.current, random.Random(SEED)
+    began = time.monotonic()
+    assert published.attempt() == 0
+    lasts = time.monotonic() - began
+    for _ in range(RANDOM_KILLS):
+        moment = drawn.uniform(0, lasts)
+        assert published.attempt(kill_after=moment) in (KILLED, 0)
+        published.holds()
+        survived.append(f"killed after {moment:.2f} s")
+    assert published.attempt() == 0
     assert leftovers(published.layout.published, published.layout.work) == []
     same_tables(published, before)
 

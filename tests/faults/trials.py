@@ -13,12 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from expectations import run
 from pipeline import audit, faults, publish, resources
 from pipeline.errors import as_command_error
 from pipeline.paths import Layout
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["pipeline.run", "tests.faults.trials"])
+run.all_checks()  # read once, before the processes fork
 KILLED = -9
 
 
@@ -30,12 +32,14 @@ class Published:
     delivery: Path
     first: dict[str, str] = field(default_factory=dict)
 
-    def attempt(self, **environment: str) -> int:
-        """Publish again in a process of its own; return its exit code."""
+    def attempt(self, kill_after: float | None = None, **environment: str) -> int:
+        """Publish again in a process of its own, killed after so many seconds; its exit code."""
         process = PROCESSES.Process(
             target=_publish, args=(self.layout, self.delivery, {**environment, **_key()})
         )
         process.start()
+        process.join(kill_after)
+        process.kill()  # nothing to one that has ended
         process.join()
         assert process.exitcode is not None
         return process.exitcode
@@ -119,6 +123,3 @@ def _publish(layout: Layout, delivery: Path, environment: dict[str, str]) -> Non
     except Exception as error:
         sys.exit(as_command_error(error).exit_code)
     assert os.umask(0) == resources.PRIVATE_UMASK
-    import resource
-
-    print("cpu", resource.getrusage(resource.RUSAGE_SELF))

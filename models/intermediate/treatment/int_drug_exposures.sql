@@ -5,36 +5,31 @@
 -- Coverage lasts to the end of the days supplied, else of the administration: the discontinuation
 -- date of Hess 2021 (Future Oncol 17:1865).
 
-with completed as (
-    select *
-    from {{ ref('stg_common__drug_administrations') }}
-    where record_status = 'completed'
-),
-
-carried_out as (
+with carried_out as (
     select distinct
         patient_key,
         order_id
-    from completed
+    from {{ ref('stg_common__drug_administrations') }}
     where
-        record_type in ('administration', 'dispensing')
+        record_status = 'completed'
+        and record_type in ('administration', 'dispensing')
         and order_id is not null
 ),
 
 exposures as (
-    select completed.*
-    from completed
+    select records.*
+    from {{ ref('stg_common__drug_administrations') }} as records
     left join carried_out
         on
-            completed.patient_key = carried_out.patient_key
-            and coalesce(completed.order_id, completed.record_id) = carried_out.order_id
+            records.patient_key = carried_out.patient_key
+            and coalesce(records.order_id, records.record_id) = carried_out.order_id
     where
-        completed.record_type <> 'order'
-        or carried_out.order_id is null
+        records.record_status = 'completed'
+        and (records.record_type <> 'order' or carried_out.order_id is null)
 ),
 
 texts as (
-    select distinct drug_text from exposures
+    select distinct drug_text from {{ ref('stg_common__drug_administrations') }}
 ),
 
 searchable_texts as (

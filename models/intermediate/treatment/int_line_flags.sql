@@ -20,25 +20,8 @@ spans as (
     select * from {{ ref('int_line_spans') }}
 ),
 
-exposures as (
-    select * from {{ ref('int_exposure_lines') }}
-),
-
 components as (
-    select
-        layout_id,
-        line_number,
-        ingredient,
-        line_drug,
-        drug_class,
-        modality,
-        min(start_date) as first_date,
-        max(start_date) as last_date
-    from exposures
-    where
-        is_counted
-        and placement <> 'NOT_CONFIRMED'
-    group by layout_id, line_number, ingredient, line_drug, drug_class, modality
+    select * from {{ ref('int_line_components') }} where is_component
 ),
 
 line_drugs as (
@@ -77,7 +60,7 @@ exposure_flags as (
         count_if(placement = 'DRUG_NOT_NAMED') > 0 as unknown_drug,
         count_if(placement = 'REGIONAL_ROUTE') > 0 as regional,
         count_if(placement = 'AFTER_DEATH') > 0 as after_death
-    from exposures
+    from {{ ref('int_exposure_lines') }}
     where line_number is not null
     group by layout_id, line_number
 ),
@@ -103,7 +86,7 @@ continued_from_before as (
         first_line_ingredients.layout_id,
         first_line_ingredients.line_number
     from first_line_ingredients
-    inner join exposures
+    inner join {{ ref('int_exposure_lines') }} as exposures
         on
             first_line_ingredients.layout_id = exposures.layout_id
             and first_line_ingredients.ingredient = exposures.ingredient
@@ -143,7 +126,7 @@ treated_through_progression as (
         line_progressions.layout_id,
         line_progressions.line_number
     from line_progressions
-    inner join exposures
+    inner join {{ ref('int_exposure_lines') }} as exposures
         on
             line_progressions.layout_id = exposures.layout_id
             and line_progressions.line_number = exposures.line_number

@@ -159,7 +159,7 @@ interchanged_drugs as (
         drugs.patient_key,
         interchange.rule_set_id,
         interchange.interchange_group,
-        {{ string_agg_ordered('drugs.ingredient', '+', 'drugs.ingredient') }} as drugs
+        {{ string_agg_sorted('drugs.ingredient', '+') }} as drugs
     from (select distinct patient_key, ingredient from anticancer) as drugs
     inner join {{ ref('line_interchange_groups') }} as interchange
         on
@@ -173,7 +173,7 @@ interchanges as (
     select
         patient_key,
         rule_set_id,
-        {{ string_agg_ordered('drugs', ';', 'drugs') }} as drugs
+        {{ string_agg_sorted('drugs', ';') }} as drugs
     from interchanged_drugs
     group by patient_key, rule_set_id
 ),

@@ -6,11 +6,10 @@ with line_starts as (
     select
         history_id,
         -- Whether a drug began the line is all that its reason says about its content.
-        {{ string_agg_ordered(
+        {{ string_agg_sorted(
             "cast(start_date as string)"
             ~ " || case when start_reason in ('GAP', 'DRUG_DROPPED') then '-' else '+' end",
-            ' ',
-            'line_number'
+            ' '
         ) }} as starts
     from {{ ref('int_line_starts') }}
     group by history_id

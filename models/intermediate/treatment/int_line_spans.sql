@@ -45,7 +45,7 @@ evidence as (
         layout_id,
         line_number,
         {{ merged_src_rids('src_rids') }} as src_rids
-    from exposures
+    from {{ ref('int_line_components') }}
     group by layout_id, line_number
 ),
 

@@ -5,13 +5,7 @@
 -- exchange. Dropping drugs does not advance a line (Merck Line-of-Therapy-Algorithm,
 -- combo_dropped_line_advance = FALSE).
 
-with exposures as (
-    select *
-    from {{ ref('int_exposure_lines') }}
-    where is_counted
-),
-
-limits as (
+with limits as (
     select
         histories.history_id as layout_id,
         rule_sets.phase_gap_days,
@@ -26,11 +20,12 @@ days_missed as (
         exposures.layout_id,
         exposures.line_number,
         spans.n_treatment_days - count(distinct exposures.start_date) as n_days_missed
-    from exposures
+    from {{ ref('int_exposure_lines') }} as exposures
     inner join {{ ref('int_line_spans') }} as spans
         on
             exposures.layout_id = spans.layout_id
             and exposures.line_number = spans.line_number
+    where exposures.is_counted
     group by
         exposures.layout_id,
         exposures.line_number,
@@ -54,12 +49,14 @@ drug_days as (
         exposures.line_drug,
         exposures.start_date,
         max(exposures.coverage_end_date) as coverage_end_date
-    from exposures
+    from {{ ref('int_exposure_lines') }} as exposures
     inner join lines_with_absences
         on
             exposures.layout_id = lines_with_absences.layout_id
             and exposures.line_number = lines_with_absences.line_number
-    where exposures.placement <> 'NOT_CONFIRMED'
+    where
+        exposures.is_counted
+        and exposures.placement <> 'NOT_CONFIRMED'
     group by
         exposures.layout_id, exposures.line_number, exposures.line_drug, exposures.start_date
 ),
@@ -251,6 +248,9 @@ phases as (
             partition by phase_starts.layout_id, phase_starts.line_number
             order by phase_starts.start_date
         ) as phase_number,
+        count(*) over (
+            partition by phase_starts.layout_id, phase_starts.line_number
+        ) as n_phases,
         phase_starts.start_date,
         coalesce(
             lead(phase_starts.start_date) over (
@@ -260,7 +260,8 @@ phases as (
             spans.end_date
         ) as end_date,
         spans.start_date as line_start_date,
-        spans.start_day as line_start_day
+        spans.start_day as line_start_day,
+        spans.src_rids
     from phase_starts
     inner join {{ ref('int_line_spans') }} as spans
         on
@@ -268,31 +269,33 @@ phases as (
             and phase_starts.line_number = spans.line_number
 ),
 
-phase_exposures as (
+line_drugs as (
+    select
+        layout_id,
+        line_number,
+        {{ string_agg_sorted('ingredient', '+') }} as drugs
+    from {{ ref('int_line_components') }}
+    group by layout_id, line_number
+),
+
+-- Of the lines of more than one phase; any other has the drugs and the evidence of its line.
+phase_drugs as (
     select
         phases.layout_id,
         phases.line_number,
         phases.phase_number,
-        exposures.ingredient,
-        exposures.src_rids
+        {{ string_agg_sorted('exposures.ingredient', '+') }} as drugs,
+        {{ merged_src_rids('exposures.src_rids') }} as src_rids
     from phases
-    inner join exposures
+    inner join {{ ref('int_exposure_lines') }} as exposures
         on
             phases.layout_id = exposures.layout_id
             and phases.line_number = exposures.line_number
             and phases.start_date <= exposures.start_date
             and phases.end_date >= exposures.start_date
-),
-
-drugs as (
-    select
-        layout_id,
-        line_number,
-        phase_number,
-        {{ string_agg_sorted('ingredient', '+') }} as drugs,
-        {{ merged_src_rids('src_rids') }} as src_rids
-    from phase_exposures
-    group by layout_id, line_number, phase_number
+            and exposures.is_counted
+    where phases.n_phases > 1
+    group by phases.layout_id, phases.line_number, phases.phase_number
 ),
 
 final as (
@@ -303,20 +306,24 @@ final as (
         phases.line_number,
         cast(phases.phase_number as int) as phase_number,
         phases.phase,
-        drugs.drugs,
+        coalesce(phase_drugs.drugs, line_drugs.drugs) as drugs,
         phases.start_date,
         phases.end_date,
         phases.line_start_day
         + {{ days_between('phases.line_start_date', 'phases.start_date') }} as start_day,
         phases.line_start_day
         + {{ days_between('phases.line_start_date', 'phases.end_date') }} as end_day,
-        drugs.src_rids
+        coalesce(phase_drugs.src_rids, phases.src_rids) as src_rids
     from phases
-    inner join drugs
+    inner join line_drugs
         on
-            phases.layout_id = drugs.layout_id
-            and phases.line_number = drugs.line_number
-            and phases.phase_number = drugs.phase_number
+            phases.layout_id = line_drugs.layout_id
+            and phases.line_number = line_drugs.line_number
+    left join phase_drugs
+        on
+            phases.layout_id = phase_drugs.layout_id
+            and phases.line_number = phase_drugs.line_number
+            and phases.phase_number = phase_drugs.phase_number
     inner join {{ ref('int_line_layouts') }} as layouts
         on phases.layout_id = layouts.layout_id
     inner join {{ ref('int_line_histories') }} as histories

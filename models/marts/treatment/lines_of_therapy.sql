@@ -7,44 +7,21 @@
 -- Confidence starts at 100 and loses what each flag deducts (seed line_flags); 80 and more is high,
 -- 50 and more moderate. The points and grades are ours.
 
-with exposures as (
-    select *
-    from {{ ref('int_exposure_lines') }}
-    where
-        is_counted
-        and placement <> 'NOT_CONFIRMED'
-),
-
-components as (
+with components as (
     select
-        layout_id,
-        line_number,
-        ingredient,
-        line_drug,
-        drug_class,
-        modality,
-        min(start_date) as first_date,
-        min(days_from_line_start) as days_from_line_start,
-        bool_or(placement = 'INTERCHANGEABLE') as is_exchanged
-    from exposures
-    group by layout_id, line_number, ingredient, line_drug, drug_class, modality
+        *,
+        joined_by = 'INTERCHANGEABLE' as is_exchanged
+    from {{ ref('int_line_components') }}
+    where is_component
 ),
 
 component_sets as (
     select
         layout_id,
         line_number,
-        {{ string_agg_ordered('ingredient', '+', 'ingredient') }} as regimen_components
+        {{ string_agg_sorted('ingredient', '+') }} as regimen_components,
+        {{ string_agg_sorted('drug_class', '+') }} as drug_classes
     from components
-    group by layout_id, line_number
-),
-
-class_sets as (
-    select
-        layout_id,
-        line_number,
-        {{ string_agg_ordered('drug_class', '+', 'drug_class') }} as drug_classes
-    from (select distinct layout_id, line_number, drug_class from components) as line_classes
     group by layout_id, line_number
 ),
 
@@ -118,7 +95,7 @@ named_days as (
         layout_id,
         line_number,
         naming_date,
-        {{ string_agg_ordered('ingredient', '+', 'ingredient') }} as components
+        {{ string_agg_sorted('ingredient', '+') }} as components
     from named_components
     group by layout_id, line_number, naming_date
 ),
@@ -142,13 +119,12 @@ flags as (
     select
         line_flags.history_id,
         line_flags.line_number,
-        {{ string_agg_ordered('line_flags.flag', ';', 'line_flags.flag') }} as flags,
+        {{ string_agg_sorted('line_flags.flag', ';') }} as flags,
         100 - sum(meanings.deduction) as confidence_points,
-        {{ string_agg_ordered(
+        {{ string_agg_sorted(
             "case when meanings.deduction > 0"
             ~ " then line_flags.flag || ' -' || cast(meanings.deduction as string) end",
-            '; ',
-            'line_flags.flag'
+            '; '
         ) }} as confidence_deductions
     from {{ ref('int_line_flags') }} as line_flags
     inner join {{ ref('line_flags') }} as meanings
@@ -165,17 +141,13 @@ named_lines as (
             replace(component_sets.regimen_components, '+', ' + ')
         ) as regimen,
         component_sets.regimen_components,
-        class_sets.drug_classes,
+        component_sets.drug_classes,
         targeted_additions.targeted_additions
     from {{ ref('int_line_spans') }} as spans
     inner join component_sets
         on
             spans.layout_id = component_sets.layout_id
             and spans.line_number = component_sets.line_number
-    inner join class_sets
-        on
-            spans.layout_id = class_sets.layout_id
-            and spans.line_number = class_sets.line_number
     left join targeted_additions
         on
             spans.layout_id = targeted_additions.layout_id
