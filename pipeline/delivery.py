@@ -1,16 +1,15 @@
-"""Lands a delivery, inside `dbt build`: a folder of CSV files becomes raw tables.
+"""Lands a delivery: a folder of CSV files becomes raw tables.
 
-dbt-duckdb calls `Plugin.load` when a model or a hook names a source of the extract contract. Folder
-and headers are checked before a row is read; every value stays text; every row gets its number, its
-hash and, in place of the patient's number, a pseudonym. What was landed lies in
-`<work>/deliveries/<seq>/raw` as Parquet; the tables of the schema raw are views of it. Of a patient
-who was erased (pipeline/erase.py) nothing is landed but that the rows were there.
+`dbt build` does so through pipeline/dbt_plugin.py, and `rwe build` before it. Folder and headers
+are checked before a row is read; every value stays text; every row gets its number, its hash and,
+in place of the patient's number, a pseudonym. What was landed lies in `<work>/deliveries/<seq>/raw`
+as Parquet; the tables of the schema raw are views of it. Of a patient who was erased
+(pipeline/erase.py) nothing is landed but that the rows were there.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Collection
@@ -21,11 +20,8 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-from dbt.adapters.duckdb.credentials import DuckDBCredentials
-from dbt.adapters.duckdb.plugins import BasePlugin
-from dbt.adapters.duckdb.utils import SourceConfig
 
-from pipeline import audit, faults, ledger, lock, resources
+from pipeline import audit, faults, ledger
 from pipeline.archive import ROW_HASH_VERSION, archived, blank_records, records_of, row_hash_sql
 from pipeline.contract import CONTRACT_FILE, Contract, Table, read_contract
 from pipeline.delivered_folder import (
@@ -35,7 +31,6 @@ from pipeline.delivered_folder import (
     senders_manifest,
     unlike,
 )
-from pipeline.errors import CommandError
 from pipeline.ledger import Delivery
 from pipeline.pseudonyms import erasure_digest, key_id, load_key, pseudonym
 from pipeline.reader import (
@@ -78,41 +73,6 @@ RAW_FILES = FILES_SCHEMA.append(pa.field("n_superseded", pa.int64())).append(
 )
 
 Row = dict[str, Any]
-
-
-class Plugin(BasePlugin):
-    """The dbt-duckdb plugin `delivery`."""
-
-    def update_connection_config(self, creds: DuckDBCredentials, config: dict[str, Any]) -> None:
-        """Before DuckDB opens the build: it is private, and in one process's hands."""
-        os.umask(resources.PRIVATE_UMASK)
-        try:
-            lock.hold(Path(creds.path).parent)
-            load_key()
-        except CommandError as refused:
-            raise DeliveryError(str(refused)) from None
-
-    def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
-        """Keep the connection on which the raw views are made; give the build its limits."""
-        resources.limit(conn)
-        self.connection = conn
-
-    def load(self, source_config: SourceConfig) -> pa.Table:
-        """Land the delivery, make its raw views, and return `raw.files` as Arrow."""
-        assert self.creds is not None
-        work = Path(self.creds.path).resolve().parent
-        folder = Path(source_config.meta["folder"])
-
-        def is_set(name: str) -> bool:
-            return str(source_config.meta.get(name)).lower() == "true"
-
-        delivery = land(folder, work, allow_older=is_set("allow_older"))
-        standing = ledger.state(ledger.deliveries(work), delivery.seq)
-        read = [delivery] if is_set("only_changes") else standing
-        with self.connection.cursor() as cursor:
-            for statement in raw_views(work, read):
-                cursor.execute(statement)
-        return files(work, standing)
 
 
 def land(folder: Path, work: Path, *, allow_older: bool = False) -> Delivery:

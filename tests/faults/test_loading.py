@@ -15,7 +15,8 @@ import pytest
 
 from pipeline import faults, ledger
 from pipeline.contract import read_contract
-from pipeline.delivery import LANDING, Plugin, land
+from pipeline.dbt_plugin import Plugin
+from pipeline.delivery import LANDING, land
 from pipeline.errors import Exit, as_command_error
 from pipeline.pseudonyms import erasure_digest, key_id, load_key, pseudonym
 from synthetic import generate

@@ -1,0 +1,58 @@
+"""How `dbt build` takes in a delivery: the dbt-duckdb plugin `delivery`.
+
+dbt-duckdb calls `Plugin.load` when a model or a hook names a source of the extract contract. It is
+a module of its own because dbt is slow to import, and most commands do without.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from dbt.adapters.duckdb.credentials import DuckDBCredentials
+from dbt.adapters.duckdb.plugins import BasePlugin
+from dbt.adapters.duckdb.utils import SourceConfig
+
+from pipeline import ledger, lock, resources
+from pipeline.delivery import files, land, raw_views
+from pipeline.errors import CommandError
+from pipeline.pseudonyms import load_key
+from pipeline.reader import DeliveryError
+
+
+class Plugin(BasePlugin):
+    """The dbt-duckdb plugin `delivery`."""
+
+    def update_connection_config(self, creds: DuckDBCredentials, config: dict[str, Any]) -> None:
+        """Before DuckDB opens the build: it is private, and in one process's hands."""
+        os.umask(resources.PRIVATE_UMASK)
+        try:
+            lock.hold(Path(creds.path).parent)
+            load_key()
+        except CommandError as refused:
+            raise DeliveryError(str(refused)) from None
+
+    def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
+        """Keep the connection on which the raw views are made; give the build its limits."""
+        resources.limit(conn)
+        self.connection = conn
+
+    def load(self, source_config: SourceConfig) -> pa.Table:
+        """Land the delivery, make its raw views, and return `raw.files` as Arrow."""
+        assert self.creds is not None
+        work = Path(self.creds.path).resolve().parent
+        folder = Path(source_config.meta["folder"])
+
+        def is_set(name: str) -> bool:
+            return str(source_config.meta.get(name)).lower() == "true"
+
+        delivery = land(folder, work, allow_older=is_set("allow_older"))
+        standing = ledger.state(ledger.deliveries(work), delivery.seq)
+        read = [delivery] if is_set("only_changes") else standing
+        with self.connection.cursor() as cursor:
+            for statement in raw_views(work, read):
+                cursor.execute(statement)
+        return files(work, standing)
