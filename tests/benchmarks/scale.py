@@ -2,7 +2,8 @@
 
 For each size a synthetic extract is made (kept for the next run), taken through `rwe build` in a
 process of its own, and two floors are measured the same way: DuckDB's `read_csv` of the delivered
-files, and the SQL that dbt compiled, run directly in DuckDB. Nothing else should run meanwhile.
+files, and the SQL that dbt compiled, run directly in DuckDB. Last, every hundredth patient is
+delivered again and built on what is there. Nothing else should run meanwhile.
 
     python tests/benchmarks/scale.py [--patients N ...] [--memory-limit 2GB] [--write]
 """
@@ -10,6 +11,7 @@ files, and the SQL that dbt compiled, run directly in DuckDB. Nothing else shoul
 from __future__ import annotations
 
 import argparse
+import gc
 import itertools
 import json
 import os
@@ -55,6 +57,7 @@ PHASES = {
     "analysis": "estimates, second programming, report, exports",
     "publish": "de-identified copy, hashes, manifest",
 }
+CHANGED_ONE_IN = 100
 GATE = "_gate"
 """How the models end that run the checks."""
 
@@ -148,9 +151,11 @@ def by_phase(watched: Watched, spans: list[tuple[str, float, float]]) -> dict[st
 
 def child_build(extract: Path, work: Path, published: Path, log: Path) -> None:
     """`rwe build`, noting when each step began."""
+    from pipeline.cli import RARE_COLLECTIONS
     from pipeline.paths import Layout
     from pipeline.run import run
 
+    gc.set_threshold(*RARE_COLLECTIONS)
     with log.open("w") as stream:
 
         def step(description: str) -> None:
@@ -158,6 +163,21 @@ def child_build(extract: Path, work: Path, published: Path, log: Path) -> None:
 
         run(extract, Layout(work, published), step=step, progress=lambda *_: None)
         step("end")
+
+
+def deliver_changes(extract: Path, folder: Path) -> None:
+    """Deliver every hundredth patient of an extract again, whole, as a delivery of changes."""
+    import duckdb
+
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for path in sorted(extract.glob("*.csv")):
+        rows = duckdb.read_csv(str(path), header=True, all_varchar=True)
+        if "patient_id" in rows.columns:
+            rows = rows.filter(f"hash(patient_id) % {CHANGED_ONE_IN} = 0")
+        else:
+            rows = rows.project("* replace ('CHANGES' as delivery_id), 'changes' as covers")
+        rows.to_csv(str(folder / path.name))
 
 
 def child_read_csv(extract: Path) -> None:
@@ -269,6 +289,11 @@ def measure(patients: int, kept: Path, memory_limit: str | None) -> dict[str, An
         out.unlink(missing_ok=True)
         floors[name] = watch(["--child", "models", str(work), str(out), tests], environment).total
         out.unlink()
+    changes = kept / "changes"
+    deliver_changes(extract, changes)
+    changed = watch(
+        ["--child", "build", str(changes), str(work), str(published), str(log)], environment
+    )
     return {
         "patients": patients,
         "rows": rows,
@@ -278,6 +303,7 @@ def measure(patients: int, kept: Path, memory_limit: str | None) -> dict[str, An
         "total": vars(built.total),
         "dbt_build_seconds": _dbt_seconds(log, spans),
         "phases": {name: vars(phases[name]) for name in PHASES if name in phases},
+        "changes": vars(changed.total),
         "floors": {name: vars(usage) for name, usage in floors.items()},
         "disk_mb": disk,
         "measured": f"{datetime.now(UTC):%Y-%m-%d}",
@@ -383,6 +409,7 @@ def table(result: dict[str, Any]) -> Table:
     add("rwe build", result["total"])
     for name, usage in result["floors"].items():
         add(f"floor: {name}", usage)
+    add("changes of 1% of the patients", result["changes"])
     return shown
 
 
@@ -398,6 +425,7 @@ def ratios(result: dict[str, Any]) -> str:
         f"{result['dbt_build_seconds'] / floors['models']['wall']:.2f}; "
         f"rwe build / (read_csv + models) "
         f"{result['total']['wall'] / (floors['read_csv']['wall'] + floors['models']['wall']):.2f}; "
+        f"changes of 1% / rwe build {result['changes']['wall'] / result['total']['wall']:.2f}; "
         f"{1000 * result['total']['wall'] / result['patients']:.2f} ms a patient"
     )
 
@@ -420,7 +448,13 @@ def main() -> None:
         scale_page.write(RESULTS)
         return
     arguments.keep.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("RWE_KEY_FILE", str(arguments.keep / "pseudonym.key"))
+    with tempfile.TemporaryDirectory() as folder:  # no key lies beside the data
+        os.environ.setdefault("RWE_KEY_FILE", f"{folder}/pseudonym.key")
+        measure_all(arguments)
+
+
+def measure_all(arguments: argparse.Namespace) -> None:
+    """Measure each size, print it, and keep it if asked to."""
     console = Console(width=110)
     for patients in arguments.patients:
         result = measure(patients, arguments.keep.resolve(), arguments.memory_limit)

@@ -82,6 +82,7 @@ def _floors(results: list[Result]) -> str:
     load = [result["phases"]["load"]["wall"] for result in results]
     built = [result["dbt_build_seconds"] for result in results]
     whole = [result["total"]["wall"] for result in results]
+    changes = [result["changes"]["wall"] for result in results]
 
     def ratio(of: list[float], to: list[float]) -> list[float]:
         return [above / below for above, below in zip(of, to, strict=True)]
@@ -106,6 +107,8 @@ def _floors(results: list[Result]) -> str:
                 ),
                 2,
             ),
+            row("`rwe build` of a delivery with 1% of the patients", changes),
+            row("- ratio to the full build", ratio(changes, whole), 2),
         ],
     )
 
