@@ -29,7 +29,7 @@ SMALLEST_PRINTED_P = 0.001
 _DECIMALS = (
     (re.compile(r"(^|_)(n|events)$|^n_at_risk_"), 0),
     (re.compile(r"_years$"), 0),
-    (re.compile(r"(^|_)(p|p_holm|chi2|concordance)$"), 3),
+    (re.compile(r"(^|_)(p|p_holm|chi2|concordance|concordance_corrected)$"), 3),
     (re.compile(r"hazard_ratio|hr_ci_|e_value|smd|_weight$|kappa"), 2),
 )
 _DEFAULT_DECIMALS = 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.book import Book
+from analysis.book import Book, Number
 from analysis.layout import (
     ABBREVIATIONS,
     Cell,
@@ -144,14 +144,23 @@ def cox_table(study: Study, book: Book, analysis: Analysis) -> Table:
             f"{page.cell(model, None, 'events_per_variable', PREFERRED)} events per coefficient. "
             "Preferred fit: likelihood ratio "
             f"P {equals(page.cell(model, None, 'likelihood_ratio_p', PREFERRED))}, Harrell’s C "
-            f"{page.cell(model, None, 'concordance', PREFERRED)}, global test of proportional "
-            f"hazards P {equals(page.cell(model, None, 'ph_p', PREFERRED))}.",
+            f"{page.cell(model, None, 'concordance', PREFERRED)}"
+            f"{_corrected(page.get(model, None, 'concordance_corrected', PREFERRED))}, global test "
+            "of proportional hazards "
+            f"P {equals(page.cell(model, None, 'ph_p', PREFERRED))}.",
             "HR, hazard ratio, adjusted for the other rows. Intervals and P: Wald for Breslow and "
             "Efron, profile penalised likelihood for Firth.",
             ABBREVIATIONS,
             *cautions(study, analysis.exhibit),
         ],
     )
+
+
+def _corrected(concordance: Number | None) -> str:
+    if concordance is None:
+        return ""
+    left_out = f"; {concordance.note}" if concordance.note else ""
+    return f" ({concordance.cell} corrected for optimism by the bootstrap{left_out})"
 
 
 def cox_terms(study: Study, book: Book, analysis: Analysis) -> list[tuple[str, str, str]]:

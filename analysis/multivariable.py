@@ -11,10 +11,12 @@ import pandas as pd
 from analysis.estimators import (
     CoxModel,
     InvalidSurvivalInput,
+    corrected_concordance,
     cox,
     firth_cox,
     proportional_hazards_test,
 )
+from analysis.estimators.resampling import RESAMPLES
 from analysis.ledger import (
     AS_PUBLISHED,
     FIRTH_HAZARD_RATIO,
@@ -29,6 +31,10 @@ from analysis.study import Analysis, Study, Variable
 
 #: Below it estimates of a Cox model are unreliable (Peduzzi 1995; Vittinghoff and McCulloch 2007).
 EVENTS_PER_VARIABLE = 10
+#: Correcting the concordance takes time with the square of the patients, and beyond so many it is
+#: hardly flattered.
+MOST_CORRECTED = 4000
+SEED = 20210219
 
 Fit = Literal["breslow", "efron", "firth"]
 
@@ -131,6 +137,8 @@ def _enter_models(page: Page, model: str, design: pd.DataFrame, terms: dict[str,
         _enter_coefficients(page, version, fitted, terms)
         if version.fit == "efron":
             _enter_diagnostics(page, model, fitted, terms)
+            if len(design) <= MOST_CORRECTED:
+                _enter_corrected_concordance(page, model, design, list(terms))
 
 
 def _fit(fit: Fit, design: pd.DataFrame, terms: list[str]) -> CoxModel:
@@ -180,6 +188,34 @@ def _enter_diagnostics(page: Page, model: str, fitted: CoxModel, terms: dict[str
             "score test for a hazard ratio that drifts (Grambsch and Therneau 1994)",
             convention=PREFERRED,
         )
+
+
+def _enter_corrected_concordance(
+    page: Page, model: str, design: pd.DataFrame, terms: list[str]
+) -> None:
+    """Enter the concordance that the model may have in other patients."""
+    note = None
+    try:
+        found = corrected_concordance(
+            design, duration="time", event="event", covariates=terms, seed=SEED
+        )
+        value: float | None = found.corrected
+        if found.failed:
+            note = (
+                f"{found.failed} of {found.resamples} resamples without a finite estimate left out"
+            )
+    except InvalidSurvivalInput as error:
+        value, note = None, str(error)
+    page.about(page.n, page.events, ties="efron", resamples=RESAMPLES).add(
+        model,
+        None,
+        "concordance_corrected",
+        value,
+        f"Harrell's C less its optimism in {RESAMPLES} bootstrap resamples, seed {SEED} "
+        "(Harrell, Lee and Mark 1996)",
+        convention=PREFERRED,
+        note=note,
+    )
 
 
 def _enter_nothing(page: Page, term: Term, why: str, versions: list[Version] | None = None) -> None:

@@ -21,6 +21,12 @@ from analysis.estimators.model_columns import model_columns
 from analysis.estimators.multiplicity import adjust_p_values
 from analysis.estimators.permutation import permutation_log_rank
 from analysis.estimators.proportional_hazards import proportional_hazards_test
+from analysis.estimators.resampling import (
+    CorrectedConcordance,
+    ResampledCox,
+    corrected_concordance,
+    resampled_cox,
+)
 from analysis.estimators.restricted_mean import (
     adjusted_restricted_mean_difference,
     restricted_mean,
@@ -40,6 +46,7 @@ from analysis.estimators.turnbull import Turnbull, turnbull, turnbull_median
 __all__ = [
     "AalenJohansen",
     "Agreement",
+    "CorrectedConcordance",
     "CoxModel",
     "EValue",
     "Estimate",
@@ -48,6 +55,7 @@ __all__ = [
     "InvalidSurvivalInput",
     "KaplanMeier",
     "LogisticModel",
+    "ResampledCox",
     "RiskTable",
     "TestResult",
     "TreatmentWeights",
@@ -57,6 +65,7 @@ __all__ = [
     "adjusted_restricted_mean_difference",
     "agreement",
     "balance_table",
+    "corrected_concordance",
     "cox",
     "e_value",
     "effective_sample_size",
@@ -76,6 +85,7 @@ __all__ = [
     "pairwise_log_rank",
     "permutation_log_rank",
     "proportional_hazards_test",
+    "resampled_cox",
     "restricted_mean",
     "restricted_mean_difference",
     "restricted_mean_ratio",
