@@ -34,7 +34,7 @@ EVENTS_PER_VARIABLE = 10
 #: Correcting the concordance takes time with the square of the patients, and beyond so many it is
 #: hardly flattered.
 MOST_CORRECTED = 4000
-SEED = 20210219
+SEED = 20261122
 
 Fit = Literal["breslow", "efron", "firth"]
 

@@ -19,7 +19,7 @@ INFINITE = 25.0
 SMALLEST_PIVOT = 1e-9
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, error_model="numpy")
 def coefficients(x: FloatArray, cell: IntArray, event: FloatArray, drawn: IntArray) -> FloatArray:
     """Log hazard ratios of every resample, with Efron's ties.
 
@@ -61,7 +61,7 @@ def coefficients(x: FloatArray, cell: IntArray, event: FloatArray, drawn: IntArr
     return found
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, error_model="numpy")
 def concordances(
     predictor: FloatArray, cell: IntArray, event: FloatArray, drawn: IntArray
 ) -> FloatArray:
@@ -98,7 +98,7 @@ def concordances(
     return found
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, error_model="numpy")
 def _derivatives(
     x: FloatArray, cell: IntArray, event: FloatArray, drawn: IntArray, beta: FloatArray
 ) -> tuple[float, FloatArray, FloatArray]:
@@ -147,7 +147,7 @@ def _derivatives(
     return loglik, score, information
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, error_model="numpy")
 def _largest(values: FloatArray) -> float:
     most = 0.0
     for value in values:
@@ -155,7 +155,7 @@ def _largest(values: FloatArray) -> float:
     return most
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, error_model="numpy")
 def _solved(information: FloatArray, score: FloatArray) -> FloatArray:
     """Newton's step by Cholesky's factors of the lower triangle; NaN if it is not regular."""
     p = len(score)
