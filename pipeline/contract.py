@@ -72,7 +72,7 @@ class Contract:
 @cache
 def read_contract(path: Path = CONTRACT_FILE) -> Contract:
     """Read the contract file."""
-    source = yaml.safe_load(path.read_text(encoding="utf-8"))["sources"][0]
+    source = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)["sources"][0]
     delivered = [t for t in source["tables"] if not _meta(t).get("generated")]
     tables = {
         table["name"]: Table(

@@ -19,8 +19,9 @@ from pipeline.errors import as_command_error
 from pipeline.paths import Layout
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["pipeline.run", "tests.faults.trials"])
-run.all_checks()  # read once, before the processes fork
+# Imported and read once, before the processes fork.
+PROCESSES.set_forkserver_preload(["pipeline.run", "analysis.flow", "tests.faults.trials"])
+run.all_checks()
 KILLED = -9
 
 
