@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from expectations.small_cells import SMALL_CELL, Sum, is_small, shown
+from expectations.small_cells import HIDDEN, Sum, is_small, shown
 from expectations.tables import exist, rows
 
 RECORDS_LISTED = 20
@@ -30,7 +30,7 @@ Row = dict[str, Any]
 
 def counted(number: int, *, exact: bool) -> str:
     """Return a count as text, hidden if small and not `exact`."""
-    return f"<{SMALL_CELL}" if not exact and is_small(number) else f"{number:,}"
+    return HIDDEN if not exact and is_small(number) else f"{number:,}"
 
 
 def delivery(connection: duckdb.DuckDBPyConnection) -> Row:
@@ -41,38 +41,19 @@ def delivery(connection: duckdb.DuckDBPyConnection) -> Row:
     return found[0] if found else {}
 
 
+FATES = ("n_staged", "n_quarantined", "n_collapsed", "n_superseded", "n_erased")
+"""What becomes of a record."""
+
+
 def files(connection: duckdb.DuckDBPyConnection, *, exact: bool) -> list[Row]:
     """Return the account of each file, `adds_up` computed from the true counts; the total last."""
-    if not exist(connection, "quality.source_files"):
-        return []
-    found = rows(connection, "select * from quality.source_files order by file_id")
-    fates = ("n_staged", "n_quarantined", "n_collapsed", "n_superseded", "n_erased")
-    parts = ("n_records", *fates)
-    whole = {part: sum(row[part] or 0 for row in found) for part in parts}
-    account = [*found, {"table_name": "All files", "file_name": "", "sha256": "", **whole}]
-    counts = {
-        (number, part): row[part] or 0 for number, row in enumerate(account) for part in parts
-    }
-    if exact:
-        texts = {key: f"{count:,}" for key, count in counts.items()}
-    else:
-        last = len(found)
-        texts = shown(
-            counts,
-            [
-                *(
-                    Sum((n, "n_records"), tuple((n, fate) for fate in fates))
-                    for n in range(len(account))
-                ),
-                *(Sum((last, part), tuple((n, part) for n in range(last))) for part in parts),
-            ],
-        )
+    account, _, counts, texts = _account(connection, exact=exact)
     return [
         {
             **row,
-            "adds_up": counts[n, "n_records"] == sum(counts[n, fate] for fate in fates),
+            "adds_up": counts[n, "n_records"] == sum(counts[n, fate] for fate in FATES),
             "was_delivered": row["file_name"] is not None,
-            **{part: texts[n, part] for part in parts},
+            **{part: texts[n, part] for part in ("n_records", *FATES)},
         }
         for n, row in enumerate(account)
     ]
@@ -80,9 +61,54 @@ def files(connection: duckdb.DuckDBPyConnection, *, exact: bool) -> list[Row]:
 
 def quarantine(connection: duckdb.DuckDBPyConnection, *, exact: bool) -> list[Row]:
     """Return the quarantined records by file and reason, with the first record numbers."""
+    _, reasons, _, texts = _account(connection, exact=exact)
+    return [
+        {
+            **row,
+            "count": texts[n, "reason"],
+            "records": ", ".join(map(str, row["records"])) if exact else "",
+            "more": max(0, row["n"] - RECORDS_LISTED) if exact else 0,
+        }
+        for n, row in enumerate(reasons)
+    ]
+
+
+Counts = dict[tuple[int, str], int]
+Texts = dict[tuple[int, str], str]
+
+
+def _account(
+    connection: duckdb.DuckDBPyConnection, *, exact: bool
+) -> tuple[list[Row], list[Row], Counts, Texts]:
+    """Files with their total, reasons of quarantine, and the counts of both, hidden together."""
+    if not exist(connection, "quality.source_files"):
+        return [], [], {}, {}
+    found = rows(connection, "select * from quality.source_files order by file_id")
+    reasons = _reasons(connection)
+    parts = ("n_records", *FATES)
+    whole = {part: sum(row[part] or 0 for row in found) for part in parts}
+    account = [*found, {"table_name": "All files", "file_name": "", "sha256": "", **whole}]
+    counts = {(n, part): row[part] or 0 for n, row in enumerate(account) for part in parts}
+    counts |= {(n, "reason"): row["n"] for n, row in enumerate(reasons)}
+    if exact:
+        return account, reasons, counts, {key: f"{count:,}" for key, count in counts.items()}
+    last = len(found)
+    sums = [
+        *(Sum((n, "n_records"), tuple((n, fate) for fate in FATES)) for n in range(len(account))),
+        *(Sum((last, part), tuple((n, part) for n in range(last))) for part in parts),
+    ]
+    for n, file in enumerate(found):
+        own = [m for m, row in enumerate(reasons) if row["file_name"] == file["file_name"]]
+        # A record may have several reasons.
+        if own and sum(reasons[m]["n"] for m in own) == counts[n, "n_quarantined"]:
+            sums.append(Sum((n, "n_quarantined"), tuple((m, "reason") for m in own)))
+    return account, reasons, counts, shown(counts, sums)
+
+
+def _reasons(connection: duckdb.DuckDBPyConnection) -> list[Row]:
     if not exist(connection, "quality.quarantine"):
         return []
-    found = rows(
+    return rows(
         connection,
         """
         select
@@ -97,15 +123,6 @@ def quarantine(connection: duckdb.DuckDBPyConnection, *, exact: bool) -> list[Ro
         """,
         RECORDS_LISTED,
     )
-    return [
-        {
-            **row,
-            "count": counted(row["n"], exact=exact),
-            "records": ", ".join(map(str, row["records"])) if exact else "",
-            "more": max(0, row["n"] - RECORDS_LISTED) if exact else 0,
-        }
-        for row in found
-    ]
 
 
 def unmapped_drugs(connection: duckdb.DuckDBPyConnection, *, exact: bool) -> Row | None:
@@ -169,19 +186,24 @@ def recist_agreement(connection: duckdb.DuckDBPyConnection, study_id: str) -> Ro
     counts |= {(one, ""): sum(counts[one, other] for other in codes) for one in codes}
     counts |= {("", other): sum(counts[one, other] for one in codes) for other in codes}
     counts["", ""] = found[0]["n_total"]
+    # The share that agrees gives the sum of the diagonal away.
+    counts["", "alike"] = sum(counts[code, code] for code in codes)
     sums = [
         *(Sum((one, ""), tuple((one, other) for other in codes)) for one in [*codes, ""]),
         *(Sum(("", other), tuple((one, other) for one in codes)) for other in [*codes, ""]),
+        Sum(("", "alike"), tuple((code, code) for code in codes)),
     ]
     texts = shown(counts, sums)
+    margins = [key for key in counts if "" in key]
+    is_told = HIDDEN not in [texts[key] for key in margins]
     return {
         "codes": codes,
         "rows": [
             (one or "All", [texts[one, other] for other in [*codes, ""]]) for one in [*codes, ""]
         ],
-        "n": found[0]["n_total"],
-        "agreement": found[0]["agreement"],
-        "kappa": found[0]["kappa"],
+        "n": texts["", ""],
+        "agreement": found[0]["agreement"] if is_told else None,
+        "kappa": found[0]["kappa"] if is_told else None,
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from expectations.small_cells import COVER, SMALL_CELL, Sum, hidden, is_small, shown
+from expectations.small_cells import HIDDEN, SMALL_CELL, Sum, hidden, is_small, shown
 from expectations.tables import columns, exist, rows
 
 ALL = "All"
@@ -151,13 +151,15 @@ def follow_up(connection: duckdb.DuckDBPyConnection, study_id: str) -> FollowUp 
     counts = {(row["index_year"], part): row[part] for row in kept for part in ("patients", *parts)}
     names = [row["index_year"] for row in years]
     patients = {row["index_year"]: row["patients"] for row in kept}
+    few = {(name, "patients") for name in _hidden_patients(patients, names)}
     texts = shown(
         counts,
         [
             *(Sum((name, "patients"), _keys(name, parts)) for name in patients),
             *(Sum((ALL, part), tuple((name, part) for name in names)) for part in parts),
         ],
-        also=((name, "patients") for name in _hidden_patients(patients, names)),
+        also=few,
+        kept=[key for key in counts if key[1] == "patients"],
     )
     labels = {
         "patients": "Patients",
@@ -300,29 +302,37 @@ def _hidden_patients(patients: Margins, years: Iterable[str]) -> set[str]:
 
 def _variable(patients: Margins, known: Margins, years: Iterable[str]) -> tuple[Cell, ...]:
     """Cells of one variable: hidden where few have it or few lack it, and where sums would tell."""
-    missing = {heading: n - known[heading] for heading, n in patients.items()}
-    over_years = [Sum(ALL, tuple(years))]
-    concealed: set[str] = set()
-    while True:
-        both = hidden(known, over_years, hidden(missing, over_years, concealed))
-        if both == concealed:
-            break
-        concealed = both
+    counts = {(heading, "patients"): n for heading, n in patients.items()}
+    for heading, n in patients.items():
+        counts |= {(heading, "known"): known[heading], (heading, "missing"): n - known[heading]}
+    concealed = hidden(
+        counts,
+        [
+            *(Sum((name, "patients"), _keys(name, ("known", "missing"))) for name in patients),
+            *(
+                Sum((ALL, part), tuple((year, part) for year in years))
+                for part in ("known", "missing")
+            ),
+        ],
+        also=[(heading, "patients") for heading in _hidden_patients(patients, years)],
+        kept=[(heading, "patients") for heading in patients],
+        zeros=True,
+    )
     return tuple(
-        _cell(known[heading], missing[heading], is_hidden=heading in concealed)
-        for heading in patients
+        _cell(
+            known[heading],
+            n - known[heading],
+            is_hidden=not concealed.isdisjoint(_keys(heading, ("known", "missing"))),
+        )
+        for heading, n in patients.items()
     )
 
 
 def _cell(known: int, missing: int, *, is_hidden: bool) -> Cell:
     if not known + missing:
         return Cell("–", None)
-    if is_small(missing):
-        return Cell(f"<{SMALL_CELL} lack", None)
-    if is_small(known):
-        return Cell(f"<{SMALL_CELL} have", None)
     if is_hidden:
-        return Cell(COVER, None)
+        return Cell(HIDDEN, None)
     whole = known + missing
     return Cell(_percent(known, whole), min(SHADES, math.ceil(10 * missing / whole)))
 

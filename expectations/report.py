@@ -25,7 +25,7 @@ from expectations.accounting import Row
 from expectations.catalogue import CATALOGUE_FILE
 from expectations.checks import Condition
 from expectations.run import all_checks
-from expectations.small_cells import SMALL_CELL
+from expectations.small_cells import HIDDEN, SMALL_CELL
 from expectations.tables import exist, rows
 from pipeline.contract import CONTRACT_FILE, PROJECT, read_contract
 
@@ -139,6 +139,7 @@ def page(
         delivery=about,
         exact=exact,
         small_cell=SMALL_CELL,
+        hidden=HIDDEN,
         shades=coverage.SHADES,
         run=run,
         verdict=verdict.judge(results, sum(not row["agrees"] for row in recomputed)),

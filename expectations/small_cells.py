@@ -1,32 +1,34 @@
 """Small-cell suppression: counts of few patients are hidden, and so is what would give them away.
 
-A count from 1 to SMALL_CELL - 1 is hidden. Where a total and all its parts but one are printed, the
-one that is missing can be subtracted; so another part is hidden with it, the smallest that is large
-enough to cover. Source: Hundepool 2012, Statistical Disclosure Control, chapter 4 (primary and
-secondary suppression). It protects against the sums printed on one page, not against two pages
-being compared.
+A count from 1 to SMALL_CELL - 1 is hidden. Others are hidden with it, the smallest that help, until
+the sums on the page leave every hidden count a range of at least SMALL_CELL: between the least and
+the greatest whole number that fits what is printed, no count being negative. All hidden counts look
+alike, so that none is known to be small. Source: Hundepool 2012, Statistical Disclosure Control,
+chapter 4 (primary and secondary suppression, audit of the feasible range). It protects against the
+sums given, not against two pages being compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-import numpy as np
-
 SMALL_CELL = 5
-"""Counts of patients below this one are hidden, except zero."""
+"""Counts of patients below this one are hidden, except zero; hidden ones range at least so wide."""
 
-COVER = "hidden"
-"""What stands for a count that is hidden only to protect another one."""
+HIDDEN = "[c]"
+"""What stands for a hidden count: confidential (UK Government Analysis Function, Using symbols)."""
+
+TOLERANCE = 1e-6
+"""Of the solver."""
 
 Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
 class Sum(Generic[Key]):
-    """Printed counts of which one is the sum of the others."""
+    """Counts of which one is the sum of the others."""
 
     total: Key
     parts: tuple[Key, ...]
@@ -38,79 +40,126 @@ def is_small(count: int) -> bool:
 
 
 def shown(
-    counts: Mapping[Key, int], sums: Iterable[Sum[Key]] = (), also: Iterable[Key] = ()
+    counts: Mapping[Key, int],
+    sums: Iterable[Sum[Key]] = (),
+    *,
+    also: Iterable[Key] = (),
+    kept: Collection[Key] = (),
 ) -> dict[Key, str]:
-    """Return the text to print for each count: the number, `<5`, or `hidden`."""
-    concealed = hidden(counts, sums, also)
-
-    def text(key: Key, count: int) -> str:
-        if is_small(count):
-            return f"<{SMALL_CELL}"
-        return COVER if key in concealed else f"{count:,}"
-
-    return {key: text(key, count) for key, count in counts.items()}
+    """Return the text to print for each count: the number, or HIDDEN."""
+    concealed = hidden(counts, sums, also=also, kept=kept)
+    return {key: HIDDEN if key in concealed else f"{count:,}" for key, count in counts.items()}
 
 
 def hidden(
-    counts: Mapping[Key, int], sums: Iterable[Sum[Key]] = (), also: Iterable[Key] = ()
+    counts: Mapping[Key, int],
+    sums: Iterable[Sum[Key]] = (),
+    *,
+    also: Iterable[Key] = (),
+    unprinted: Iterable[Key] = (),
+    kept: Collection[Key] = (),
+    zeros: bool = False,
 ) -> set[Key]:
     """Return which counts must not be printed: the small ones and those that cover them.
 
-    `also` are hidden for a reason from elsewhere, whatever their size.
+    Parameters
+    ----------
+    also
+        Hidden for a reason from elsewhere, whatever their size.
+    unprinted
+        On no page; a small one must not be worked out all the same.
+    kept
+        Printed elsewhere, so that they cannot serve as cover.
+    zeros
+        Whether zeros may serve as cover.
     """
-    concealed = {key for key, count in counts.items() if is_small(count)} | set(also)
-    wanted = list(sums)
-    small = [key for key in counts if key in concealed]
-    while True:
-        covers = [_cover(counts, one, concealed) for one in wanted]
-        if not any(cover is not None for cover in covers):
-            covers = [
-                _any_cover(counts, wanted, key, concealed)
-                for key in small
-                if _can_be_solved(key, wanted, concealed)
-            ]
-        found = [cover for cover in covers if cover is not None]
-        if not found:
-            return concealed
-        concealed.add(min(found, key=lambda cover: counts[cover]))
+    every = list(sums)
+    nowhere = set(unprinted)
+    concealed = {key for key, count in counts.items() if is_small(count)} | set(also) | nowhere
+    to_cover = [
+        key
+        for key, count in counts.items()
+        if key in concealed and (key not in nowhere or is_small(count))
+    ]
+    among: dict[Key, list[Sum[Key]]] = {key: [] for key in counts}
+    for one in every:
+        for key in (one.total, *one.parts):
+            among[key].append(one)
+    movable = {
+        key
+        for key, count in counts.items()
+        if key in concealed or ((count or zeros) and key not in kept)
+    }
+    covered: set[Key] = set()
+    for key in to_cover:
+        if key in covered or not among[key]:
+            continue
+        found = _moves(key, counts, _tied(key, among, concealed), concealed)
+        if found is None:
+            found = _moves(key, counts, _tied(key, among, movable), movable, concealed)
+        for other, by in (found or {}).items():
+            if other not in concealed:
+                concealed.add(other)
+                to_cover.append(other)
+            if by >= SMALL_CELL - TOLERANCE:
+                covered.add(other)
+    return concealed
 
 
-def _cover(counts: Mapping[Key, int], one: Sum[Key], concealed: set[Key]) -> Key | None:
-    """What more to hide so that no small count of this sum can be worked out; None if nothing."""
-    without = [part for part in one.parts if part in concealed]
-    visible = sorted(
-        (part for part in one.parts if part not in concealed and counts[part] >= SMALL_CELL),
-        key=lambda part: counts[part],
+def _tied(key: Key, among: Mapping[Key, list[Sum[Key]]], movable: set[Key]) -> list[Sum[Key]]:
+    """The sums that say something of a count, by way of others that are not fixed."""
+    found: dict[Sum[Key], None] = {}
+    seen, ahead = {key}, [key]
+    while ahead:
+        for one in among[ahead.pop()]:
+            if one not in found:
+                found[one] = None
+                further = [x for x in (one.total, *one.parts) if x in movable and x not in seen]
+                seen.update(further)
+                ahead.extend(further)
+    return list(found)
+
+
+def _moves(
+    key: Key,
+    counts: Mapping[Key, int],
+    sums: Sequence[Sum[Key]],
+    movable: Collection[Key],
+    free: Collection[Key] | None = None,
+) -> dict[Key, float] | None:
+    """How far counts move so that one ranges wide enough, at least cost; None if it cannot.
+
+    Two sets of counts are looked for that both fit the sums, with a difference of SMALL_CELL in
+    this count. What is not `free` costs its size to move, so that few and small ones are hidden.
+    """
+    from scipy.optimize import linprog
+    from scipy.sparse import block_array, coo_array
+
+    within = [(one, x) for one in sums for x in (one.total, *one.parts) if x in movable]
+    place = {x: number for number, x in enumerate(dict.fromkeys(x for _, x in within))}
+    row_of = {one: number for number, one in enumerate(sums)}
+    n = len(place)
+    fits = coo_array(
+        (
+            [-1.0 if x == one.total else 1.0 for one, x in within],
+            ([row_of[one] for one, _ in within], [place[x] for _, x in within]),
+        ),
+        shape=(len(sums), n),
     )
-    remainder = sum(counts[part] for part in without)
-    if one.total in concealed:
-        exposed = not is_small(counts[one.total]) and remainder < SMALL_CELL
-        return visible[0] if exposed and visible else None
-    exposed = bool(without) and (len(without) == 1 or remainder < SMALL_CELL)
-    if not exposed:
+    this = coo_array(([1.0], ([0], [place[key]])), shape=(1, n))
+    cost = [0 if free is None or x in free else max(counts[x], 1) for x in place]
+    solved = linprog(
+        # How far up and how far down: of the first set, then of the second.
+        cost * 4,
+        A_eq=block_array(
+            [[fits, -fits, None, None], [None, None, fits, -fits], [this, -this, -this, this]]
+        ),
+        b_eq=[0.0] * (2 * len(sums)) + [SMALL_CELL],
+        bounds=([(0, None)] * n + [(0, counts[x]) for x in place]) * 2,
+    )
+    if not solved.success:
         return None
-    return visible[0] if visible else one.total
-
-
-def _can_be_solved(key: Key, sums: Iterable[Sum[Key]], concealed: set[Key]) -> bool:
-    """Whether the sums together, as linear equations in what is hidden, determine this count."""
-    unknown = list(concealed)
-    equations = np.array(
-        [[(x == one.total) * -1.0 + (x in one.parts) for x in unknown] for one in sums]
-    ).reshape(-1, len(unknown))
-    alone = np.array([[float(x == key) for x in unknown]])
-    rank = np.linalg.matrix_rank
-    return bool(rank(equations) == rank(np.vstack([equations, alone])))
-
-
-def _any_cover(
-    counts: Mapping[Key, int], sums: Iterable[Sum[Key]], key: Key, concealed: set[Key]
-) -> Key | None:
-    """The smallest count large enough, in a sum with this one; else anywhere; None if none."""
-    tied = [(one.total, *one.parts) for one in sums]
-    near = [other for one in tied if key in one for other in one]
-    for candidates in (near, [other for one in tied for other in one]):
-        left = [k for k in candidates if k not in concealed and counts[k] >= SMALL_CELL]
-        if left:
-            return min(left, key=lambda other: counts[other])
-    return None
+    up, down, other_up, other_down = solved.x.reshape(4, n)
+    first, second = up - down, other_up - other_down
+    moved = (abs(first) > TOLERANCE) | (abs(second) > TOLERANCE)
+    return {x: abs(first[i] - second[i]) for x, i in place.items() if moved[i]}

@@ -13,7 +13,7 @@ import duckdb
 from expectations.checks import BuiltIn, Check, Status
 from expectations.history import RESULTS_TABLE
 from expectations.run import all_checks
-from expectations.small_cells import SMALL_CELL, is_small
+from expectations.small_cells import HIDDEN, Sum, shown
 from expectations.tables import exist, rows
 
 STATUSES: tuple[str, ...] = get_args(Status)
@@ -222,13 +222,12 @@ def numbers(result: Result, *, exact: bool) -> str:
     violating, checked = result["n_violating"], result["n_checked"]
     if violating is None or checked is None:
         return "nothing counted"
-    if exact or not (is_small(violating) or is_small(checked - violating)):
+    counts = {"violating": violating, "others": checked - violating, "checked": checked}
+    texts = shown(counts, [Sum("checked", ("violating", "others"))])
+    if exact or HIDDEN not in texts.values():
         share = f" ({100 * violating / checked:.1f}%)" if checked else ""
         return f"{violating:,} of {checked:,}{share}"
-    if is_small(violating):
-        of = f"{checked:,}" if checked >= SMALL_CELL else f"<{SMALL_CELL}"
-        return f"<{SMALL_CELL} of {of}"
-    return f"all but <{SMALL_CELL} of {checked:,}"
+    return f"{HIDDEN} of {texts['checked']}"
 
 
 def _rule(check: Check | None) -> str:

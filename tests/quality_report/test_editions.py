@@ -74,8 +74,8 @@ def test_the_shareable_edition_counts_what_changed_and_names_nobody(
     assert "Since run run-a, the last that was signed" in changes
     assert "no longer valid: quality.html was changed after it" in changes
     assert "Ada &lt;Example&gt;" in changes
-    assert "OS &lt;5" in changes
-    assert tables(text)["Raw rows that changed"][1:] == [["patients", "<5", "<5", "0"]]
+    assert "OS [c]" in changes
+    assert tables(text)["Raw rows that changed"][1:] == [["patients", "[c]", "[c]", "0"]]
     assert PATIENT not in text
     assert "PRIVATE" not in text
     assert "45.6" not in text

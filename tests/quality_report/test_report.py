@@ -214,24 +214,24 @@ def test_of_real_patients_small_counts_are_hidden(page: Page, results: list[Chec
     assert "ORIGIN NOT STATED" not in text
     (_, *steps) = tables(text)["Attrition of her2_mcrc"]
     assert [row[1:] for row in steps] == [
-        ["300", "<5", "0", "hidden"],
-        ["hidden", "hidden", "0", "208"],
+        ["[c]", "[c]", "0", "298"],
+        ["298", "90", "0", "208"],
     ]
     account = {row[0]: row[1:] for row in tables(text)["Row accounting by file"][1:]}
-    assert account["patients.csv"][:7] == ["300", "hidden", "<5", "0", "0", "0", "adds up"]
+    assert account["patients.csv"][:7] == ["300", "[c]", "[c]", "0", "0", "0", "adds up"]
     assert tables(text)["Quarantined records"][1:] == [
-        ["patients.csv", "sex: not a code", "<5", "not listed"]
+        ["patients.csv", "sex: not a code", "[c]", "not listed"]
     ]
     assert "471" not in text
-    assert "&lt;5 of 300" in section(text, "failures")
-    assert "all but &lt;5 of 300" in section(text, "failures")
+    assert section(text, "failures").count("[c] of 300") == 2
+    assert "298" not in section(text, "failures")
 
 
 def test_an_unstated_origin_is_treated_as_real(page: Page) -> None:
     text = page("update staging.stg_common__delivery set synthetic = null")
     assert "ORIGIN NOT STATED" in text
     (_, *steps) = tables(text)["Attrition of her2_mcrc"]
-    assert steps[0][1:] == ["<5", "<5", "0", "<5"]
+    assert steps[0][1:] == ["[c]", "[c]", "0", "[c]"]
 
 
 def test_agreement_and_second_programming_are_those_of_the_tables(page: Page) -> None:
