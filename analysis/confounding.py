@@ -72,7 +72,7 @@ def weighting(
     except InvalidSurvivalInput as error:
         enter_ratio(page, f"{variable} {WEIGHTED}", contrast, str(error))
         return
-    _enter_groups(page, study, analysis, weights)
+    _enter_groups(page, study, analysis, weights, complete["exposed"])
     for row in weights.balance.to_dict("records"):
         for column, label in (("before", BEFORE), ("after", AFTER)):
             size = abs(float(row[column]))
@@ -122,7 +122,9 @@ def _weighted_ratio(design: pd.DataFrame, weights: TreatmentWeights) -> Estimate
     )
 
 
-def _enter_groups(page: Page, study: Study, analysis: Analysis, weights: TreatmentWeights) -> None:
+def _enter_groups(
+    page: Page, study: Study, analysis: Analysis, weights: TreatmentWeights, exposed: pd.Series
+) -> None:
     """Enter size, effective size and range of weights of both groups."""
     variable = study.variable(analysis.group_variable)
     others = [name for name in variable.level_names if name != analysis.contrast_level]
@@ -140,7 +142,13 @@ def _enter_groups(page: Page, study: Study, analysis: Analysis, weights: Treatme
             ("largest_weight", "largest_weight", "largest weight"),
         ):
             page.add(
-                variable.name, label, statistic, float(row[column]), method, convention=PREFERRED
+                variable.name,
+                label,
+                statistic,
+                float(row[column]),
+                method,
+                convention=PREFERRED,
+                counted=exposed == bool(row["group"]) if statistic == "n" else None,
             )
 
 

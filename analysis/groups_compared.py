@@ -105,5 +105,6 @@ def missingness(
                 percent(count, page.n or 0),
                 "share of patients whose level is not known",
                 convention=PREFERRED,
+                counted=unknown,
                 missing=NO_PATIENTS,
             )

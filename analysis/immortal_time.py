@@ -138,12 +138,27 @@ def _enter_landmark(
     """Enter the comparison of those still observed at a landmark, by their group then."""
     exposed = later["exposed"] == 1
     page = page.about(later, landmark_months=months)
-    for statistic, count, method in (
-        ("exposed_n", int(exposed.sum()), "given by the landmark"),
-        ("unexposed_n", int((~exposed).sum()), "not given by the landmark"),
-        ("excluded_n", excluded, "no longer observed at the landmark"),
+    for statistic, who, method in (
+        ("exposed_n", exposed, "given by the landmark"),
+        ("unexposed_n", ~exposed, "not given by the landmark"),
     ):
-        page.add(variable, contrast, statistic, count, method, convention=PREFERRED)
+        page.add(
+            variable,
+            contrast,
+            statistic,
+            int(who.sum()),
+            method,
+            convention=PREFERRED,
+            counted=who,
+        )
+    page.add(
+        variable,
+        contrast,
+        "excluded_n",
+        excluded,
+        "no longer observed at the landmark",
+        convention=PREFERRED,
+    )
     if not exposed.any() or exposed.all():
         enter_ratio(page, variable, contrast, "one side has no patients at the landmark")
         return

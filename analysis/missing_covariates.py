@@ -75,11 +75,18 @@ def imputation(
         for level in v.levels
     }
     for which, (table, method, n, events) in tables.items():
-        own = page.about(
-            patients[~lacking] if which == COMPLETE else patients, events, auxiliary=auxiliary
-        )
+        among = patients[~lacking] if which == COMPLETE else patients
+        own = page.about(among, events, auxiliary=auxiliary)
         own.add(model, which, "n", n, "count of patients", convention=PREFERRED)
-        own.add(model, which, "events_n", events, "count of events", convention=PREFERRED)
+        own.add(
+            model,
+            which,
+            "events_n",
+            events,
+            "count of events",
+            convention=PREFERRED,
+            counted=among["event"] == 1,
+        )
         for row in table.to_dict("records"):
             variable, contrast = short[str(row["term"])]
             for statistic, column in (

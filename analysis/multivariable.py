@@ -92,12 +92,12 @@ def multivariable(
         **study.timing(endpoint),
         covariates=[variable.name for variable in variables],
     ).about(complete)
-    for statistic, count, method in (
-        ("n", page.n, "patients with every covariate known"),
-        ("events_n", page.events, "events among them"),
-        ("incomplete_n", len(patients) - len(complete), "left out for a missing covariate"),
+    for statistic, count, method, counted in (
+        ("n", page.n, "patients with every covariate known", None),
+        ("events_n", page.events, "events among them", complete["event"] == 1),
+        ("incomplete_n", len(patients) - len(complete), "left out for a missing covariate", None),
     ):
-        page.add(model, None, statistic, count, method)
+        page.add(model, None, statistic, count, method, counted=counted)
     design = complete[["time", "event"]].copy()
     terms: dict[str, Term] = {}
     for variable in variables:

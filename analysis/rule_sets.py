@@ -260,7 +260,15 @@ def _enter(
     n, events = len(patients), int(patients["event"].sum())
     page = page.about(patients)
     page.add(name, level, "n", n, "count of patients with an interval", convention=PREFERRED)
-    page.add(name, level, "events_n", events, "count of events", convention=PREFERRED)
+    page.add(
+        name,
+        level,
+        "events_n",
+        events,
+        "count of events",
+        convention=PREFERRED,
+        counted=patients["event"] == 1,
+    )
     if exposed is None:
         _enter_median(page, name, level, patients)
     elif exposed.nunique() < 2:
