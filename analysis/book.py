@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
-
-import duckdb
 
 from analysis.ledger import (
     AS_PUBLISHED,
@@ -18,12 +16,12 @@ from analysis.ledger import (
     Convention,
     Interval,
 )
-from analysis.study import rows
+from expectations.small_cells import HIDDEN
 
 #: What stands in a cell for a number that no row has.
 NOTHING = "\N{EN DASH}"
 #: Short forms for table cells, explained under the table.
-SHORT = {NOT_REACHED: "NR", NOT_ESTIMABLE: "NE", NO_PATIENTS: NOTHING}
+SHORT = {NOT_REACHED: "NR", NOT_ESTIMABLE: "NE", NO_PATIENTS: NOTHING, HIDDEN: HIDDEN}
 
 
 @dataclass(frozen=True)
@@ -48,8 +46,8 @@ class Number:
 class Book:
     """All numbers of one study, by name."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, study_id: str) -> None:
-        """Read the study's rows of results.estimates."""
+    def __init__(self, estimates: Iterable[dict[str, Any]]) -> None:
+        """Take the study's rows of results.estimates, in their order."""
         self._numbers = {
             (
                 row["exhibit"],
@@ -68,11 +66,7 @@ class Book:
                 json.loads(row["parameters"]),
                 row["note"],
             )
-            for row in rows(
-                connection,
-                "select * from results.estimates where study_id = ? order by rowid",
-                study_id,
-            )
+            for row in estimates
         }
 
     def __len__(self) -> int:

@@ -9,6 +9,7 @@ from analysis.descriptive import DISEASE_CONTROL, MISSING, NO_CATEGORY, OBJECTIV
 from analysis.layout import Cell, Row, Table, cautions, cells, level_label, number_of
 from analysis.ledger import PREFERRED
 from analysis.study import Analysis, Study
+from expectations.small_cells import HIDDEN
 
 
 def characteristics_table(study: Study, book: Book, analyses: Sequence[Analysis]) -> Table:
@@ -17,7 +18,7 @@ def characteristics_table(study: Study, book: Book, analyses: Sequence[Analysis]
     within = [analysis for analysis in analyses if analysis.kind == "count_within"]
     page = book.page(main.exhibit, main.population)
     rows: list[Row] = []
-    total = 0
+    total = "0"
     for variable in study.variables.values():
         if not variable.in_table1:
             continue
@@ -25,7 +26,8 @@ def characteristics_table(study: Study, book: Book, analyses: Sequence[Analysis]
         rows.append(Row(variable.label, cells([summary]) if summary else (), "heading"))
         for level in page.levels(variable.name, "pct"):
             number = page.get(variable.name, level, "n")
-            total = number.n or 0 if number else total
+            if number:
+                total = HIDDEN if number.n is None else str(number.n)
             rows.append(
                 Row(
                     level_label(level),

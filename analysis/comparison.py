@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import duckdb
 import pandas as pd
 
 from analysis.ledger import AS_PUBLISHED, NO_PATIENTS, NOT_REACHED, round_half_up
-from analysis.study import frame
+from analysis.study import frame, rows
 
 REPRODUCED = "reproduced"
 DIFFERS = "differs"
@@ -204,10 +204,27 @@ def _text(value: object) -> str:
 
 #: What is told of a row that needs an explanation.
 LISTED = ["result_id", "exhibit", "status", "printed", "computed", "verdict", "explanation"]
+#: Of a row of results.published_comparison, what that comes from.
+COLUMNS = ["computed_display" if name == "computed" else name for name in LISTED]
 
 
 def summary(connection: duckdb.DuckDBPyConnection, study_id: str) -> dict[str, Any]:
+    """What `summed_up` says of a study's rows of results.published_comparison."""
+    compared = rows(
+        connection,
+        "select * from results.published_comparison where study_id = ? order by rowid",
+        study_id,
+    )
+    return summed_up(study_id, compared)
+
+
+def summed_up(study_id: str, found: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Counts by verdict, and every printed number that is not reproduced.
+
+    Parameters
+    ----------
+    found
+        Rows of results.published_comparison.
 
     Returns
     -------
@@ -217,14 +234,10 @@ def summary(connection: duckdb.DuckDBPyConnection, study_id: str) -> dict[str, A
         result_id, exhibit, status, printed, computed, verdict, explanation, of the rows not
         reproduced and of those reproduced although the study leaves their meaning open.
     """
-    compared = frame(
-        connection,
-        "select * from results.published_comparison where study_id = ? order by rowid",
-        study_id,
-    )
+    compared = pd.DataFrame(found, columns=COLUMNS)
     by_status = {
-        str(status): _counts(rows["verdict"])
-        for status, rows in compared.groupby("status", sort=False)
+        str(status): _counts(own["verdict"])
+        for status, own in compared.groupby("status", sort=False)
     }
     ok = compared[compared["status"] == "ok"]
     return {
@@ -252,4 +265,5 @@ def _listed(compared: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _counts(verdicts: pd.Series) -> dict[str, int]:
-    return {verdict: int((verdicts == verdict).sum()) for verdict in VERDICTS}
+    others = [verdict for verdict in dict.fromkeys(verdicts) if verdict not in VERDICTS]
+    return {verdict: int((verdicts == verdict).sum()) for verdict in (*VERDICTS, *others)}

@@ -24,11 +24,19 @@ from analysis import (
 )
 from analysis.book import Book
 from analysis.depth_of_response import BEST_CHANGE
+from analysis.disclosure import (
+    GATHERED,
+    NO_CURVE,
+    ONE_BAR_A_PATIENT,
+    Edition,
+    complete,
+    shareable,
+)
 from analysis.figures import MOST_BANDS, Ratio, forest, survival_panel
 from analysis.flow import Step, flow_diagram
 from analysis.ledger import HAZARD_RATIO, PREFERRED
 from analysis.pictures import Picture
-from analysis.study import Analysis, Study, frame, load_study
+from analysis.study import Analysis, Study, load_study, synthetic
 from analysis.survival import SIGNIFICANCE_LEVEL
 from analysis.waterfall_plot import waterfall_plot
 
@@ -73,10 +81,13 @@ class Drawn:
     ----------
     curves, bars : DataFrame
         The study's rows of results.survival_curves and results.figure_bars.
+    is_suppressed
+        Whether curves are gathered, and figures with a bar a patient not to be drawn.
     """
 
     curves: pd.DataFrame
     bars: pd.DataFrame
+    is_suppressed: bool
 
 
 @dataclass(frozen=True)
@@ -87,6 +98,8 @@ class Exhibit:
     ----------
     pictures, wide
         Figures beside each other, and figures that need the whole width.
+    withheld
+        Why there is none, though there are patients.
     """
 
     identifier: str
@@ -98,6 +111,7 @@ class Exhibit:
     tables: Sequence[layout.Table] = ()
     cautions: Sequence[str] = ()
     empty: bool = False
+    withheld: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,17 +125,31 @@ class Section:
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """What the report of a study shows and its exports hold, drawn once for both."""
+    """What the report of a study shows and its exports hold, drawn once for both.
+
+    Attributes
+    ----------
+    edition
+        The results it is drawn from.
+    is_private
+        Whether it shows of real patients what may not be shared.
+    """
 
     study: Study
+    edition: Edition
+    is_private: bool
     book: Book
     flow: Picture
     flow_table: layout.Table
     sections: Sequence[Section]
 
 
-def contents(connection: duckdb.DuckDBPyConnection, study_id: str) -> Contents:
+def contents(
+    connection: duckdb.DuckDBPyConnection, study_id: str, *, private: bool = False
+) -> Contents:
     """Draw every table and figure of a study whose estimates have been computed.
+
+    Of real patients small counts are hidden (`disclosure`), unless it is for private use.
 
     Raises
     ------
@@ -130,21 +158,19 @@ def contents(connection: duckdb.DuckDBPyConnection, study_id: str) -> Contents:
     duckdb.CatalogException
         If analysis.estimates.compute has not run on this warehouse.
     """
-    study, book = load_study(connection, study_id), Book(connection, study_id)
-    curves, bars = (
-        frame(
-            connection,
-            f"select * from results.{table} where study_id = ? order by rowid",
-            study_id,
-        )
-        for table in ("survival_curves", "figure_bars")
-    )
+    study = load_study(connection, study_id)
+    is_real = not synthetic(connection)
+    edition = (shareable if is_real and not private else complete)(connection, study)
+    book = Book(edition.estimates)
+    drawn = Drawn(edition.curves, edition.bars, edition.policy is not None)
     return Contents(
         study,
+        edition,
+        is_real and private,
         book,
         cohort_flow(book),
         cohort_table(book),
-        _sections(study, book, Drawn(curves, bars)),
+        _sections(study, book, drawn),
     )
 
 
@@ -229,7 +255,7 @@ def _survival(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) 
         for each in analyses
         for panel in survival_panels.landmark_curves(book, drawn.curves, each)
     ]
-    if not panels:
+    if not panels and not _has_groups(book, analyses, drawn):
         return _of(first, empty=True)
     bands_apart = any(len(panel.curves) > MOST_BANDS for panel in panels)
     tables = (
@@ -238,22 +264,35 @@ def _survival(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) 
         *(survival_tables.exposure_table(study, book, analysis) for analysis in analyses),
         survival_tables.delayed_entry_table(study, book, analyses),
     )
+    ticks = GATHERED if drawn.is_suppressed else "Ticks: censored patients."
     return _of(
         first,
         pictures=[survival_panel(panel) for panel in (*panels, *landmarks)],
         legend="Curves: Kaplan\N{EN DASH}Meier. Shaded: pointwise 95% log\N{EN DASH}log band. "
-        f"Ticks: censored patients.{'' if bands_apart else ' Dotted: median.'} Beside each group: "
-        f"preferred interval of the median.{LANDMARK_LEGEND if landmarks else ''}",
+        f"{ticks}{'' if bands_apart else ' Dotted: median.'} Beside each group: "
+        f"preferred interval of the median.{LANDMARK_LEGEND if landmarks else ''}"
+        if panels
+        else "",
         tables=[table for table in tables if table is not None],
         cautions=[
             *layout.small_groups(study, book, analyses),
             *layout.cautions(study, first.exhibit),
         ],
+        withheld="" if panels else NO_CURVE,
+    )
+
+
+def _has_groups(book: Book, analyses: Sequence[Analysis], drawn: Drawn) -> bool:
+    """Whether there are patients of whom no curve may be drawn."""
+    return drawn.is_suppressed and any(
+        book.page(each.exhibit, each.population).levels(str(each.endpoint).lower())
+        for each in analyses
     )
 
 
 def _incidence(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -> Exhibit:
     first = analyses[0]
+    ticks = GATHERED if drawn.is_suppressed else "Ticks: censored patients."
     panels = [
         panel
         for each in analyses
@@ -265,10 +304,11 @@ def _incidence(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis])
         pictures=[survival_panel(panel) for panel in panels],
         legend="Aalen\N{EN DASH}Johansen estimates of competing events: their incidences and the "
         "share of patients still free of them add up to one. Shaded: pointwise 95% "
-        "log\N{EN DASH}log band. Ticks: censored patients.",
+        f"log\N{EN DASH}log band. {ticks}",
         tables=[survival_tables.incidence_table(study, book, analyses)] if panels else [],
         cautions=layout.cautions(study, first.exhibit),
         empty=not panels,
+        withheld=NO_CURVE if drawn.is_suppressed and not panels else "",
     )
 
 
@@ -313,12 +353,14 @@ def _duration(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) 
     panel = survival_panels.survival_curves(
         book, drawn.curves, first, response_exhibits.FROM_RESPONSE
     )
-    if not panel.curves:
+    if not panel.curves and not _has_groups(book, analyses, drawn):
         return _of(first, empty=True)
+    gathered = f" {GATHERED}" if drawn.is_suppressed else ""
     return _of(
         first,
-        pictures=[survival_panel(panel)],
-        legend=response_exhibits.DURATION_LEGEND,
+        pictures=[survival_panel(panel)] if panel.curves else [],
+        legend=f"{response_exhibits.DURATION_LEGEND}{gathered}" if panel.curves else "",
+        withheld="" if panel.curves else NO_CURVE,
         tables=[response_exhibits.duration_table(study, book, first)],
         cautions=[
             *layout.small_groups(study, book, analyses),
@@ -337,6 +379,8 @@ def _univariable(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis
 
 def _swimmer(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -> Exhibit:
     first = analyses[0]
+    if drawn.is_suppressed:
+        return _of(first, withheld=ONE_BAR_A_PATIENT)
     picture = line_exhibits.swimmer_picture(study, book, drawn.bars, first)
     return _of(
         first,
@@ -422,6 +466,8 @@ def _univariable_ratios(
 
 def _waterfall(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -> Exhibit:
     first = analyses[0]
+    if drawn.is_suppressed:
+        return _of(first, withheld=ONE_BAR_A_PATIENT)
     page = book.page(first.exhibit, first.population)
     bars = drawn.bars[drawn.bars["exhibit"] == first.exhibit]
     if bars.empty:

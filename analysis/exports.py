@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import xlsxwriter
@@ -15,7 +16,7 @@ import xlsxwriter
 from analysis.exhibits import Contents, Exhibit
 from analysis.layout import Table, number_of
 from analysis.pictures import Picture
-from analysis.study import Study, rows, synthetic
+from analysis.study import Study, synthetic
 from analysis.word_document import write_document
 
 #: A spreadsheet takes a text that begins so for a formula (OWASP, CSV injection).
@@ -60,7 +61,8 @@ def write(connection: duckdb.DuckDBPyConnection, contents: Contents, folder: Pat
     folder
         Where exports go; the files are in `folder/<study_id>/`: `tables/*.csv`, `figures/*.svg`
         and `*.png`, `<study_id>_tables.xlsx` and `<study_id>_tables_and_figures.docx`. Of synthetic
-        data the workbook and the document say so, and so does a file beside them.
+        data the workbook and the document say so, and so does a file beside them; of real patients
+        they say what is hidden.
 
     Returns
     -------
@@ -76,10 +78,12 @@ def write(connection: duckdb.DuckDBPyConnection, contents: Contents, folder: Pat
     ]
     sheets = [
         *tables,
-        *(_results(connection, study_id, name, title) for name, title in RESULTS.items()),
+        _results("published_comparison", contents.edition.compared),
+        _results("estimates", contents.edition.estimates),
     ]
     pictures = [contents.flow, *_pictures(exhibits)]
-    banner = INVENTED if synthetic(connection) else None
+    is_invented = synthetic(connection)
+    banner = INVENTED if is_invented else contents.edition.policy
     own = folder / study_id
     written = [_write_csv(own / "tables" / f"{each.name}.csv", each) for each in sheets]
     written.append(_write_workbook(own / f"{study_id}_tables.xlsx", study, banner, sheets))
@@ -95,9 +99,9 @@ def write(connection: duckdb.DuckDBPyConnection, contents: Contents, folder: Pat
     )
     for picture in pictures:
         written += _write_picture(own / "figures", picture)
-    if banner:
+    if is_invented:
         written.append(own / "SYNTHETIC_DATA.txt")
-        written[-1].write_text(f"{banner}\n", encoding="utf-8")
+        written[-1].write_text(f"{INVENTED}\n", encoding="utf-8")
     return written
 
 
@@ -134,13 +138,10 @@ def _head(table: Table) -> list[str]:
     ]
 
 
-def _results(connection: duckdb.DuckDBPyConnection, study_id: str, name: str, title: str) -> Sheet:
-    found = rows(
-        connection, f"select * from results.{name} where study_id = ? order by rowid", study_id
-    )
+def _results(name: str, found: Sequence[dict[str, Any]]) -> Sheet:
     head = list(found[0]) if found else ["study_id"]
     lines = [["" if row[column] is None else str(row[column]) for column in head] for row in found]
-    return Sheet(name, title, [head, *lines])
+    return Sheet(name, RESULTS[name], [head, *lines])
 
 
 def safe(text: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.book import Book, BookPage
+from analysis.disclosure import NOT_SHOWN
 from analysis.immortal_time import EVER_GIVEN
 from analysis.layout import endpoint_label, number_of
 from analysis.ledger import HAZARD_RATIO, MEDIAN, NOT_REACHED, PREFERRED
@@ -14,6 +15,7 @@ from analysis.model_tables import cox_terms
 from analysis.multivariable import EVENTS_PER_VARIABLE
 from analysis.study import Analysis, Study
 from analysis.survival import ALL_PAIRS, SIGNIFICANCE_LEVEL
+from expectations.small_cells import HIDDEN
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,12 @@ class Finding:
 
 
 def key_findings(study: Study, book: Book, summary: dict[str, Any]) -> list[Finding]:
-    """Findings in the order of the report; one that the data cannot support is left out."""
+    """Findings in the order of the report; one that cannot be made is left out."""
     found: list[Finding] = []
     for kind, compose in _COMPOSERS:
         analyses = [analysis for analysis in study.analyses if analysis.kind == kind]
         found += compose(study, book, analyses)
+    found = [finding for finding in found if HIDDEN not in finding.text]
     return [*found, *_reproduction(summary)]
 
 
@@ -185,8 +188,9 @@ def _reproduction(summary: dict[str, Any]) -> Iterator[Finding]:
             ("differs", "differ"),
             ("cannot be", "cannot be right"),
             ("not computed", "could not be computed"),
+            (NOT_SHOWN, "are not shown"),
         )
-        if verdicts[verdict]
+        if verdicts.get(verdict)
     ]
     yield Finding(
         "Published against computed",

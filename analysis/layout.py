@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from analysis.book import NOTHING, Book
 from analysis.group_tests import SMALL_GROUP
 from analysis.study import Analysis, Study
+from expectations.small_cells import HIDDEN
 
 ABBREVIATIONS = (
     "CI, confidence interval. NR, not reached. NE, not estimable. "
@@ -91,8 +92,12 @@ def level_label(level: str) -> str:
 
 
 def cells(texts: Iterable[str]) -> list[Cell]:
-    """Plain cells."""
-    return [Cell(text) for text in texts]
+    """Plain cells; one of which every number is hidden says so once."""
+    return [Cell(HIDDEN if _is_hidden(text) else text) for text in texts]
+
+
+def _is_hidden(text: str) -> bool:
+    return HIDDEN in text and not text.replace(HIDDEN, "").strip(f" ();%{NOTHING}{PENALISED}")
 
 
 def small_groups(study: Study, book: Book, analyses: Sequence[Analysis]) -> list[str]:

@@ -13,6 +13,7 @@ from analysis.line_figures import Flow, Node, alluvial, swimmer_plot
 from analysis.lines import DEATH, NO_FURTHER_LINE, NO_GROUP, ONGOING, PROGRESSION
 from analysis.pictures import Picture
 from analysis.study import Analysis, Study
+from expectations.small_cells import HIDDEN
 
 SWIMMER_LEGEND = (
     "One lane a patient, from the start of first-line treatment to death or last contact. Bars: "
@@ -79,6 +80,7 @@ def alluvial_picture(study: Study, book: Book, analysis: Analysis) -> Picture | 
             str(number.parameters["source"]),
             str(number.parameters["target"]),
             int(number.value or 0),
+            HIDDEN if number.value is None else str(int(number.value)),
         )
         for place, (before, after) in enumerate(pairwise(columns))
         for number in book.find(
@@ -86,7 +88,8 @@ def alluvial_picture(study: Study, book: Book, analysis: Analysis) -> Picture | 
         )
     ]
     words = "; ".join(
-        f"{flow.n} from {flow.source} (line {flow.column + 1}) to {flow.target}" for flow in flows
+        f"{flow.shown} from {flow.source} (line {flow.column + 1}) to {flow.target}"
+        for flow in flows
     )
     return alluvial(
         f"{analysis.exhibit}-alluvial",

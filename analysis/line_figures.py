@@ -58,6 +58,7 @@ class Flow:
     source: str
     target: str
     n: int
+    shown: str
 
 
 def swimmer_plot(

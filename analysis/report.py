@@ -20,8 +20,10 @@ from analysis.findings import key_findings
 from analysis.group_tests import FEW_EVENTS, SMALL_GROUP
 from analysis.methods_statement import methods_statement
 from analysis.multivariable import EVENTS_PER_VARIABLE
+from analysis.second_programming import COHORT
 from analysis.study import Study, delivery, rows, table_exists
 from analysis.survival import SIGNIFICANCE_LEVEL
+from expectations.small_cells import HIDDEN, is_small
 
 #: A longer list is folded away.
 MANY = 40
@@ -41,12 +43,8 @@ def page(connection: duckdb.DuckDBPyConnection, contents: Contents, *, run: dict
     """
     study, book = contents.study, contents.book
     study_id = study.study_id
-    summary = comparison.summary(connection, study_id)
-    compared = rows(
-        connection,
-        "select * from results.published_comparison where study_id = ? order by rowid",
-        study_id,
-    )
+    compared = contents.edition.compared
+    summary = comparison.summed_up(study_id, compared)
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -66,11 +64,13 @@ def page(connection: duckdb.DuckDBPyConnection, contents: Contents, *, run: dict
         compared=compared,
         not_reproduced=sorted(
             (row for row in compared if row["verdict"] != comparison.REPRODUCED),
-            key=lambda row: comparison.VERDICTS.index(row["verdict"]),
+            key=lambda row: list(summary["verdicts"]).index(row["verdict"]),
         ),
         in_words=_in_words,
         many=MANY,
-        verdicts=comparison.VERDICTS,
+        verdicts=list(summary["verdicts"]),
+        policy=contents.edition.policy,
+        is_private=contents.is_private,
         number_of=layout.number_of,
         css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
         statement=methods_statement(connection, study, book, run),
@@ -78,7 +78,7 @@ def page(connection: duckdb.DuckDBPyConnection, contents: Contents, *, run: dict
         endpoints=_endpoints(connection, study),
         files=_files(connection, book),
         quarantine=_quarantine(connection),
-        second_programming=_second_programming(connection, study_id),
+        second_programming=_second_programming(connection, study_id, contents.edition.policy),
         n_estimates=len(book),
         small_group=SMALL_GROUP,
         few_events=FEW_EVENTS,
@@ -89,16 +89,24 @@ def page(connection: duckdb.DuckDBPyConnection, contents: Contents, *, run: dict
 
 
 def _second_programming(
-    connection: duckdb.DuckDBPyConnection, study_id: str
+    connection: duckdb.DuckDBPyConnection, study_id: str, policy: str | None
 ) -> list[dict[str, Any]]:
     """What another programme found for the same quantities, if it has run."""
     if not table_exists(connection, "results", "second_programming"):
         return []
-    return rows(
+    found = rows(
         connection,
         "select * from results.second_programming where study_id = ? order by rowid",
         study_id,
     )
+    for row in found:
+        of_patients = row["exhibit"] == COHORT
+        count = int(row["largest_difference"]) if of_patients else 0
+        shown = HIDDEN if policy and is_small(count) else str(count)
+        row["difference"] = (
+            f"{shown} patients" if of_patients else f"{row['largest_difference']:.1e}"
+        )
+    return found
 
 
 def _verdicts_by_exhibit(compared: Sequence[dict[str, Any]]) -> list[tuple[str, dict[str, int]]]:

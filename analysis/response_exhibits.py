@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.book import NOTHING, Book
+from analysis.book import NOTHING, Book, Number
 from analysis.clinical_tables import response_rows
 from analysis.curves import SURVIVAL_MONTHS
 from analysis.descriptive import OBJECTIVE_RESPONSES
@@ -26,6 +26,7 @@ from analysis.responses import (
     VISITS,
 )
 from analysis.study import Analysis, Study
+from expectations.small_cells import HIDDEN
 
 FROM_RESPONSE = "Months from the response"
 DURATION_LEGEND = (
@@ -136,12 +137,18 @@ def agreement_table(study: Study, book: Book, analysis: Analysis) -> Table:
         rows,
         [
             f"{visits.cell if visits else NOTHING} visits of "
-            f"{visits.n if visits else NOTHING} patients, of any line, that have both. Alike, %: "
+            f"{_patients(visits)} patients, of any line, that have both. Alike, %: "
             f"{with_limits(AGREEMENT)}. Cohen’s kappa: {with_limits(KAPPA)}. 95% limits leave out "
             "one patient at a time, since visits of a patient are not independent.",
             *cautions(study, analysis.exhibit),
         ],
     )
+
+
+def _patients(number: Number | None) -> str:
+    if number is None:
+        return NOTHING
+    return HIDDEN if number.n is None else str(number.n)
 
 
 def duration_table(study: Study, book: Book, analysis: Analysis) -> Table:

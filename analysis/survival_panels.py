@@ -135,6 +135,7 @@ def _panel(
     incidence: bool = False,
 ) -> Panel:
     months = _shown_month(page, drawn) if incidence else None
+    ticks = _ticks(page, drawn)
     curves = [
         Curve(
             each.label,
@@ -150,10 +151,7 @@ def _panel(
                     PREFERRED,
                 ),
             ),
-            [
-                page.cell(each.variable, each.level, f"n_at_risk_{tick:g}_months")
-                for tick in _ticks(page, drawn)
-            ],
+            [page.cell(each.variable, each.level, f"n_at_risk_{tick:g}_months") for tick in ticks],
             None if incidence else page.value(each.variable, each.level, MEDIAN.value),
         )
         for each in drawn
@@ -171,8 +169,8 @@ def _panel(
         y_label=f"{quantity} (%)",
         x_label=x_label,
         curves=curves,
-        ticks=_ticks(page, drawn),
-        longest=max(1.0, longest or 0.0, *ends),
+        ticks=ticks,
+        longest=max(1.0, longest or 0.0, *ends, *ticks),
         footer=footer,
         description=f"{kind} curves with 95% bands. {words or 'No patients'}.",
         summary=summary,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from analysis.book import NOTHING, Book, BookPage
+from analysis.book import NOTHING, Book, BookPage, Number
 from analysis.cumulative_incidence import GRAY, cause_name, causes, incidence_at
 from analysis.curves import SURVIVAL_MONTHS
 from analysis.group_tests import FEW_EVENTS, SMALL_GROUP
@@ -25,6 +25,7 @@ from analysis.layout import (
 from analysis.ledger import HAZARD_RATIO, MEAN_DIFFERENCE, MEDIAN, PREFERRED
 from analysis.study import Analysis, Study
 from analysis.survival import ALL_GROUPS
+from expectations.small_cells import HIDDEN
 
 RATIO_NOTE = (
     f"Hazard ratio: Cox model, Efron’s ties; {PENALISED} "
@@ -130,6 +131,8 @@ def _survival_share(page: BookPage, variable: str, group: str, month: float) -> 
     lower = page.cell(variable, group, f"{name}_lower", PREFERRED)
     upper = page.cell(variable, group, f"{name}_upper", PREFERRED)
     limits = lower if lower == upper else f"{lower}{NOTHING}{upper}"
+    if lower == HIDDEN:
+        return HIDDEN
     return f"{page.cell(variable, group, name, PREFERRED)} ({limits})"
 
 
@@ -218,10 +221,10 @@ def mean_difference(page: BookPage, variable: str, level: str | None) -> str:
     """A restricted mean difference with interval and P, or a dash."""
     if page.get(variable, level, MEAN_DIFFERENCE.value, PREFERRED) is None:
         return NOTHING
-    return (
-        f"{page.with_limits(variable, level, MEAN_DIFFERENCE, PREFERRED)}; "
-        f"{page.cell(variable, level, 'rmst_p', PREFERRED)}"
-    )
+    difference = page.with_limits(variable, level, MEAN_DIFFERENCE, PREFERRED)
+    if difference == HIDDEN:
+        return HIDDEN
+    return f"{difference}; {page.cell(variable, level, 'rmst_p', PREFERRED)}"
 
 
 def marked_ratio(page: BookPage, variable: str, level: str) -> str:
@@ -256,7 +259,7 @@ def exposure_table(study: Study, book: Book, analysis: Analysis) -> Table | None
             cells(
                 [
                     *patients,
-                    str(number.events) if number and number.events is not None else NOTHING,
+                    _events(number),
                     marked_ratio(page, name, contrast),
                     page.cell(name, contrast, "p", PREFERRED),
                 ]
@@ -311,6 +314,12 @@ def exposure_table(study: Study, book: Book, analysis: Analysis) -> Table | None
             RATIO_NOTE,
         ],
     )
+
+
+def _events(number: Number | None) -> str:
+    if number is None:
+        return NOTHING
+    return HIDDEN if number.events is None else str(number.events)
 
 
 def incidence_table(study: Study, book: Book, analyses: Sequence[Analysis]) -> Table:

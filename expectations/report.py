@@ -43,6 +43,9 @@ GLOSSARY = TEMPLATES / "glossary.csv"
 HASH = re.compile("[0-9a-f]{40,64}")
 HASH_SHOWN = 12
 
+HEADLINE = re.compile("(fig|table)[0-9]+")
+"""Exhibits of the study itself, not of its supplement."""
+
 ROWS_LISTED = 50
 """Records listed for each check in the private edition."""
 RID_SHIFT = 32
@@ -248,27 +251,23 @@ def headline_numbers(connection: duckdb.DuckDBPyConnection, *, exact: bool) -> l
     """Return the medians and hazard ratios of the study's figures, by the name to trace them by."""
     if not exist(connection, "results.estimates"):
         return []
-    found = rows(
-        connection,
-        """
-        select estimate_id, display, n, events
-        from results.estimates
-        where
-            statistic in ('median_months', 'hazard_ratio')
-            and regexp_matches(exhibit, '^(fig|table)[0-9]+$')
-            and value is not null
-        order by rowid
-        """,
-    )
+    from analysis.disclosure import complete, shareable
+    from analysis.study import load_study
+
+    edition, unknown = (complete, "") if exact else (shareable, HIDDEN)
+    studies = rows(connection, "select distinct study_id from results.estimates order by study_id")
     return [
         {
             **row,
             **{
-                part: "" if row[part] is None else accounting.counted(row[part], exact=exact)
-                for part in ("n", "events")
+                part: unknown if row[part] is None else f"{row[part]:,}" for part in ("n", "events")
             },
         }
-        for row in found
+        for study in studies
+        for row in edition(connection, load_study(connection, study["study_id"])).estimates
+        if row["statistic"] in ("median_months", "hazard_ratio")
+        and HEADLINE.fullmatch(row["exhibit"])
+        and row["value"] is not None
     ]
 
 

@@ -20,6 +20,9 @@ SMALL_CELL = 5
 HIDDEN = "[c]"
 """What stands for a hidden count: confidential (UK Government Analysis Function, Using symbols)."""
 
+DEAR = 1000
+"""How many times its size a count costs that is to stay visible if possible."""
+
 TOLERANCE = 1e-6
 """Of the solver."""
 
@@ -58,6 +61,7 @@ def hidden(
     also: Iterable[Key] = (),
     unprinted: Iterable[Key] = (),
     kept: Collection[Key] = (),
+    dear: Collection[Key] = (),
     zeros: bool = False,
 ) -> set[Key]:
     """Return which counts must not be printed: the small ones and those that cover them.
@@ -70,6 +74,8 @@ def hidden(
         On no page; a small one must not be worked out all the same.
     kept
         Printed elsewhere, so that they cannot serve as cover.
+    dear
+        To serve as cover only where nothing else can.
     zeros
         Whether zeros may serve as cover.
     """
@@ -90,13 +96,15 @@ def hidden(
         for key, count in counts.items()
         if key in concealed or ((count or zeros) and key not in kept)
     }
+    cost = {key: max(count, 1) * (DEAR if key in dear else 1) for key, count in counts.items()}
     covered: set[Key] = set()
     for key in to_cover:
         if key in covered or not among[key]:
             continue
         found = _moves(key, counts, _tied(key, among, concealed), concealed)
         if found is None:
-            found = _moves(key, counts, _tied(key, among, movable), movable, concealed)
+            price = {x: 0 if x in concealed else cost[x] for x in movable}
+            found = _moves(key, counts, _tied(key, among, movable), movable, price)
         for other, by in (found or {}).items():
             if other not in concealed:
                 concealed.add(other)
@@ -125,29 +133,33 @@ def _moves(
     counts: Mapping[Key, int],
     sums: Sequence[Sum[Key]],
     movable: Collection[Key],
-    free: Collection[Key] | None = None,
+    price: Mapping[Key, int] | None = None,
 ) -> dict[Key, float] | None:
     """How far counts move so that one ranges wide enough, at least cost; None if it cannot.
 
     Two sets of counts are looked for that both fit the sums, with a difference of SMALL_CELL in
-    this count. What is not `free` costs its size to move, so that few and small ones are hidden.
+    this count. What is visible has a price to move, so that few and small ones are hidden.
     """
     from scipy.optimize import linprog
     from scipy.sparse import block_array, coo_array
 
-    within = [(one, x) for one in sums for x in (one.total, *one.parts) if x in movable]
-    place = {x: number for number, x in enumerate(dict.fromkeys(x for _, x in within))}
-    row_of = {one: number for number, one in enumerate(sums)}
+    entries = [
+        (row, x, sign)
+        for row, one in enumerate(sums)
+        for x, sign in ((one.total, -1.0), *((part, 1.0) for part in one.parts))
+        if x in movable
+    ]
+    place = {x: number for number, x in enumerate(dict.fromkeys(x for _, x, _ in entries))}
     n = len(place)
     fits = coo_array(
         (
-            [-1.0 if x == one.total else 1.0 for one, x in within],
-            ([row_of[one] for one, _ in within], [place[x] for _, x in within]),
+            [sign for _, _, sign in entries],
+            ([row for row, _, _ in entries], [place[x] for _, x, _ in entries]),
         ),
         shape=(len(sums), n),
     )
     this = coo_array(([1.0], ([0], [place[key]])), shape=(1, n))
-    cost = [0 if free is None or x in free else max(counts[x], 1) for x in place]
+    cost = [price[x] if price else 0 for x in place]
     solved = linprog(
         # How far up and how far down: of the first set, then of the second.
         cost * 4,

@@ -40,6 +40,8 @@ from pipeline.unpack import UnsafeArchiveError
 
 WAREHOUSE = "warehouse.duckdb"
 PRIVATE_FOLDER_MODE = 0o700
+PRIVATE_PAGE = "_private.html"
+"""How the name of a study's report ends that shows real patients' numbers as computed."""
 RUN_TIME = "%Y%m%dT%H%M%SZ"
 
 RUN_BEGUN, RUN_PUBLISHED = "run begun", "run published"
@@ -283,6 +285,10 @@ def _analyse(layout: Layout, folder: Path, about: dict[str, str]) -> tuple[list[
             contents = exhibits.contents(connection, study_id)
             page = report.page(connection, contents, run=about)
             (folder / f"{study_id}.html").write_text(page, encoding="utf-8")
+            if contents.edition.policy:
+                exact = exhibits.contents(connection, study_id, private=True)
+                page = report.page(connection, exact, run=about)
+                (layout.work / f"{study_id}{PRIVATE_PAGE}").write_text(page, encoding="utf-8")
             faults.point("analysis")
             exports.write(connection, contents, folder / "exports")
         connection.execute("checkpoint")
