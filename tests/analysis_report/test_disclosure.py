@@ -179,6 +179,21 @@ def test_percentages_follow_their_count(folder: Path) -> None:
     assert all(row["display"] == HIDDEN and not row["value"] for row in following)
 
 
+def test_what_is_computed_from_few_is_hidden(exact: Contents, folder: Path) -> None:
+    of_few = {
+        row["estimate_id"]
+        for row in exact.edition.estimates
+        if row["exhibit"] != "provenance"
+        and (0 < (row["n"] or 0) < K or 0 < (row["events"] or 0) < K)
+        and row["value"] is not None
+        and not row["statistic"].endswith("n")
+        and not row["statistic"].startswith(AT_RISK)
+    }
+    shown = {row["estimate_id"]: row["value"] for row in sheet(folder, "estimates")}
+    assert len(of_few) > 100
+    assert not [name for name in of_few if shown[name] and "pct" not in name]
+
+
 def test_extremes_are_of_one_patient_each_and_hidden(folder: Path) -> None:
     rows = [
         row
