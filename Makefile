@@ -15,15 +15,14 @@ build: $(READY)
 	rwe demo
 	rwe build
 
+# sqlfluff takes minutes, so it is a test beside the others (tests/test_sql_style.py).
 test: $(READY) browser lint
 	pytest -n 2
 
-# sqlfluff lints the SQL that dbt compiles, and dbt compiles against a delivery.
-lint: $(READY) | extracts/demo
+lint: $(READY)
 	ruff check .
 	ruff format --check .
 	mypy
-	sqlfluff lint models tests/dbt
 
 # Debian's Chromium, for the tests that open the report. Without it (and without root to install it)
 # those tests say that they were skipped.
@@ -33,9 +32,6 @@ browser:
 		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 		&& apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
 	} || echo "chromium is not installed: the browser tests will be skipped"
-
-extracts/demo: | $(READY)
-	rwe demo
 
 $(READY): requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13) and "Python 3.11 or 3.12 is needed")'

@@ -10,11 +10,28 @@ sums given, not against two pages being compared.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-SMALL_CELL = 5
+from pipeline.errors import CommandError
+
+SMALL_CELL_VARIABLE = "RWE_SMALL_CELL"
+"""Environment variable for another limit; 11 is that of the US Centers for Medicare."""
+
+
+def _small_cell() -> int:
+    text = os.environ.get(SMALL_CELL_VARIABLE, "5")
+    if not text.isdecimal() or int(text) < 3:
+        raise CommandError(
+            f"{SMALL_CELL_VARIABLE} is the smallest count of patients to be printed: a whole "
+            "number of at least 3, for example 5 or 11."
+        )
+    return int(text)
+
+
+SMALL_CELL = _small_cell()
 """Counts of patients below this one are hidden, except zero; hidden ones range at least so wide."""
 
 HIDDEN = "[c]"

@@ -20,6 +20,7 @@ from typing import Any
 import duckdb
 
 from expectations.history import RESULTS_TABLE
+from expectations.small_cells import SMALL_CELL
 from expectations.tables import columns, exist, rows
 from pipeline import anonymity, audit, spark
 from pipeline.errors import CommandError
@@ -267,7 +268,7 @@ def configuration(delivery: Path) -> Record:
             for path in sorted((PROJECT / "seeds").rglob("*.csv"))
         },
         "rules": {name: sha256(PROJECT / name) for name in CONFIGURATION},
-        "variables": {"delivery": delivery.name},
+        "variables": {"delivery": delivery.name, "small_cell": SMALL_CELL},
         "pseudonym_key_id": key_id(load_key()),
     }
 

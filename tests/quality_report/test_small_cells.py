@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from itertools import product
 
@@ -12,6 +15,8 @@ from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from expectations.small_cells import HIDDEN, SMALL_CELL, Sum, hidden, shown
+from pipeline.errors import Exit
+from tests.conftest import PROJECT
 
 counts_of_patients = st.one_of(st.integers(0, 2 * SMALL_CELL), st.integers(0, 500))
 
@@ -166,3 +171,29 @@ def test_every_table_that_fits_is_counted(cells: list[int]) -> None:
     fits = np.all([found[key] == counts[key] for key in counts if key not in concealed], axis=0)
     for key in concealed:
         assert np.ptp(found[key][fits]) >= SMALL_CELL
+
+
+def with_limit(limit: str, command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=PROJECT,
+        env={**os.environ, "RWE_SMALL_CELL": limit},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_sec04_the_limit_may_be_another() -> None:
+    asked = (
+        "from expectations.small_cells import is_small; print([is_small(n) for n in (0, 10, 11)])"
+    )
+    assert with_limit("11", ["-c", asked]).stdout == "True False\n"
+
+
+@pytest.mark.parametrize("limit", ["", "2", "-5", "five"])
+def test_sec04_a_limit_that_is_none_is_refused(limit: str) -> None:
+    refused = with_limit(limit, ["-m", "pipeline.cli", "build", "nowhere"])
+    assert refused.returncode == Exit.BAD_INPUT
+    assert "RWE_SMALL_CELL is the smallest count" in refused.stderr
+    assert "Traceback" not in refused.stderr
