@@ -130,23 +130,17 @@ class Count:
 
 def complete(connection: duckdb.DuckDBPyConnection, study: Study) -> Edition:
     """Return the results as they were computed."""
-    estimates, compared = (
-        rows(
-            connection,
-            f"select * from results.{table} where study_id = ? order by rowid",
-            study.study_id,
-        )
-        for table in ("estimates", "published_comparison")
+
+    def of_study(table: str) -> str:
+        return f"select * from results.{table} where study_id = ? order by rowid"
+
+    return Edition(
+        rows(connection, of_study("estimates"), study.study_id),
+        rows(connection, of_study("published_comparison"), study.study_id),
+        frame(connection, of_study("survival_curves"), study.study_id),
+        frame(connection, of_study("figure_bars"), study.study_id),
+        None,
     )
-    curves, bars = (
-        frame(
-            connection,
-            f"select * from results.{table} where study_id = ? order by rowid",
-            study.study_id,
-        )
-        for table in ("survival_curves", "figure_bars")
-    )
-    return Edition(estimates, compared, curves, bars, None)
 
 
 def shareable(connection: duckdb.DuckDBPyConnection, study: Study) -> Edition:

@@ -96,15 +96,7 @@ def resampled_cox(
     InvalidSurvivalInput
         As `cox`, and for no resample.
     """
-    from analysis.estimators.cox_kernel import coefficients
-
-    rows = _rows(frame, duration, event, covariates)
-    if n_resamples < 1:
-        raise InvalidSurvivalInput("At least one resample is needed.")
-    n = len(rows.order)
-    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_resamples)
-    found = coefficients(rows.x, rows.cell, rows.event, rows.placed(drawn))
-    return ResampledCox(rows.terms, drawn, found / rows.scale)
+    return _resampled(_rows(frame, duration, event, covariates), n_resamples, seed)
 
 
 def corrected_concordance(
@@ -135,10 +127,7 @@ def corrected_concordance(
     from analysis.estimators.cox_kernel import coefficients, concordances
 
     rows = _rows(frame, duration, event, covariates)
-    resampled = resampled_cox(
-        frame, duration=duration, event=event, covariates=covariates,
-        n_resamples=n_resamples, seed=seed,
-    )  # fmt: skip
+    resampled = _resampled(rows, n_resamples, seed)
     once = np.ones((1, len(rows.order)), dtype=np.int64)
     own = coefficients(rows.x, rows.cell, rows.event, once)
     fitted = ~np.isnan(resampled.coefficients[:, 0])
@@ -162,6 +151,17 @@ def corrected_concordance(
         n_resamples,
         resampled.failed,
     )
+
+
+def _resampled(rows: _Rows, n_resamples: int, seed: int) -> ResampledCox:
+    from analysis.estimators.cox_kernel import coefficients
+
+    if n_resamples < 1:
+        raise InvalidSurvivalInput("At least one resample is needed.")
+    n = len(rows.order)
+    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_resamples)
+    found = coefficients(rows.x, rows.cell, rows.event, rows.placed(drawn))
+    return ResampledCox(rows.terms, drawn, found / rows.scale)
 
 
 def _rows(frame: pd.DataFrame, duration: str, event: str, covariates: list[str]) -> _Rows:
