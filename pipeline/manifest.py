@@ -53,7 +53,8 @@ CONFIGURATION = (
 )
 """Rules that are data; with the seeds they are the configuration, not the code."""
 LOCK = "requirements.txt"
-SKIPPED_SUFFIXES = (".pyc", ".md")
+# What a run itself leaves beside the code, compiled, and what explains it.
+NOT_CODE = ("__pycache__", ".md")
 
 LOW_HALF = (1 << 64) - 1
 
@@ -228,7 +229,7 @@ def code() -> Record:
         path
         for folder in CODE
         for path in (PROJECT / folder).rglob("*")
-        if path.is_file() and path.suffix not in SKIPPED_SUFFIXES
+        if path.is_file() and not {path.parent.name, path.suffix}.intersection(NOT_CODE)
     ]
     named = [(str(p.relative_to(PROJECT)), p) for p in [*files, *map(PROJECT.joinpath, CODE_FILES)]]
     return {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -81,3 +83,19 @@ def test_code_and_configuration_are_told_apart() -> None:
     )
     found = manifest.code()
     assert len(found["tree_sha256"]) == len(found["lock_sha256"]) == 64
+
+
+def test_what_a_run_compiles_is_not_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hash_with(name: str) -> str:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+        return str(manifest.code()["tree_sha256"])
+
+    for name in (*manifest.CODE_FILES, manifest.LOCK):
+        shutil.copy(manifest.PROJECT / name, tmp_path)
+    monkeypatch.setattr(manifest, "PROJECT", tmp_path)
+    before = hash_with("analysis/kernel.py")
+    assert hash_with("analysis/__pycache__/kernel.solved-1.py311.nbi") == before
+    assert hash_with("analysis/README.md") == before
+    assert hash_with("analysis/other.py") != before
