@@ -13,11 +13,12 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from expectations import accounting, coverage, lineage, verdict
@@ -128,16 +129,7 @@ def page(
     unmapped = accounting.unmapped_drugs(connection, exact=exact)
     unjudged = verdict.unjudged(results)
     studied = [_study(connection, study, exact=exact) for study in accounting.studies(connection)]
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["words"] = _words
-    environment.filters["shortened"] = _shortened
-    return environment.get_template("quality.html").render(
+    return template().render(
         css=Markup(SHARED_CSS.read_text() + (TEMPLATES / "quality.css").read_text()),
         delivery=about,
         exact=exact,
@@ -187,6 +179,21 @@ def page(
         },
         signatures=SIGNATURES,
     )
+
+
+@cache
+def template() -> Template:
+    """Return the compiled template of the page."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["words"] = _words
+    environment.filters["shortened"] = _shortened
+    return environment.get_template("quality.html")
 
 
 def _study(connection: duckdb.DuckDBPyConnection, study: Row, *, exact: bool) -> Row:

@@ -50,8 +50,8 @@ def publish_warehouse(layout: Layout, target: Path) -> None:
             source = f"(select {', '.join(told)} from build.{schema}.{table})"
             connection.execute(f"create schema if not exists {schema}")
             connection.execute(f"create table {schema}.{table} as from {source}")
-            _comment(connection, schema, table, documented.get((schema, table), {}))
-            copied[f"{schema}.{table}"] = _content(connection, source, columns)
+            _comment(connection, f"{schema}.{table}", columns, documented.get((schema, table), {}))
+            copied[f"{schema}.{table}"] = _content(connection, source, list(columns))
         connection.execute(f"drop table {anonymity.FEW}")
         connection.execute("commit")
         connection.execute("detach build")
@@ -183,12 +183,16 @@ def _documented_relations(manifest_file: Path) -> dict[tuple[str, str], dict[str
     }
 
 
-def _allowed(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], list[str]]:
-    """The columns to publish of each table of the attached build: those on the allow-list."""
-    tables: dict[tuple[str, str], list[str]] = {}
-    for schema, table, column, data_type in connection.execute(
+def _allowed(
+    connection: duckdb.DuckDBPyConnection,
+) -> dict[tuple[str, str], dict[str, str | None]]:
+    """The columns to publish of each table of the attached build, those on the allow-list, with the
+    comments that they had when the tables were made."""
+    tables: dict[tuple[str, str], dict[str, str | None]] = {}
+    for schema, table, column, data_type, comment in connection.execute(
         """
-        select built.schema_name, built.table_name, built.column_name, built.data_type
+        select built.schema_name, built.table_name, built.column_name, built.data_type,
+            built.comment
         from duckdb_columns() as built
         left join build.reference.published_columns as listed
             using (schema_name, table_name, column_name)
@@ -205,7 +209,7 @@ def _allowed(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], lis
                 f"allow-list {ALLOW_LIST}",
                 Exit.SECURITY,
             )
-        tables.setdefault((schema, table), []).append(column)
+        tables.setdefault((schema, table), {})[column] = comment
     return tables
 
 
@@ -225,24 +229,20 @@ def not_listed(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 
 def _comment(
-    connection: duckdb.DuckDBPyConnection, schema: str, table: str, node: dict[str, Any]
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    columns: dict[str, str | None],
+    node: dict[str, Any],
 ) -> None:
-    """Describe a table and its columns as dbt does, or as the table was described when made."""
+    """Describe a table and its columns as dbt does, or as they were described when made."""
 
     def quoted(text: str) -> str:
         return "'" + " ".join(text.split()).replace("'", "''") + "'"
 
-    made = connection.execute(
-        "select column_name, comment from duckdb_columns() "
-        "where database_name = 'build' and schema_name = ? and table_name = ?",
-        [schema, table],
-    ).fetchall()
+    statements = []
     if node.get("description"):
-        connection.execute(f"comment on table {schema}.{table} is {quoted(node['description'])}")
-    published = {name for name, *_ in connection.execute(f"describe {schema}.{table}").fetchall()}
-    for name, comment in made:
-        description = node.get("columns", {}).get(name, {}).get("description") or comment
-        if description and name in published:
-            connection.execute(
-                f'comment on column {schema}.{table}."{name}" is {quoted(description)}'
-            )
+        statements.append(f"comment on table {table} is {quoted(node['description'])}")
+    for name, comment in columns.items():
+        if description := node.get("columns", {}).get(name, {}).get("description") or comment:
+            statements.append(f'comment on column {table}."{name}" is {quoted(description)}')
+    connection.execute("; ".join(statements))

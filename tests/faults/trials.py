@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from expectations import run
+from expectations import report, run
 from pipeline import audit, faults, publish, resources
 from pipeline.errors import as_command_error
 from pipeline.paths import Layout
@@ -22,6 +22,7 @@ PROCESSES = multiprocessing.get_context("forkserver")
 # Imported and read once, before the processes fork.
 PROCESSES.set_forkserver_preload(["pipeline.run", "analysis.flow", "tests.faults.trials"])
 run.all_checks()
+report.template()
 KILLED = -9
 
 
