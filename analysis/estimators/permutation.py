@@ -225,11 +225,14 @@ def _count(sizes: list[int]) -> int:
 def _blocks(sizes: list[int], block: int) -> Iterator[IntArray]:
     """Every assignment of labels 0..k-1 with the given sizes, in arrays of about `block` rows."""
     waiting: list[IntArray] = []
+    n_waiting = 0
     for part in _arrange(np.zeros(sum(sizes), dtype=np.int64), np.arange(sum(sizes)), sizes, block):
         waiting.append(part)
-        if sum(len(rows) for rows in waiting) >= block:
+        n_waiting += len(part)
+        if n_waiting >= block:
             yield np.concatenate(waiting)
             waiting.clear()
+            n_waiting = 0
     if waiting:
         yield np.concatenate(waiting)
 
