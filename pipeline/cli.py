@@ -408,7 +408,7 @@ def main() -> None:
         signal.signal(number, interrupt)
     try:
         app()
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
         if received:
             _tell(f"stopped by {signal.Signals(received[0]).name}; nothing was published")
             sys.exit(SIGNALLED + received[0])

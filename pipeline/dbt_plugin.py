@@ -22,13 +22,20 @@ from pipeline.errors import CommandError
 from pipeline.pseudonyms import load_key
 from pipeline.reader import DeliveryError
 
+DATABASE_VARIABLE = "RWE_DATABASE"
+
 
 class Plugin(BasePlugin):
     """The dbt-duckdb plugin `delivery`."""
 
     def update_connection_config(self, creds: DuckDBCredentials, config: dict[str, Any]) -> None:
-        """Before DuckDB opens the build: it is private, and in one process's hands."""
+        """Before DuckDB opens the build: it is private, and in one process's hands.
+
+        RWE_DATABASE may name another file. In the profile it would be a reason for dbt to parse
+        the project anew.
+        """
         os.umask(resources.PRIVATE_UMASK)
+        creds.path = os.environ.get(DATABASE_VARIABLE, creds.path)
         try:
             lock.hold(Path(creds.path).parent)
             load_key()

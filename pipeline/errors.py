@@ -67,7 +67,7 @@ def resources_error(text: str, where: Path | None = None) -> CommandError | None
     return None
 
 
-def as_command_error(error: Exception) -> CommandError:
+def as_command_error(error: BaseException) -> CommandError:
     """Return what to tell the user; of an unexpected error the place, since it may quote data."""
     if isinstance(error, CommandError):
         return error

@@ -22,6 +22,8 @@ from pipeline.reader import quoted
 from pipeline.transform import Progress, dbt_build
 
 BUILT = "built.json"
+WHOLE, CHANGES = "whole.duckdb", "changes.duckdb"
+"""The last build, set aside while the changed patients are built, and what these gave."""
 DERIVED_SCHEMAS = (
     "staging",
     "intermediate",
@@ -57,8 +59,9 @@ def note_build(layout: Layout, seq: int) -> None:
 
 
 def forget_build(layout: Layout) -> None:
-    """Let nothing be built on the last build; it is about to change."""
-    (layout.work / BUILT).unlink(missing_ok=True)
+    """Let nothing be built on the last build, or on one that was interrupted."""
+    for name in (BUILT, WHOLE, CHANGES):
+        (layout.work / name).unlink(missing_ok=True)
 
 
 def can_build(layout: Layout, delivery: Delivery) -> bool:
@@ -78,19 +81,21 @@ def build(folder: Path, delivery: Delivery, layout: Layout, progress: Progress) 
     Raises CommandError as `dbt_build` does; the next build is then a full one.
     """
     forget_build(layout)
-    changed = layout.work / "changes.duckdb"
-    dbt_build(folder, layout, progress, database=changed, only_changes=True)
-    whole = _merge(layout, changed, delivery)
-    dbt_build(folder, layout, progress, select=whole)
-    changed.unlink()
+    whole = layout.warehouse.rename(layout.work / WHOLE)
+    dbt_build(folder, layout, progress, only_changes=True)
+    changes = layout.warehouse.rename(layout.work / CHANGES)
+    whole.rename(layout.warehouse)
+    from_whole = _merge(layout, changes, delivery)
+    dbt_build(folder, layout, progress, select=from_whole)
+    changes.unlink()
 
 
-def _merge(layout: Layout, changed: Path, delivery: Delivery) -> list[str]:
+def _merge(layout: Layout, changes: Path, delivery: Delivery) -> list[str]:
     """Replace the changed patients' rows; return the tables that must be built from the whole."""
     patients = ledger.raw_folder(layout.work, delivery.seq) / "patients.parquet"
     whole = []
     with duckdb.connect(str(layout.warehouse)) as connection:
-        connection.execute(f"attach '{quoted(changed)}' as changes (read_only)")
+        connection.execute(f"attach '{quoted(changes)}' as changes (read_only)")
         connection.execute(
             "create temp table replaced as select distinct patient_key "
             f"from read_parquet('{quoted(patients)}') where patient_key is not null"

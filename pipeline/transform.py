@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import textwrap
@@ -16,6 +15,7 @@ from dbt.cli.main import dbtRunner
 
 from expectations.gate import GATES, REFUSAL
 from pipeline import faults
+from pipeline.dbt_plugin import DATABASE_VARIABLE
 from pipeline.errors import CommandError, Exit, as_command_error, resources_error
 from pipeline.paths import PROJECT, Layout
 from pipeline.publish import remove
@@ -32,28 +32,20 @@ def dbt_build(
     progress: Progress,
     *,
     allow_older: bool = False,
-    database: Path | None = None,
     only_changes: bool = False,
     select: Collection[str] = (),
 ) -> None:
     """Build the models of the warehouse from the delivery folder, and test what they hold.
 
-    All of them, into a new file; with `select` those alone, into the file that is there. `database`
-    is another file than the warehouse. With `only_changes` a delivery of changes is built without
-    the patients that it does not name. Raises CommandError with dbt's reason if a model, a test or
-    a blocking check fails.
+    All of them, into a new file; with `select` those alone, into the file that is there. With
+    `only_changes` a delivery of changes is built without the patients that it does not name. Raises
+    CommandError with dbt's reason if a model, a test or a blocking check fails.
     """
-    database = database or layout.warehouse
     layout.work.mkdir(parents=True, exist_ok=True)
     if not select:
-        for leftover in layout.work.glob(f"{database.name}*"):
+        for leftover in layout.work.glob(f"{layout.warehouse.name}*"):
             remove(leftover)
     finished = 0
-    variables = {
-        "delivery": str(delivery),
-        "allow_older": allow_older,
-        "only_changes": only_changes,
-    }
     # A selected model was tested with all others when its patients were built; what counts over
     # patients is tested again.
     selection = ["--select", *select, "--indirect-selection=cautious"] if select else []
@@ -69,8 +61,14 @@ def dbt_build(
             total = getattr(event.data, "total", 0) or getattr(event.data, "num_models", 0)
             progress(finished, total, event.data.node_info.node_name)
 
-    os.environ["RWE_DATABASE"] = str(database)
-    with _no_command_line():
+    # Not as variables of dbt: it would parse the project anew whenever one of them differs.
+    told = {
+        "RWE_DELIVERY": str(delivery),
+        "RWE_ALLOW_OLDER": str(allow_older),
+        "RWE_ONLY_CHANGES": str(only_changes),
+        DATABASE_VARIABLE: str(layout.warehouse),
+    }
+    with _environment(told), _no_command_line():
         result = dbtRunner(callbacks=[follow]).invoke(
             [
                 "--log-level=none",
@@ -78,7 +76,6 @@ def dbt_build(
                 "build",
                 "--exclude-resource-type=unit_test",  # they try the code, not the delivery
                 *selection,
-                f"--vars={json.dumps(variables)}",
                 f"--project-dir={PROJECT}",
                 f"--profiles-dir={PROJECT}",
                 f"--target-path={layout.target}",
@@ -90,6 +87,20 @@ def dbt_build(
         raise result.exception
     if not result.success:
         raise _reason(result, layout)
+
+
+@contextmanager
+def _environment(told: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in told}
+    os.environ.update(told)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @contextmanager

@@ -159,6 +159,10 @@ UNSHARE = _unshare()
 """Before a command it takes the network away; empty where a process may not give it up."""
 
 
+PARSED: dict[str, str] = {}
+"""Where dbt finds the project parsed, once a build of these tests has done so."""
+
+
 def rwe(
     *arguments: object, key_file: Path, check: bool = True, within: tuple[str, ...] = ()
 ) -> subprocess.CompletedProcess[str]:
@@ -166,7 +170,13 @@ def rwe(
     finished = subprocess.run(
         [*within, sys.executable, "-m", "pipeline.cli", *map(str, arguments)],
         cwd=PROJECT,
-        env={**os.environ, "RWE_KEY_FILE": str(key_file), "COLUMNS": "200", "NO_COLOR": "1"},
+        env={
+            **os.environ,
+            **PARSED,
+            "RWE_KEY_FILE": str(key_file),
+            "COLUMNS": "200",
+            "NO_COLOR": "1",
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -186,6 +196,8 @@ def make_run(folder: Path, *demo_options: object) -> Run:
             rwe("demo", run.extract, *demo_options, key_file=key_file)
             rwe("build", run.extract, "--work", run.work, "--published", run.published,
                 key_file=key_file)  # fmt: skip
+    parsed = run.work / "target" / "partial_parse.msgpack"
+    PARSED.setdefault("DBT_PARTIAL_PARSE_FILE_PATH", str(parsed))
     return run
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from pipeline.paths import Layout
 from pipeline.publish import LISTED_SCHEMAS, REFERENCE
 from tests.conftest import Run
 from tests.faults.trials import Published, published_from
@@ -36,12 +37,23 @@ def prepared(demo: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return work
 
 
+@pytest.fixture(scope="session")
+def published_once(
+    demo: Run, prepared: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Published:
+    """A published run, made from the small build."""
+    folder = tmp_path_factory.mktemp("published-once")
+    key_file = folder / "pseudonym.key"
+    return published_from(Layout(prepared, folder / "published"), demo.extract, key_file)
+
+
 @pytest.fixture
 def published(
-    demo: Run, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Published]:
-    """A published run, made from the small build, and the means to publish another."""
-    monkeypatch.setenv("RWE_KEY_FILE", str(tmp_path / "keys" / "pseudonym.key"))
-    work = tmp_path / "work"
-    shutil.copytree(prepared, work)
-    yield published_from(work, tmp_path / "published", demo.extract)
+    published_once: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Published:
+    """A copy to spoil, and the means to publish another run there."""
+    monkeypatch.setenv("RWE_KEY_FILE", str(published_once.key_file))
+    layout = Layout(tmp_path / "work", tmp_path / "published")
+    shutil.copytree(published_once.layout.work, layout.work)
+    shutil.copytree(published_once.layout.published, layout.published, symlinks=True)
+    return replace(published_once, layout=layout)

@@ -20,7 +20,15 @@ from pipeline.paths import Layout
 
 PROCESSES = multiprocessing.get_context("forkserver")
 # Imported and read once, before the processes fork.
-PROCESSES.set_forkserver_preload(["pipeline.run", "analysis.flow", "tests.faults.trials"])
+PROCESSES.set_forkserver_preload(
+    [
+        "pipeline.run",
+        "analysis.disclosure",
+        "analysis.flow",
+        "scipy.optimize",
+        "tests.faults.trials",
+    ]
+)
 run.all_checks()
 report.template()
 KILLED = -9
@@ -32,12 +40,14 @@ class Published:
 
     layout: Layout
     delivery: Path
+    key_file: Path
     first: dict[str, str] = field(default_factory=dict)
 
     def attempt(self, kill_after: float | None = None, **environment: str) -> int:
         """Publish again in a process of its own, killed after so many seconds; its exit code."""
         process = PROCESSES.Process(
-            target=_publish, args=(self.layout, self.delivery, {**environment, **_key()})
+            target=_publish,
+            args=(self.layout, self.delivery, {**environment, "RWE_KEY_FILE": str(self.key_file)}),
         )
         process.start()
         process.join(kill_after)
@@ -59,10 +69,10 @@ class Published:
         modes(self.layout.published)  # G7
 
 
-def published_from(work: Path, folder: Path, delivery: Path) -> Published:
-    found = Published(Layout(work, folder), delivery)
+def published_from(layout: Layout, delivery: Path, key_file: Path) -> Published:
+    found = Published(layout, delivery, key_file)
     assert found.attempt() == 0
-    found.first = hashes(folder)
+    found.first = hashes(layout.published)
     return found
 
 
@@ -104,10 +114,6 @@ def leftovers(*folders: Path) -> list[Path]:
         for pattern in (f"{publish.UNFINISHED}*", "*.wal", "*.tmp", ".landing-*")
         for path in folder.rglob(pattern)
     ]
-
-
-def _key() -> dict[str, str]:
-    return {"RWE_KEY_FILE": os.environ["RWE_KEY_FILE"]}
 
 
 def _publish(layout: Layout, delivery: Path, environment: dict[str, str]) -> None:

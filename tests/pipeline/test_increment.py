@@ -56,7 +56,6 @@ def test_changes_on_the_last_build_equal_a_full_build(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RWE_KEY_FILE", str(tmp_path / "pseudonym.key"))
-    monkeypatch.delenv("RWE_DATABASE", raising=False)
     everything, first, changes = (tmp_path / name for name in ("everything", "first", "changes"))
     generate(everything, patients=PATIENTS, seed=3)
     with (everything / "patients.csv").open(newline="", encoding="utf-8") as stream:

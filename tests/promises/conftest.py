@@ -18,7 +18,7 @@ import duckdb
 import pytest
 
 from pipeline.paths import Layout
-from tests.conftest import PROJECT, rwe
+from tests.conftest import PARSED, PROJECT, rwe
 from tests.faults.trials import hashes
 from tests.two_runs import Runs
 
@@ -87,7 +87,7 @@ def _attempt(erased: Erased, fault: str = NO_FAULT, stop_after: float | None = N
         [sys.executable, "-m", "pipeline.cli", "erase", erased.patient_key, "--yes",
          *map(str, erased.places)],
         cwd=PROJECT,
-        env={**os.environ, "RWE_KEY_FILE": str(erased.key_file), "RWE_FAULT": fault},
+        env={**os.environ, **PARSED, "RWE_KEY_FILE": str(erased.key_file), "RWE_FAULT": fault},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )  # fmt: skip

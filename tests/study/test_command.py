@@ -1,16 +1,45 @@
-"""`rwe --help` tells what every command, argument and option is for."""
+"""The command `rwe`: what it says of itself, and how it ends when it is stopped."""
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
 import typer.main
 
-from pipeline.cli import app
+from pipeline import cli
 
 
 def test_every_command_and_option_explains_itself() -> None:
-    commands = typer.main.get_group(app).commands
+    commands = typer.main.get_group(cli.app).commands
     assert {"demo", "build", "compare", "sql", "patient"} <= set(commands)
     for name, command in commands.items():
         assert command.help and command.help.strip().endswith("."), name
         for parameter in command.params:
             assert getattr(parameter, "help", None), f"{name} {parameter.name}"
+
+
+@pytest.fixture
+def as_before() -> Iterator[None]:
+    """Whatever `main` sets for its process is set back."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    mask = os.umask(0)
+    os.umask(mask)
+    yield
+    os.umask(mask)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("as_before")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_flt07_stopped_before_a_command_listens(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "app", lambda: signal.raise_signal(number))
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 128 + number
+    assert f"stopped by {number.name}" in capsys.readouterr().err

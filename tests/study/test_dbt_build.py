@@ -56,10 +56,17 @@ def test_it_takes_a_delivery_to_tested_marts(demo: Run, tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_missing_or_empty_is_named(demo: Run, tmp_path: Path) -> None:
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    for folder, words in ((tmp_path / "nowhere", "nowhere"), (empty, "empty")):
+    folder = tmp_path / "nowhere"
+
+    def refused() -> str:
         finished = dbt_build(folder, tmp_path, demo.extract.parent)
         assert finished.returncode != 0
-        assert words in finished.stdout
         assert "Traceback" not in finished.stdout + finished.stderr
+        return finished.stdout
+
+    said = {"missing": refused()}
+    folder.mkdir()
+    said["empty"] = refused()
+    assert all(f"The delivery {folder} cannot be read" in text for text in said.values())
+    assert "the folder does not exist" in said["missing"]
+    assert "the folder is empty" in said["empty"]
