@@ -38,6 +38,8 @@ COUNTS_ONLY = {"result_format": "BASIC", "partial_unexpected_count": 0}
 class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
     """Runs every metric on one connection and leaves no failed transaction behind."""
 
+    _connection: Connection | None
+
     @contextmanager
     def get_connection(self) -> Iterator[Connection]:
         """Yield the engine's one connection; it stays open so that results can be read."""
@@ -69,7 +71,7 @@ class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
 class DuckDBDatasource(SQLDatasource):
     """The data source type `duckdb`."""
 
-    type: Literal["duckdb"] = "duckdb"  # type: ignore[assignment]
+    type: Literal["duckdb"] = "duckdb"
 
     @property
     def execution_engine_type(self) -> Any:
