@@ -97,7 +97,11 @@ def blank_records(
 
 
 def row_hashes(
-    table: Table, site_code: str, header: list[str], records: dict[int, Record]
+    memory: duckdb.DuckDBPyConnection,
+    table: Table,
+    site_code: str,
+    header: list[str],
+    records: dict[int, Record],
 ) -> dict[int, str]:
     """Hash records as the loader does: hex text by record number; none for records with a fault."""
     sound = {number: record.fields for number, record in records.items() if record.fields}
@@ -115,9 +119,7 @@ def row_hashes(
         ]
         keys = [pseudonym(site_code, number, key) if number else None for number in numbers]
     columns["patient_key"] = pa.array(keys, pa.string())
-    with duckdb.connect(config={"threads": 1}) as connection:
-        connection.register("delivered", pa.table(columns))
-        hashes = connection.execute(
-            f"select lower(hex({row_hash_sql(table)})) from delivered"
-        ).fetchall()
+    memory.register("delivered", pa.table(columns))
+    hashes = memory.execute(f"select lower(hex({row_hash_sql(table)})) from delivered").fetchall()
+    memory.unregister("delivered")
     return {number: text for number, (text,) in zip(sound, hashes, strict=True)}

@@ -357,18 +357,28 @@ def _sources(
     for rid in rids:
         by_file.setdefault(rid >> RID_SHIFT, []).append(rid)
     files = {file["file_id"]: file for file in made_of["inputs"]}
-    return [
-        source
-        for file_id, own in sorted(by_file.items())
-        for source in _of_file(layout, files[file_id], own, with_values=with_values)
-    ]
+    site_codes = {one.seq: one.site_code or "" for one in ledger.deliveries(layout.work)}
+    with duckdb.connect(config={"threads": 1}) as memory:
+        return [
+            source
+            for file_id, own in sorted(by_file.items())
+            for source in _of_file(
+                layout, files[file_id], own, site_codes, memory, with_values=with_values
+            )
+        ]
 
 
 def _of_file(
-    layout: Layout, file: manifest.Record, rids: list[int], *, with_values: bool
+    layout: Layout,
+    file: manifest.Record,
+    rids: list[int],
+    site_codes: dict[int, str],
+    memory: duckdb.DuckDBPyConnection,
+    *,
+    with_values: bool,
 ) -> list[Source]:
     table = read_contract().tables[file["table_name"]]
-    raw = _raw_rows(layout.work, file, rids)
+    raw = _raw_rows(memory, layout.work, file, rids)
     record_nos = [rid & RECORD_BITS for rid in rids]
     again: dict[int, str] = {}
     because = ""
@@ -382,8 +392,8 @@ def _of_file(
         because = "the row was hashed by another version of the rule"
     elif records:
         header = records[0].fields or []
-        site_code = _site_code(layout.work, file["delivery_seq"])
-        again = archive.row_hashes(table, site_code, header, records)
+        site_code = site_codes.get(file["delivery_seq"], "")
+        again = archive.row_hashes(memory, table, site_code, header, records)
     found = []
     for rid, record_no in zip(rids, record_nos, strict=True):
         stored = raw.get(rid, {})
@@ -414,22 +424,19 @@ def _of_file(
     return found
 
 
-def _site_code(work: Path, seq: int) -> str:
-    return next((d.site_code or "" for d in ledger.deliveries(work) if d.seq == seq), "")
-
-
-def _raw_rows(work: Path, file: manifest.Record, rids: list[int]) -> dict[int, Row]:
+def _raw_rows(
+    memory: duckdb.DuckDBPyConnection, work: Path, file: manifest.Record, rids: list[int]
+) -> dict[int, Row]:
     path = ledger.raw_folder(work, file["delivery_seq"]) / f"{file['table_name']}.parquet"
     if not path.exists():
         return {}
-    with duckdb.connect(config={"threads": 1}) as connection:
-        found = rows(
-            connection,
-            "select *, lower(hex(row_hash)) as hash_text from read_parquet(?) "
-            "where src_rid in (select unnest(?::bigint[]))",
-            str(path),
-            rids,
-        )
+    found = rows(
+        memory,
+        "select *, lower(hex(row_hash)) as hash_text from read_parquet(?) "
+        "where src_rid in (select unnest(?::bigint[]))",
+        str(path),
+        rids,
+    )
     own = ("src_rid", "line_no", "row_hash", "hash_text", "load_fault", "duplicate_of")
     return {
         row["src_rid"]: {

@@ -329,7 +329,7 @@ def proved(raw: Raw, name: str) -> set[int]:
     stored = {r["src_rid"] - (file["file_id"] << 32): r["row_hash"] for r in raw.rows(name)}
     records = reread(raw.work, table, file["sha256"], file["encoding"], {0, *stored})
     header = records.pop(0).fields or []
-    hashes = row_hashes(table, SITE, header, records)
+    hashes = row_hashes(duckdb.connect(), table, SITE, header, records)
     return {number for number, text in stored.items() if hashes.get(number) == text}
 
 

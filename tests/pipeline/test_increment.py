@@ -88,6 +88,8 @@ def test_changes_on_the_last_build_equal_a_full_build(
         landed = land(first, layout.work)
         ledger.accept(layout.work, landed.seq, "run-1")
     built(first, step)
+    parsed = step.target / "partial_parse.msgpack"
+    monkeypatch.setenv("DBT_PARTIAL_PARSE_FILE_PATH", str(shutil.copy(parsed, tmp_path)))
     increment.note_build(step, 1)
     before = contents(step)
     delivered = land(changes, step.work)
