@@ -40,6 +40,7 @@ OUT_OF_SPACE = (
     "No space is left{where}. Free space there, or name folders on a larger file system "
     "with --work and --published"
 )
+FAILING_DISK = "A file could not be read or written{where}: input/output error. Check the disk"
 RESOURCE_ERRORS = {
     errno.ENOSPC,
     errno.EDQUOT,
@@ -54,8 +55,9 @@ RESOURCE_SIGNS = {
     "No space left on device": OUT_OF_SPACE,
     "max_temp_directory_size": OUT_OF_SPACE,
     "Out of Memory": OUT_OF_MEMORY,
+    "Input/output error": FAILING_DISK,
 }
-"""What DuckDB writes where a resource ran out; no room to spill is out of memory too."""
+"""What DuckDB and dbt write where a resource ran out; no room to spill is out of memory too."""
 
 
 def resources_error(text: str, where: Path | None = None) -> CommandError | None:

@@ -27,7 +27,7 @@ pd = pytest.importorskip("pandas")
 lot = pytest.importorskip("geniekit.lot", reason="needs the test-only package geniekit==0.1.0")
 io = pytest.importorskip("geniekit.io")
 
-HISTORIES = 3000
+HISTORIES = 2000
 SEED = 1865
 LABELS = {
     "bevacizumab": "Bevacizumab",
