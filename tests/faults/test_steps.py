@@ -1,4 +1,4 @@
-"""Whatever happens while a run is modelled and analysed: what is published stays as it is.
+"""Whatever happens at a step of a run, modelling and analysis: what is published stays as it is.
 
 The run lands a delivery, builds few of the models into the last build, and goes on as every run.
 """
