@@ -15,7 +15,7 @@ build: $(READY)
 	rwe demo
 	rwe build
 
-# sqlfluff takes minutes, so it is a test beside the others (tests/test_sql_style.py).
+# sqlfluff takes a minute, so it is a test beside the others (tests/test_sql_style.py).
 test: $(READY) browser lint
 	pytest -n 2
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis import comparison, layout
@@ -23,6 +22,7 @@ from analysis.multivariable import EVENTS_PER_VARIABLE
 from analysis.second_programming import COHORT
 from analysis.study import Study, delivery, rows, table_exists
 from analysis.survival import SIGNIFICANCE_LEVEL
+from expectations.pages import template
 from expectations.small_cells import HIDDEN, is_small
 
 #: A longer list is folded away.
@@ -45,14 +45,7 @@ def page(connection: duckdb.DuckDBPyConnection, contents: Contents, *, run: dict
     study_id = study.study_id
     compared = contents.edition.compared
     summary = comparison.summed_up(study_id, compared)
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html").render(
+    return template(TEMPLATES / "report.html").render(
         study=study,
         delivery=delivery(connection),
         findings=key_findings(study, book, summary),

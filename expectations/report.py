@@ -13,18 +13,18 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Template
 from markupsafe import Markup
 
 from expectations import accounting, coverage, lineage, verdict
 from expectations.accounting import Row
 from expectations.catalogue import CATALOGUE_FILE
 from expectations.checks import Condition
+from expectations.pages import template
 from expectations.run import all_checks
 from expectations.small_cells import HIDDEN, SMALL_CELL
 from expectations.tables import exist, rows
@@ -129,7 +129,7 @@ def page(
     unmapped = accounting.unmapped_drugs(connection, exact=exact)
     unjudged = verdict.unjudged(results)
     studied = [_study(connection, study, exact=exact) for study in accounting.studies(connection)]
-    return template().render(
+    return compiled().render(
         css=Markup(SHARED_CSS.read_text() + (TEMPLATES / "quality.css").read_text()),
         delivery=about,
         exact=exact,
@@ -181,19 +181,9 @@ def page(
     )
 
 
-@cache
-def template() -> Template:
-    """Return the compiled template of the page."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["words"] = _words
-    environment.filters["shortened"] = _shortened
-    return environment.get_template("quality.html")
+def compiled() -> Template:
+    """Return the template of the page."""
+    return template(TEMPLATES / "quality.html", words=_words, shortened=_shortened)
 
 
 def _study(connection: duckdb.DuckDBPyConnection, study: Row, *, exact: bool) -> Row:

@@ -21,13 +21,10 @@ from pipeline.delivery import LANDING, land
 from pipeline.errors import Exit, as_command_error
 from pipeline.pseudonyms import erasure_digest, key_id, load_key, pseudonym
 from synthetic import generate
-from tests.faults.trials import KILLED, PROCESSES
+from tests.faults.trials import EXIT_CODES, ended
 
 TABLES = len(read_contract().tables)
-EXIT_CODES = {
-    "kill": KILLED,
-    "enospc": Exit.RESOURCES,
-}
+KINDS = ("kill", "enospc")
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +74,7 @@ def landed(work: Path, seq: int = 1) -> dict[str, Counter[Any]]:
     }
 
 
-@pytest.mark.parametrize("kind", EXIT_CODES)
+@pytest.mark.parametrize("kind", KINDS)
 def test_flt01_flt09_loading_fails_at_each_table(
     kind: str,
     extract: Path,
@@ -86,14 +83,11 @@ def test_flt01_flt09_loading_fails_at_each_table(
     survived: list[str],
 ) -> None:
     for nth in itertools.count(1):
-        process = PROCESSES.Process(
-            target=landing, args=(extract, work, os.environ["RWE_KEY_FILE"], f"load:{nth}:{kind}")
-        )
-        process.start()
-        process.join()
-        if process.exitcode == 0:
+        key_file = os.environ["RWE_KEY_FILE"]
+        code = ended(landing, extract, work, key_file, f"load:{nth}:{kind}")
+        if code == 0:
             break
-        assert process.exitcode == EXIT_CODES[kind]
+        assert code == EXIT_CODES[kind]
         assert ledger.deliveries(work) == []
         assert not (work / "deliveries").exists()
         assert (kind == "kill") == bool(list(work.glob(f"{LANDING}*")))

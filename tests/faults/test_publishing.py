@@ -17,14 +17,15 @@ import pytest
 
 from pipeline import audit, lock, publish, resources, run
 from pipeline.errors import CommandError, Exit
-from tests.faults.trials import KILLED, PROCESSES, Published, leftovers, verify_run
+from tests.faults.trials import (
+    EXIT_CODES,
+    KILLED,
+    PROCESSES,
+    Published,
+    leftovers,
+    verify_run,
+)
 
-EXIT_CODES = {
-    "raise": Exit.UNEXPECTED,
-    "kill": KILLED,
-    "enospc": Exit.RESOURCES,
-    "eio": Exit.RESOURCES,
-}
 STEPS = 7
 RANDOM_KILLS = 10
 SEED = 20261128

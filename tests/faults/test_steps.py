@@ -12,17 +12,20 @@ from functools import partial
 from pathlib import Path
 
 from pipeline import faults, run
-from pipeline.errors import Exit, as_command_error
+from pipeline.errors import as_command_error
 from pipeline.paths import Layout
-from tests.faults.trials import KILLED, PROCESSES, Published, hashes, leftovers, verify_run
+from tests.conftest import PARSED
+from tests.faults.trials import (
+    EXIT_CODES,
+    KILLED,
+    Published,
+    ended,
+    hashes,
+    leftovers,
+    verify_run,
+)
 from tests.two_runs import Runs
 
-EXIT_CODES = {
-    "kill": KILLED,
-    "raise": Exit.UNEXPECTED,
-    "enospc": Exit.RESOURCES,
-    "eio": Exit.RESOURCES,
-}
 FEW_MODELS = ("cohort_attrition", "adverse_events_by_patient")
 REACHED_ANALYSIS = 77
 LATER_FAULTS = ("checks:1:raise", "analysis:1:enospc", "analysis:2:kill")
@@ -42,24 +45,15 @@ def build_few(layout: Layout, delivery: Path, environment: dict[str, str], analy
 
 def test_flt03_building_fails_at_each_node_and_step(runs: Runs, survived: list[str]) -> None:
     delivery = runs.folder / "again"
-    parsed = runs.folder / "work" / "target" / "partial_parse.msgpack"
-    told = {
-        "RWE_KEY_FILE": os.environ["RWE_KEY_FILE"],
-        "DBT_PARTIAL_PARSE_FILE_PATH": str(parsed),
-    }
+    told = {**PARSED, "RWE_KEY_FILE": os.environ["RWE_KEY_FILE"]}
     published = Published(runs.layout, delivery, Path(told["RWE_KEY_FILE"]))
     published.first = hashes(runs.layout.published)
 
-    def attempt(fault: str, *, analyse: bool) -> int | None:
+    def attempt(fault: str, *, analyse: bool) -> int:
         environment = {**told, faults.FAULT_VARIABLE: fault}
-        process = PROCESSES.Process(
-            target=build_few, args=(runs.layout, delivery, environment, analyse)
-        )
-        process.start()
-        process.join()
-        return process.exitcode
+        return ended(build_few, runs.layout, delivery, environment, analyse)
 
-    def fails(fault: str, code: int | None) -> None:
+    def fails(fault: str, code: int) -> None:
         assert code == EXIT_CODES[fault.rpartition(":")[2]], fault
         published.holds()
         assert published.current == runs.second

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import stat
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 from expectations import report, run
 from pipeline import audit, faults, publish, resources
-from pipeline.errors import as_command_error
+from pipeline.errors import Exit, as_command_error
 from pipeline.paths import Layout
 
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -23,15 +24,31 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(
     [
         "pipeline.run",
-        "analysis.disclosure",
-        "analysis.flow",
-        "scipy.optimize",
-        "tests.faults.trials",
+        *("analysis.estimates", "analysis.exhibits", "analysis.exports", "analysis.report"),
+        *("analysis.second_programming", "scipy.optimize", "tests.faults.trials"),
     ]
 )
 run.all_checks()
-report.template()
+report.compiled()
 KILLED = -9
+EXIT_CODES = {
+    "kill": KILLED,
+    "raise": Exit.UNEXPECTED,
+    "enospc": Exit.RESOURCES,
+    "eio": Exit.RESOURCES,
+}
+"""How a run ends by the kind of fault."""
+
+
+def ended(target: Callable[..., None], *arguments: object, kill_after: float | None = None) -> int:
+    """The exit code of a process of its own, which is killed after so many seconds."""
+    process = PROCESSES.Process(target=target, args=arguments)
+    process.start()
+    process.join(kill_after)
+    process.kill()  # nothing to one that has ended
+    process.join()
+    assert process.exitcode is not None
+    return process.exitcode
 
 
 @dataclass
@@ -45,16 +62,8 @@ class Published:
 
     def attempt(self, kill_after: float | None = None, **environment: str) -> int:
         """Publish again in a process of its own, killed after so many seconds; its exit code."""
-        process = PROCESSES.Process(
-            target=_publish,
-            args=(self.layout, self.delivery, {**environment, "RWE_KEY_FILE": str(self.key_file)}),
-        )
-        process.start()
-        process.join(kill_after)
-        process.kill()  # nothing to one that has ended
-        process.join()
-        assert process.exitcode is not None
-        return process.exitcode
+        told = {**environment, "RWE_KEY_FILE": str(self.key_file)}
+        return ended(_publish, self.layout, self.delivery, told, kill_after=kill_after)
 
     @property
     def current(self) -> str:
