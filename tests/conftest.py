@@ -17,6 +17,7 @@ import pytest
 import yaml
 from filelock import FileLock
 
+from tests import processes
 from tests.browser import CHROMIUM, WIDTHS, Opened
 
 pytest_plugins = ["tests.two_runs"]
@@ -159,28 +160,25 @@ UNSHARE = _unshare()
 """Before a command it takes the network away; empty where a process may not give it up."""
 
 
-PARSED: dict[str, str] = {}
-"""Where dbt finds the project parsed, once a build of these tests has done so."""
-
-
 def rwe(
     *arguments: object, key_file: Path, check: bool = True, within: tuple[str, ...] = ()
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own, as a user would."""
-    finished = subprocess.run(
-        [*within, sys.executable, "-m", "pipeline.cli", *map(str, arguments)],
-        cwd=PROJECT,
-        env={
-            **os.environ,
-            **PARSED,
-            "RWE_KEY_FILE": str(key_file),
-            "COLUMNS": "200",
-            "NO_COLOR": "1",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    """Run the command in a process of its own; started as a user would, within another command."""
+    environment = {
+        **os.environ,
+        **processes.PARSED,
+        "RWE_KEY_FILE": str(key_file),
+        "COLUMNS": "200",
+        "NO_COLOR": "1",
+    }
+    told = [*map(str, arguments)]
+    if within:
+        finished = subprocess.run(
+            [*within, sys.executable, "-m", "pipeline.cli", *told],
+            cwd=PROJECT, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    else:
+        finished = processes.printed(processes.rwe, told, environment)
     if check and finished.returncode:
         raise AssertionError(f"rwe {arguments} failed:\n{finished.stdout}\n{finished.stderr}")
     return finished
@@ -197,7 +195,7 @@ def make_run(folder: Path, *demo_options: object) -> Run:
             rwe("build", run.extract, "--work", run.work, "--published", run.published,
                 key_file=key_file)  # fmt: skip
     parsed = run.work / "target" / "partial_parse.msgpack"
-    PARSED.setdefault("DBT_PARTIAL_PARSE_FILE_PATH", str(parsed))
+    processes.PARSED.setdefault("DBT_PARTIAL_PARSE_FILE_PATH", str(parsed))
     return run
 
 

@@ -22,9 +22,10 @@ from rich.table import Table
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT))
 
+from tests.patients.project import SEEDS  # noqa: E402
 from tests.patients.rule_sets import RuleSeeds  # noqa: E402
 from tests.patients.timelines import write_delivery  # noqa: E402
-from tests.patients.warehouse import SEEDS, build  # noqa: E402
+from tests.patients.warehouse import build  # noqa: E402
 
 THREADS = 2
 EXPOSURES = 40

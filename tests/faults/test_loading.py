@@ -21,7 +21,8 @@ from pipeline.delivery import LANDING, land
 from pipeline.errors import Exit, as_command_error
 from pipeline.pseudonyms import erasure_digest, key_id, load_key, pseudonym
 from synthetic import generate
-from tests.faults.trials import EXIT_CODES, ended
+from tests.faults.trials import EXIT_CODES
+from tests.processes import ended
 
 TABLES = len(read_contract().tables)
 KINDS = ("kill", "enospc")

@@ -20,11 +20,11 @@ from pipeline.errors import CommandError, Exit
 from tests.faults.trials import (
     EXIT_CODES,
     KILLED,
-    PROCESSES,
     Published,
     leftovers,
     verify_run,
 )
+from tests.processes import PROCESSES
 
 STEPS = 7
 RANDOM_KILLS = 10

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from pipeline import shell
 from pipeline.errors import CommandError, Exit
-from tests.faults.trials import PROCESSES
+from tests.processes import PROCESSES
 
 DENIED = (
     "select * from read_text('/etc/passwd')",

@@ -14,16 +14,15 @@ from pathlib import Path
 from pipeline import faults, run
 from pipeline.errors import as_command_error
 from pipeline.paths import Layout
-from tests.conftest import PARSED
 from tests.faults.trials import (
     EXIT_CODES,
     KILLED,
     Published,
-    ended,
     hashes,
     leftovers,
     verify_run,
 )
+from tests.processes import PARSED, ended
 from tests.two_runs import Runs
 
 FEW_MODELS = ("cohort_attrition", "adverse_events_by_patient")

@@ -4,32 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 import stat
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from expectations import report, run
 from pipeline import audit, faults, publish, resources
 from pipeline.errors import Exit, as_command_error
 from pipeline.paths import Layout
+from tests.processes import ended
 
-PROCESSES = multiprocessing.get_context("forkserver")
-# Imported and read once, before the processes fork.
-PROCESSES.set_forkserver_preload(
-    [
-        "pipeline.run",
-        *("analysis.estimates", "analysis.exhibits", "analysis.exports", "analysis.report"),
-        *("analysis.second_programming", "scipy.optimize", "tests.faults.trials"),
-    ]
-)
-run.all_checks()
-report.compiled()
 KILLED = -9
 EXIT_CODES = {
     "kill": KILLED,
@@ -38,17 +25,6 @@ EXIT_CODES = {
     "eio": Exit.RESOURCES,
 }
 """How a run ends by the kind of fault."""
-
-
-def ended(target: Callable[..., None], *arguments: object, kill_after: float | None = None) -> int:
-    """The exit code of a process of its own, which is killed after so many seconds."""
-    process = PROCESSES.Process(target=target, args=arguments)
-    process.start()
-    process.join(kill_after)
-    process.kill()  # nothing to one that has ended
-    process.join()
-    assert process.exitcode is not None
-    return process.exitcode
 
 
 @dataclass

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import named_cases
+from tests.patients.project import SEEDS
 from tests.patients.random_histories import eventful_history
 from tests.patients.rule_sets import RuleSeeds
 from tests.patients.timelines import Expectation, Timeline, read_timelines, write_delivery
-from tests.patients.warehouse import SEEDS, Warehouse, build
+from tests.patients.warehouse import Warehouse, build
 
 HERE = Path(__file__).resolve().parent
 HISTORIES = 200

@@ -18,10 +18,11 @@ from typing import Any
 
 import pytest
 
+from tests.patients.project import SEEDS
 from tests.patients.random_histories import random_history
 from tests.patients.rule_sets import RuleSeeds
 from tests.patients.timelines import Exposure, Timeline, write_delivery
-from tests.patients.warehouse import SEEDS, Warehouse, build
+from tests.patients.warehouse import Warehouse, build
 
 pd = pytest.importorskip("pandas")
 lot = pytest.importorskip("geniekit.lot", reason="needs the test-only package geniekit==0.1.0")

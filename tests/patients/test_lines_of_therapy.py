@@ -12,7 +12,8 @@ import pytest
 from tests.patients.comparison import detail_differences, line_differences
 from tests.patients.conftest import Cases
 from tests.patients.timelines import VARIANTS, Expectation, Timeline
-from tests.patients.warehouse import PROJECT, Warehouse
+from tests.patients.warehouse import Warehouse
+from tests.processes import PROJECT
 
 MOVED = {"patient_key", "start_date", "end_date", "coverage_end_date", "next_line_start_date"}
 

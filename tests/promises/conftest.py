@@ -7,9 +7,6 @@ import json
 import os
 import random
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +15,10 @@ import duckdb
 import pytest
 
 from pipeline.paths import Layout
-from tests.conftest import PARSED, PROJECT, rwe
+from tests import processes
+from tests.conftest import rwe
 from tests.faults.trials import hashes
+from tests.processes import PARSED, PROCESSES, exit_code
 from tests.two_runs import Runs
 
 SEED = 5
@@ -83,18 +82,16 @@ def erased(pair: Runs, tmp_path_factory: pytest.TempPathFactory) -> Erased:
 
 def _attempt(erased: Erased, fault: str = NO_FAULT, stop_after: float | None = None) -> None:
     """Begin the erasure and let it not end."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline.cli", "erase", erased.patient_key, "--yes",
-         *map(str, erased.places)],
-        cwd=PROJECT,
-        env={**os.environ, **PARSED, "RWE_KEY_FILE": str(erased.key_file), "RWE_FAULT": fault},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    told = {**os.environ, **PARSED, "RWE_KEY_FILE": str(erased.key_file), "RWE_FAULT": fault}
+    command = ["erase", erased.patient_key, "--yes", *map(str, erased.places)]
+    process = PROCESSES.Process(
+        target=processes.run, args=(processes.rwe, command, told, erased.folder.parent)
+    )
+    process.start()
     if stop_after is not None:
         time.sleep(stop_after)
-        process.send_signal(signal.SIGTERM)
-    erased.interrupted.append((fault, process.wait()))
+        process.terminate()
+    erased.interrupted.append((fault, exit_code(process)))
 
 
 def _somebody(runs: Runs) -> tuple[str, str]:

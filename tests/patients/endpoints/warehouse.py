@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -17,17 +13,16 @@ from typing import Any
 import duckdb
 
 from pipeline.pseudonyms import pseudonym
+from tests.patients import project
 from tests.patients.endpoints.delivery import SITE_CODE
 
-PROJECT = Path(__file__).resolve().parents[3]
-LINKED = ("models", "macros", "tests", "dbt_project.yml", "profiles.yml")
 KEY = b"endpoints-of-invented-patients-1"
 DEFAULT_CUTOFF = date(2030, 12, 31)
 Row = dict[str, str]
 
 
 def read_seed(name: str) -> list[Row]:
-    with (PROJECT / "seeds" / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
+    with (project.SEEDS / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
 
 
@@ -155,39 +150,13 @@ class Warehouse:
 
 
 def build(folder: Path, seeds: Seeds, deliver: Callable[[Path], None]) -> Warehouse:
-    """Build the survival marts and what they need in a copy of the project with these seeds.
-
-    Raises AssertionError with dbt's output where the build or one of its tests fails.
-    """
-    project = folder / "project"
-    project.mkdir()
-    for name in LINKED:
-        (project / name).symlink_to(PROJECT / name)
-    shutil.copytree(PROJECT / "seeds", project / "seeds")
-    seeds.write(project / "seeds")
+    """Build the survival marts and what they need in a copy of the project with these seeds."""
     deliver(folder / "delivery")
-    key_file, database = folder / "pseudonym.key", folder / "warehouse.duckdb"
-    key_file.write_bytes(KEY)
-    key_file.chmod(0o600)
-    finished = subprocess.run(
-        [
-            str(Path(sys.executable).with_name("dbt")),
-            "build",
-            *("--select", "+marts.survival"),
-            # The cases hold what the gate refuses: drugs without a dose, visits after a death.
-            *("--exclude", "test_type:unit", "extract_gate"),
-            *("--indirect-selection", "cautious"),
-            *("--vars", f"delivery: {folder / 'delivery'}"),
-            *("--project-dir", str(project)),
-            *("--profiles-dir", str(project)),
-            *("--target-path", str(folder / "target")),
-            *("--log-path", str(folder / "logs")),
-        ],
-        cwd=PROJECT,
-        env={**os.environ, "RWE_DATABASE": str(database), "RWE_KEY_FILE": str(key_file)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert finished.returncode == 0, f"dbt build failed:\n{finished.stdout}\n{finished.stderr}"
+    options = [
+        *("--select", "+marts.survival"),
+        # The cases hold what the gate refuses: drugs without a dose, visits after a death.
+        *("--exclude", "test_type:unit", "extract_gate"),
+        *("--indirect-selection", "cautious"),
+    ]
+    database = project.build(folder, seeds.write, KEY, options)
     return Warehouse(duckdb.connect(str(database), read_only=True))
