@@ -41,6 +41,9 @@ errors = Console(highlight=False, stderr=True)
 SIGNALLED = 128
 """Added to a signal's number it is the exit code of who was stopped by it."""
 
+received: list[int] = []
+"""The signals that asked this process to stop."""
+
 RARE_COLLECTIONS = (200_000, 50, 50)
 """When to look for garbage: dbt's manifest is millions of objects that stay, walked each time."""
 
@@ -137,6 +140,8 @@ def _steps() -> Iterator[tuple[Callable[[str], None], Callable[[int, int, str], 
 
         def step(description: str) -> None:
             nonlocal task
+            if received:  # and a library has swallowed the interrupt
+                raise KeyboardInterrupt
             display.update(task, total=1, completed=1, detail="")
             task = display.add_task(description, total=None, detail="")
 
@@ -398,7 +403,7 @@ def erase(
 def main() -> None:
     """Run the command; an error is one message and an exit code, not a traceback."""
     os.umask(resources.PRIVATE_UMASK)
-    received: list[int] = []
+    received.clear()
 
     def interrupt(number: int, _: object) -> None:
         received.append(number)

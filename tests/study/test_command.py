@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 import typer.main
@@ -31,6 +32,29 @@ def as_before() -> Iterator[None]:
     os.umask(mask)
     for number, handler in handlers.items():
         signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("as_before")
+def test_flt07_stopped_where_a_library_swallows_the_interrupt(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done: list[str] = []
+
+    def app() -> None:
+        with cli._steps() as (step, _):
+            step("land")
+            with suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGTERM)
+            done.append("land")
+            step("publish")
+            done.append("publish")
+
+    monkeypatch.setattr(cli, "app", app)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert done == ["land"]
+    assert "nothing was published" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("as_before")
