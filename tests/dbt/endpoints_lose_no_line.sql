@@ -1,5 +1,5 @@
 -- Every line of the study's own rule set has an interval, or a reason for none, under every
--- endpoint rule set and endpoint that starts with the line.
+-- endpoint rule set and endpoint that starts with the line and is wanted for the patient.
 
 select
     study_lines.study_id,
@@ -26,4 +26,18 @@ left join {{ ref('refused_intervals') }} as refused
         and study_lines.line_number = refused.line_number
         and rule_sets.endpoint_rule_set_id = refused.endpoint_rule_set_id
         and rule_sets.endpoint = refused.endpoint
-where (intervals.endpoint is null) = (refused.endpoint is null)
+left join {{ ref('cohort') }} as cohort
+    on
+        study_lines.study_id = cohort.study_id
+        and study_lines.patient_key = cohort.patient_key
+inner join {{ ref('studies') }} as studies
+    on study_lines.study_id = studies.study_id
+where
+    case
+        when
+            rule_sets.endpoint_rule_set_id = studies.endpoint_rule_set_id
+            or studies.sensitivity_patients = 'all'
+            or cohort.included
+            then (intervals.endpoint is null) = (refused.endpoint is null)
+        else coalesce(intervals.endpoint, refused.endpoint) is not null
+    end

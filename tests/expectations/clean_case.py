@@ -160,11 +160,10 @@ BY_HAND = {
         {
             "patient_key": PATIENT,
             "ingredient": ingredient,
-            "drug_class": drug_class,
             "role": "antineoplastic",
             "start_date": "2019-04-01",
         }
-        for ingredient, drug_class in (("cetuximab", "anti_egfr"), ("trastuzumab", "anti_her2"))
+        for ingredient in ("cetuximab", "trastuzumab")
     ],
     "intermediate.int_primary_diagnosis": [STUDY],
     "intermediate.int_vital_status": [{"status": "dead", "last_contact_date": "2020-05-30"}],
@@ -281,7 +280,6 @@ def tables() -> dict[str, dict[str, str]]:
         "intermediate.int_drug_exposures": {
             "patient_key": "varchar",
             "ingredient": "varchar",
-            "drug_class": "varchar",
             "role": "varchar",
             "start_date": "date",
         },

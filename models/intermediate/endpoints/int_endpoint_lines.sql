@@ -1,13 +1,15 @@
 -- The lines that endpoints are measured from. Rule sets agree on most lines of a patient; lines of
 -- other rule sets than the study's own that begin, end and go on alike share an
 -- `endpoint_line_id`, under which they are followed once. A patient who never began a line stands
--- in line 0.
+-- in line 0. Other line rule sets are followed for whom the study asks its sensitivity analyses of
+-- (seed studies, sensitivity_patients).
 
 with own_lines as (
     select
         study_index.study_id,
         studies.line_rule_set_id,
         studies.endpoint_rule_set_id,
+        studies.sensitivity_patients = 'all' or cohort.included as in_sensitivity,
         study_index.patient_key,
         study_index.data_cutoff,
         study_index.death_date,
@@ -17,6 +19,10 @@ with own_lines as (
     from {{ ref('int_study_index') }} as study_index
     inner join {{ ref('studies') }} as studies
         on study_index.study_id = studies.study_id
+    inner join {{ ref('cohort') }} as cohort
+        on
+            study_index.study_id = cohort.study_id
+            and study_index.patient_key = cohort.patient_key
 ),
 
 untreated as (
@@ -35,6 +41,7 @@ lines as (
         lines_of_therapy.rule_set_id as line_rule_set_id,
         own_lines.line_rule_set_id = lines_of_therapy.rule_set_id as is_own,
         own_lines.endpoint_rule_set_id,
+        own_lines.in_sensitivity,
         own_lines.patient_key,
         lines_of_therapy.line_number,
         lines_of_therapy.start_date,
@@ -51,12 +58,16 @@ lines as (
         on
             own_lines.study_id = lines_of_therapy.study_id
             and own_lines.patient_key = lines_of_therapy.patient_key
+    where
+        own_lines.line_rule_set_id = lines_of_therapy.rule_set_id
+        or own_lines.in_sensitivity
     union all
     select
         study_id,
         line_rule_set_id,
         true as is_own,
         endpoint_rule_set_id,
+        in_sensitivity,
         patient_key,
         0 as line_number,
         cast(null as date) as start_date,

@@ -1,7 +1,7 @@
 -- Every interval that is wanted, one row a study, rule sets, endpoint, patient and line: where time
 -- starts and how long it is observed (seed endpoint_rule_sets). The study's own line rule set is
 -- crossed with every endpoint rule set, every line rule set with the study's own endpoint rule set,
--- nothing else. Real-world follow-up for progression (RwPFS, phcanalytics 04cb361) ends at the
+-- nothing else; but for the study's own of both, only for whom it asks its sensitivity analyses of. Real-world follow-up for progression (RwPFS, phcanalytics 04cb361) ends at the
 -- earliest of the last tumour assessment, the last visit, and the visit before a gap between visits
 -- of more than so many days. FDA 2018 (Clinical Trial Endpoints): without a baseline assessment
 -- nothing after the start counts. A patient who never began a line stands in line 0 and is refused,
@@ -44,11 +44,11 @@ wanted as (
     from {{ ref('int_endpoint_lines') }} as lines
     inner join rule_sets
         on
-            lines.is_own
-            or (
-                lines.endpoint_rule_set_id = rule_sets.endpoint_rule_set_id
-                and rule_sets.line_rule_sets = 'all'
-            )
+            case
+                when lines.endpoint_rule_set_id = rule_sets.endpoint_rule_set_id
+                    then lines.is_own or rule_sets.line_rule_sets = 'all'
+                else lines.is_own and lines.in_sensitivity
+            end
     where lines.line_id = lines.endpoint_line_id
 ),
 

@@ -111,11 +111,9 @@ known_by_text as (
 mapped as (
     select
         known_by_text.patient_key,
-        coalesce(known_by_text.ingredient, unambiguous_codes.ingredient) as ingredient,
-        case
-            when coalesce(known_by_text.ingredient, unambiguous_codes.ingredient) is null
-                then known_by_text.drug_text
-        end as unmapped_text,
+        coalesce(
+            known_by_text.ingredient, unambiguous_codes.ingredient, known_by_text.drug_text
+        ) as drug,
         coalesce(known_by_text.route not in ('intra_arterial', 'intraperitoneal'), true)
             as is_systemic,
         known_by_text.start_date,
@@ -137,8 +135,7 @@ mapped as (
 exposed as (
     select
         patient_key,
-        ingredient,
-        unmapped_text,
+        drug,
         is_systemic,
         start_date,
         max(coverage_end_date) as coverage_end_date,
@@ -146,17 +143,15 @@ exposed as (
         count(*) as n_records,
         array_sort(array_agg(src_rid)) as src_rids
     from mapped
-    group by patient_key, ingredient, unmapped_text, is_systemic, start_date
+    group by patient_key, drug, is_systemic, start_date
 ),
 
 final as (
     select
         exposed.patient_key,
-        exposed.ingredient,
-        exposed.unmapped_text,
-        ingredients.drug_class,
+        ingredients.ingredient,
+        case when ingredients.ingredient is null then exposed.drug end as unmapped_text,
         ingredients.role,
-        ingredients.modality,
         exposed.is_systemic,
         exposed.start_date,
         exposed.coverage_end_date,
@@ -165,7 +160,7 @@ final as (
         exposed.src_rids
     from exposed
     left join {{ ref('ingredients') }} as ingredients
-        on exposed.ingredient = ingredients.ingredient
+        on exposed.drug = ingredients.ingredient
 )
 
 select * from final

@@ -11,9 +11,6 @@ with exposures as (
         rule_sets.monotherapy_add_days,
         exposures.ingredient,
         coalesce(interchange.interchange_group, exposures.ingredient) as line_drug,
-        exposures.drug_class,
-        exposures.role,
-        exposures.modality,
         exposures.is_systemic,
         exposures.intent,
         case
@@ -67,28 +64,46 @@ line_ingredients as (
     select
         layout_id,
         line_number,
-        line_drug,
         ingredient,
+        min(line_drug) as line_drug,
+        min(monotherapy_class) as monotherapy_class,
         min(start_date) as first_date,
-        min(case when drug_class <> monotherapy_class then start_date end) as other_class_date,
         count(*) as n_exposures
     from dated
     where not_counted_because is null
-    group by layout_id, line_number, line_drug, ingredient
+    group by layout_id, line_number, ingredient
 ),
 
 first_given as (
     select
-        layout_id,
-        line_number,
-        ingredient,
-        first_date,
-        min(first_date) over (partition by layout_id, line_number, line_drug)
-            as line_drug_first_date,
-        min(other_class_date) over (partition by layout_id, line_number) as other_class_date,
-        sum(n_exposures) over (partition by layout_id, line_number, line_drug)
-            as line_drug_exposures
+        line_ingredients.layout_id,
+        line_ingredients.line_number,
+        line_ingredients.ingredient,
+        ingredients.modality,
+        line_ingredients.first_date,
+        min(line_ingredients.first_date) over (
+            partition by
+                line_ingredients.layout_id,
+                line_ingredients.line_number,
+                line_ingredients.line_drug
+        ) as line_drug_first_date,
+        sum(line_ingredients.n_exposures) over (
+            partition by
+                line_ingredients.layout_id,
+                line_ingredients.line_number,
+                line_ingredients.line_drug
+        ) as line_drug_exposures,
+        min(
+            case
+                when ingredients.drug_class <> line_ingredients.monotherapy_class
+                    then line_ingredients.first_date
+            end
+        ) over (
+            partition by line_ingredients.layout_id, line_ingredients.line_number
+        ) as other_class_date
     from line_ingredients
+    inner join {{ ref('ingredients') }} as ingredients
+        on line_ingredients.ingredient = ingredients.ingredient
 ),
 
 final as (
@@ -97,9 +112,6 @@ final as (
         dated.line_number,
         dated.ingredient,
         dated.line_drug,
-        dated.drug_class,
-        dated.role,
-        dated.modality,
         dated.is_systemic,
         dated.intent,
         dated.not_counted_because is null as is_counted,
@@ -112,11 +124,11 @@ final as (
             when dated.start_date > first_given.line_drug_first_date then 'INTERCHANGEABLE'
             when first_given.line_drug_exposures < dated.min_days_new_drug then 'NOT_CONFIRMED'
             when
-                dated.modality = 'cytotoxic'
+                first_given.modality = 'cytotoxic'
                 and dated.start_date <= dated.line_start_date + dated.monotherapy_add_days
                 and coalesce(first_given.other_class_date >= dated.start_date, true)
                 then 'SUPPLEMENTS_MONOTHERAPY'
-            when dated.modality = 'cytotoxic' then 'REPLACES_NOT_TOLERATED'
+            when first_given.modality = 'cytotoxic' then 'REPLACES_NOT_TOLERATED'
             else 'ADDED_WITHIN_CLASS_LIMIT'
         end as placement,
         dated.start_date,

@@ -24,6 +24,17 @@ components as (
     select * from {{ ref('int_line_components') }} where is_component
 ),
 
+investigational as (
+    select distinct
+        components.layout_id,
+        components.line_number
+    from {{ ref('int_line_components') }} as components
+    inner join {{ ref('ingredients') }} as ingredients
+        on
+            components.ingredient = ingredients.ingredient
+            and ingredients.role = 'investigational'
+),
+
 line_drugs as (
     select distinct
         layout_id,
@@ -55,7 +66,6 @@ exposure_flags as (
             )
         ) > 0 as augmented,
         count_if(placement = 'NOT_CONFIRMED') > 0 as not_confirmed,
-        count_if(is_counted and role = 'investigational') > 0 as investigational,
         count_if(is_counted and intent in ('adjuvant', 'neoadjuvant')) > 0 as curative_intent,
         count_if(placement = 'DRUG_NOT_NAMED') > 0 as unknown_drug,
         count_if(placement = 'REGIONAL_ROUTE') > 0 as regional,
@@ -300,7 +310,7 @@ flagged as (
         ('ISOLATED_EXPOSURE', 'isolated_starters', none),
         ('SUBSTITUTION', 'exposure_flags', 'substitution'),
         ('AUGMENTED', 'exposure_flags', 'augmented'),
-        ('INVESTIGATIONAL', 'exposure_flags', 'investigational'),
+        ('INVESTIGATIONAL', 'investigational', none),
         ('CURATIVE_INTENT', 'exposure_flags', 'curative_intent'),
         ('UNKNOWN_DRUG', 'exposure_flags', 'unknown_drug'),
         ('REGIONAL_THERAPY', 'exposure_flags', 'regional'),

@@ -2,30 +2,15 @@
 -- 2021: the later of the last infusion and the end of the oral supply), at most the day before the
 -- next line.
 
-with exposures as (
-    select * from {{ ref('int_exposure_lines') }} where is_counted
-),
-
-treatment_days as (
-    select
-        layout_id,
-        line_number,
-        start_date,
-        days_from_line_start,
-        max(coverage_end_date) as coverage_end_date
-    from exposures
-    group by layout_id, line_number, start_date, days_from_line_start
-),
-
-day_sequences as (
+with treatment_days as (
     select
         *,
-        max(coverage_end_date) over (
+        floor(days_from_line_start / 14.0) as fortnight,
+        lag(floor(days_from_line_start / 14.0)) over (
             partition by layout_id, line_number
             order by start_date
-            rows between unbounded preceding and 1 preceding
-        ) as covered_before
-    from treatment_days
+        ) as previous_fortnight
+    from {{ ref('int_line_days') }}
 ),
 
 treated as (
@@ -34,9 +19,9 @@ treated as (
         line_number,
         max(coverage_end_date) as coverage_end_date,
         cast(count(*) as int) as n_treatment_days,
-        cast(count(distinct floor(days_from_line_start / 14.0)) as int) as n_cycles,
+        cast(count_if(fortnight is distinct from previous_fortnight) as int) as n_cycles,
         max({{ days_between('covered_before', 'start_date') }}) as longest_gap_days
-    from day_sequences
+    from treatment_days
     group by layout_id, line_number
 ),
 

@@ -26,22 +26,45 @@ with histories as (
         on histories.rule_set_id = rule_sets.rule_set_id
 ),
 
--- Drugs that may stand for one another are one drug to the rules: an exchange never advances a
--- line.
+-- What no rule set minds.
+least as (
+    select
+        min(regimen_window_days) as regimen_window_days,
+        min(gap_days) as gap_days,
+        min(progression_restart_days) as progression_restart_days
+    from histories
+),
+
+drugs as (
+    select
+        row_number() over (order by ingredient) as drug_number,
+        ingredient,
+        drug_class,
+        modality
+    from {{ ref('ingredients') }}
+    where role in ('antineoplastic', 'investigational')
+),
+
+-- Drugs that may stand for one another are one drug to the rules, under the number of the first of
+-- them: an exchange never advances a line.
 rule_drugs as (
     select
         rule_sets.rule_set_id,
-        ingredients.ingredient,
-        coalesce(interchange.interchange_group, ingredients.ingredient) as line_drug,
-        coalesce(ingredients.drug_class <> rule_sets.monotherapy_class, true) as is_other_class
+        drugs.drug_number,
+        drugs.ingredient,
+        min(drugs.drug_number) over (
+            partition by
+                rule_sets.rule_set_id,
+                coalesce(interchange.interchange_group, drugs.ingredient)
+        ) as line_drug,
+        coalesce(drugs.drug_class <> rule_sets.monotherapy_class, true) as is_other_class
     from {{ ref('line_rule_sets') }} as rule_sets
-    cross join {{ ref('ingredients') }} as ingredients
+    cross join drugs
     left join {{ ref('line_interchange_groups') }} as interchange
         on
             rule_sets.interchange_rule_set_id = interchange.rule_set_id
-            and ingredients.ingredient = interchange.ingredient
+            and drugs.ingredient = interchange.ingredient
             and interchange.effect = 'same_line'
-    where ingredients.role in ('antineoplastic', 'investigational')
 ),
 
 drug_days as (
@@ -49,7 +72,7 @@ drug_days as (
         histories.sequence_id,
         rule_drugs.line_drug,
         exposures.start_date,
-        min(exposures.ingredient) as ingredient,
+        min(rule_drugs.drug_number) as drug_number,
         bool_or(rule_drugs.is_other_class) as is_other_class,
         max(least(exposures.coverage_end_date, histories.counts_until)) as coverage_end_date
     from {{ ref('int_drug_exposures') }} as exposures
@@ -130,79 +153,118 @@ first_days as (
 
 -- A drug is new to every line begun after it was last given; one given within the regimen window
 -- cannot be new, because a line begun since then is still within its window.
+absences as (
+    select drug_sequences.*
+    from drug_sequences
+    cross join least
+    where
+        drug_sequences.last_given_date is null
+        or {{ days_between('drug_sequences.last_given_date', 'drug_sequences.start_date') }}
+        > least.regimen_window_days
+),
+
 new_drugs as (
     select
         histories.history_id,
         histories.sequence_id,
-        drug_sequences.start_date,
-        drug_sequences.last_given_date,
-        ingredients.modality,
+        absences.start_date,
+        absences.last_given_date,
+        drugs.modality,
         additions.max_day as addition_max_day,
         case
-            when ingredients.modality = 'cytotoxic' then histories.monotherapy_add_days
+            when drugs.modality = 'cytotoxic' then histories.monotherapy_add_days
         end as supplement_max_day,
         case
             when
                 additions.max_day is not null
-                or (ingredients.modality = 'cytotoxic' and histories.monotherapy_add_days is not null)
-                then drug_sequences.start_date + histories.regimen_window_days
+                or (drugs.modality = 'cytotoxic' and histories.monotherapy_add_days is not null)
+                then absences.start_date + histories.regimen_window_days
         end as window_end,
         histories.regimen_window_days,
         histories.progression_change_advances,
-        histories.toxicity_replacement_keeps and ingredients.modality = 'cytotoxic'
-            as may_replace
-    from drug_sequences
+        histories.toxicity_replacement_keeps and drugs.modality = 'cytotoxic' as may_replace
+    from absences
     inner join histories
-        on drug_sequences.sequence_id = histories.sequence_id
-    inner join {{ ref('ingredients') }} as ingredients
-        on drug_sequences.ingredient = ingredients.ingredient
+        on absences.sequence_id = histories.sequence_id
+    inner join drugs
+        on absences.drug_number = drugs.drug_number
     left join {{ ref('line_rule_additions') }} as additions
         on
             histories.additions_rule_set_id = additions.rule_set_id
-            and ingredients.drug_class = additions.drug_class
+            and drugs.drug_class = additions.drug_class
     where
         (
-            drug_sequences.last_given_date is null
-            or {{ days_between('drug_sequences.last_given_date', 'drug_sequences.start_date') }}
+            absences.last_given_date is null
+            or {{ days_between('absences.last_given_date', 'absences.start_date') }}
             > histories.regimen_window_days
         )
-        and drug_sequences.days_given - drug_sequences.day_number + 1 >= histories.min_days_new_drug
+        and absences.days_given - absences.day_number + 1 >= histories.min_days_new_drug
 ),
 
 -- Drugs taken up again after a progression. Treatment that merely goes on after one is not a
 -- change.
+drug_pauses as (
+    select
+        drug_sequences.sequence_id,
+        drug_sequences.start_date,
+        drug_sequences.last_given_date,
+        {{ days_between('drug_sequences.covered_before', 'drug_sequences.start_date') }}
+            as days_without
+    from drug_sequences
+    cross join least
+    where
+        {{ days_between('drug_sequences.covered_before', 'drug_sequences.start_date') }}
+        > least.progression_restart_days
+),
+
 resumptions as (
     select
         histories.history_id,
-        drug_sequences.start_date,
-        drug_sequences.last_given_date,
+        histories.sequence_id,
+        drug_pauses.start_date,
+        drug_pauses.last_given_date,
         max(progressions.progression_date) as progression_date
-    from drug_sequences
+    from drug_pauses
     inner join histories
-        on drug_sequences.sequence_id = histories.sequence_id
+        on
+            drug_pauses.sequence_id = histories.sequence_id
+            and drug_pauses.days_without > histories.progression_restart_days
     inner join {{ ref('int_progressions') }} as progressions
         on
             histories.patient_key = progressions.patient_key
-            and drug_sequences.start_date >= progressions.progression_date
-    where
-        {{ days_between('drug_sequences.covered_before', 'drug_sequences.start_date') }}
-        > histories.progression_restart_days
+            and drug_pauses.start_date >= progressions.progression_date
     group by
-        histories.history_id, drug_sequences.start_date, drug_sequences.last_given_date
+        histories.history_id,
+        histories.sequence_id,
+        drug_pauses.start_date,
+        drug_pauses.last_given_date
+),
+
+pauses as (
+    select
+        day_sequences.sequence_id,
+        day_sequences.start_date,
+        {{ days_between(
+            'day_sequences.previous_coverage_end_date', 'day_sequences.start_date'
+        ) }} as days_without
+    from day_sequences
+    cross join least
+    where
+        {{ days_between('day_sequences.previous_coverage_end_date', 'day_sequences.start_date') }}
+        > least.gap_days
 ),
 
 breaks as (
     select
         histories.history_id,
         histories.sequence_id,
-        day_sequences.start_date,
+        pauses.start_date,
         histories.gap_days
-    from day_sequences
+    from pauses
     inner join histories
-        on day_sequences.sequence_id = histories.sequence_id
-    where
-        {{ days_between('day_sequences.previous_coverage_end_date', 'day_sequences.start_date') }}
-        > histories.gap_days
+        on
+            pauses.sequence_id = histories.sequence_id
+            and pauses.days_without > histories.gap_days
 ),
 
 -- Only where the rule set says that leaving out a drug advances the line.
@@ -236,32 +298,29 @@ drops as (
 possible_starts as (
     select
         histories.history_id,
+        histories.sequence_id,
         first_days.start_date
     from first_days
     inner join histories
         on first_days.sequence_id = histories.sequence_id
     union
-    select history_id, start_date from new_drugs
+    select history_id, sequence_id, start_date from new_drugs
     union
-    select history_id, start_date from resumptions
+    select history_id, sequence_id, start_date from resumptions
     union
-    select history_id, start_date from breaks
+    select history_id, sequence_id, start_date from breaks
     union
-    select history_id, start_date from drops
+    select history_id, sequence_id, start_date from drops
 ),
 
 possible_lines as (
     select
-        possible_starts.history_id,
-        histories.sequence_id,
-        possible_starts.start_date,
+        possible_starts.*,
         day_sequences.next_other_class_date
     from possible_starts
-    inner join histories
-        on possible_starts.history_id = histories.history_id
     inner join day_sequences
         on
-            histories.sequence_id = day_sequences.sequence_id
+            possible_starts.sequence_id = day_sequences.sequence_id
             and possible_starts.start_date = day_sequences.start_date
 ),
 
@@ -343,10 +402,10 @@ replacements as (
                 > new_drugs.start_date + histories.regimen_window_days,
                 true
             )
-    inner join {{ ref('ingredients') }} as ingredients
+    inner join drugs
         on
-            drug_sequences.ingredient = ingredients.ingredient
-            and ingredients.modality = 'cytotoxic'
+            drug_sequences.drug_number = drugs.drug_number
+            and drugs.modality = 'cytotoxic'
     inner join {{ ref('stg_common__adverse_events') }} as adverse_events
         on
             histories.patient_key = adverse_events.patient_key

@@ -45,11 +45,11 @@ wanted as (
     from {{ ref('int_endpoint_lines') }} as endpoint_lines
     inner join rule_sets
         on
-            endpoint_lines.is_own
-            or (
-                endpoint_lines.endpoint_rule_set_id = rule_sets.endpoint_rule_set_id
-                and rule_sets.line_rule_sets = 'all'
-            )
+            case
+                when endpoint_lines.endpoint_rule_set_id = rule_sets.endpoint_rule_set_id
+                    then endpoint_lines.is_own or rule_sets.line_rule_sets = 'all'
+                else endpoint_lines.is_own and endpoint_lines.in_sensitivity
+            end
     where
         endpoint_lines.line_id = endpoint_lines.endpoint_line_id
         and endpoint_lines.line_number > 0

@@ -7,7 +7,7 @@ with final as (
         histories.patient_key,
         case when exposures.is_counted then exposures.line_number end as line_number,
         exposures.ingredient,
-        exposures.drug_class,
+        ingredients.drug_class,
         exposures.is_systemic,
         exposures.placement,
         exposures.start_date,
@@ -25,6 +25,8 @@ with final as (
         on
             histories.study_id = studies.study_id
             and histories.rule_set_id = studies.line_rule_set_id
+    inner join {{ ref('ingredients') }} as ingredients
+        on exposures.ingredient = ingredients.ingredient
 )
 
 select * from final

@@ -15,31 +15,17 @@ with limits as (
         on histories.rule_set_id = rule_sets.rule_set_id
 ),
 
-days_missed as (
-    select
-        exposures.layout_id,
-        exposures.line_number,
-        spans.n_treatment_days - count(distinct exposures.start_date) as n_days_missed
-    from {{ ref('int_exposure_lines') }} as exposures
-    inner join {{ ref('int_line_spans') }} as spans
-        on
-            exposures.layout_id = spans.layout_id
-            and exposures.line_number = spans.line_number
-    where exposures.is_counted
-    group by
-        exposures.layout_id,
-        exposures.line_number,
-        exposures.line_drug,
-        spans.n_treatment_days
-),
-
 -- Only a line with a drug that missed two of its treatment days can have more than one phase.
 lines_with_absences as (
     select distinct
-        layout_id,
-        line_number
-    from days_missed
-    where n_days_missed >= 2
+        components.layout_id,
+        components.line_number
+    from {{ ref('int_line_components') }} as components
+    inner join {{ ref('int_line_spans') }} as spans
+        on
+            components.layout_id = spans.layout_id
+            and components.line_number = spans.line_number
+    where spans.n_treatment_days - components.n_systemic_days >= 2
 ),
 
 drug_days as (

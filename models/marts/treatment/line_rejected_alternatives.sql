@@ -36,74 +36,48 @@ with placed as (
         )
 ),
 
-treatment_days as (
-    select
-        layout_id,
-        line_number,
-        start_date,
-        max(coverage_end_date) as coverage_end_date
-    from {{ ref('int_exposure_lines') }}
-    where is_counted
-    group by layout_id, line_number, start_date
-),
-
-day_sequences as (
-    select
-        *,
-        lag(start_date) over (
-            partition by layout_id, line_number
-            order by start_date
-        ) as previous_date,
-        max(coverage_end_date) over (
-            partition by layout_id, line_number
-            order by start_date
-            rows between unbounded preceding and 1 preceding
-        ) as covered_before
-    from treatment_days
-),
-
 pauses as (
     select
-        day_sequences.layout_id,
-        day_sequences.line_number,
-        day_sequences.start_date,
+        line_days.layout_id,
+        line_days.line_number,
+        line_days.start_date,
         'PAUSE_WITHIN_LIMIT' as kept_by,
         'resumed after '
         || cast(
-            {{ days_between('day_sequences.covered_before', 'day_sequences.start_date') }} as string
+            {{ days_between('line_days.covered_before', 'line_days.start_date') }} as string
         )
         || ' days without coverage' as explanation
-    from day_sequences
+    from {{ ref('int_line_days') }} as line_days
     inner join {{ ref('int_line_histories') }} as histories
-        on day_sequences.layout_id = histories.history_id
+        on line_days.layout_id = histories.history_id
     inner join {{ ref('line_rule_sets') }} as rule_sets
         on histories.rule_set_id = rule_sets.rule_set_id
     where
-        {{ days_between('day_sequences.covered_before', 'day_sequences.start_date') }}
+        {{ days_between('line_days.covered_before', 'line_days.start_date') }}
         > rule_sets.long_gap_days
 ),
 
 after_progressions as (
     select
-        day_sequences.layout_id,
-        day_sequences.line_number,
-        day_sequences.start_date,
+        line_days.layout_id,
+        line_days.line_number,
+        line_days.start_date,
         'PROGRESSION_WITHOUT_CHANGE' as kept_by,
         'treatment unchanged '
         || cast(
-            {{ days_between('max(progressions.progression_date)', 'day_sequences.start_date') }}
+            {{ days_between('max(progressions.progression_date)', 'line_days.start_date') }}
             as string
         )
         || ' days after a progression' as explanation
-    from day_sequences
+    from {{ ref('int_line_days') }} as line_days
     inner join {{ ref('int_line_histories') }} as histories
-        on day_sequences.layout_id = histories.history_id
+        on line_days.layout_id = histories.history_id
     inner join {{ ref('int_progressions') }} as progressions
         on
             histories.patient_key = progressions.patient_key
-            and day_sequences.previous_date < progressions.progression_date
-            and day_sequences.start_date >= progressions.progression_date
-    group by day_sequences.layout_id, day_sequences.line_number, day_sequences.start_date
+            and line_days.previous_date < progressions.progression_date
+            and line_days.start_date >= progressions.progression_date
+    group by line_days.layout_id, line_days.line_number, line_days.start_date
 ),
 
 days_kept as (

@@ -107,6 +107,7 @@ class Seeds:
                 "study_id": self.study(cutoff),
                 "period_start": "2000-01-01",
                 "data_cutoff": str(cutoff),
+                "sensitivity_patients": "all",
             }
             for cutoff in self.cutoffs
         ]

@@ -1,0 +1,26 @@
+-- The treatment days of each line of a layout, and how far the days before them reach.
+
+with treatment_days as (
+    select
+        layout_id,
+        line_number,
+        start_date,
+        min(days_from_line_start) as days_from_line_start,
+        max(coverage_end_date) as coverage_end_date
+    from {{ ref('int_exposure_lines') }}
+    where is_counted
+    group by layout_id, line_number, start_date
+)
+
+select
+    *,
+    lag(start_date) over (
+        partition by layout_id, line_number
+        order by start_date
+    ) as previous_date,
+    max(coverage_end_date) over (
+        partition by layout_id, line_number
+        order by start_date
+        rows between unbounded preceding and 1 preceding
+    ) as covered_before
+from treatment_days
