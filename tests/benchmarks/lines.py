@@ -16,7 +16,6 @@ import time
 from pathlib import Path
 
 import duckdb
-import yaml
 from rich.console import Console
 from rich.table import Table
 
@@ -140,13 +139,6 @@ def measure(
     ]  # fmt: skip
 
 
-def duckdb_settings() -> dict[str, str]:
-    """The settings of DuckDB that a build has."""
-    profile = yaml.safe_load((PROJECT / "profiles.yml").read_text(encoding="utf-8"))
-    settings: dict[str, str] = profile["oncology_rwe"]["outputs"]["duckdb"]["settings"]
-    return settings
-
-
 def main() -> None:
     """Build the models, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -165,8 +157,6 @@ def main() -> None:
         sizes += [(fewest, k) for k in arguments.rule_sets if k > 1]
         with duckdb.connect(str(folder / "warehouse.duckdb")) as connection:
             connection.execute(f"set threads = {THREADS}")
-            for name, value in duckdb_settings().items():
-                connection.execute(f"set {name} = '{value}'")
             connection.execute(
                 "create temp table all_rule_sets as select * from reference.line_rule_sets"
             )

@@ -197,7 +197,6 @@ BY_HAND = {
     "treatment.exposure_assignments": [
         {
             **STUDY,
-            "rule_set_id": "primary",
             "line_number": number,
             "start_date": f"2019-{month}-01",
             "src_rids": [rid("drug_administrations", 1)],

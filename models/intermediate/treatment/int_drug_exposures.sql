@@ -28,8 +28,11 @@ exposures as (
         and (records.record_type <> 'order' or carried_out.order_id is null)
 ),
 
+-- Grouped and not distinct, so that DuckDB knows how few they are.
 texts as (
-    select distinct drug_text from {{ ref('stg_common__drug_administrations') }}
+    select drug_text
+    from {{ ref('stg_common__drug_administrations') }}
+    group by drug_text
 ),
 
 searchable_texts as (

@@ -6,7 +6,6 @@ with given as (
         layout_id,
         line_number,
         ingredient,
-        min(line_drug) as line_drug,
         min(case when placement <> 'GIVEN_BEFORE_IN_LINE' then placement end) as joined_by,
         min(start_date) as first_date,
         max(start_date) as last_date,
@@ -21,9 +20,14 @@ with given as (
 
 select
     given.*,
-    ingredients.drug_class,
-    ingredients.modality,
+    drugs.line_drug,
+    drugs.drug_class,
+    drugs.modality,
     given.joined_by <> 'NOT_CONFIRMED' as is_component
 from given
-inner join {{ ref('ingredients') }} as ingredients
-    on given.ingredient = ingredients.ingredient
+inner join {{ ref('int_line_histories') }} as histories
+    on given.layout_id = histories.history_id
+inner join {{ ref('int_rule_drugs') }} as drugs
+    on
+        histories.rule_set_id = drugs.rule_set_id
+        and given.ingredient = drugs.ingredient

@@ -25,10 +25,14 @@ treated as (
     group by layout_id, line_number
 ),
 
-evidence as (
+given as (
     select
         layout_id,
         line_number,
+        {{ string_agg_sorted('ingredient', '+') }} as drugs,
+        {{ string_agg_sorted('case when is_component then ingredient end', '+') }}
+            as regimen_components,
+        {{ string_agg_sorted('case when is_component then drug_class end', '+') }} as drug_classes,
         {{ merged_src_rids('src_rids') }} as src_rids
     from {{ ref('int_line_components') }}
     group by layout_id, line_number
@@ -50,16 +54,19 @@ spans as (
             'treated.coverage_end_date',
             'coalesce(histories.death_date, histories.last_contact_date, histories.data_cutoff)'
         ) }} as days_observed_after,
-        evidence.src_rids
+        given.drugs,
+        given.regimen_components,
+        given.drug_classes,
+        given.src_rids
     from {{ ref('int_line_starts') }} as line_starts
     inner join treated
         on
             line_starts.history_id = treated.layout_id
             and line_starts.line_number = treated.line_number
-    inner join evidence
+    inner join given
         on
-            line_starts.history_id = evidence.layout_id
-            and line_starts.line_number = evidence.line_number
+            line_starts.history_id = given.layout_id
+            and line_starts.line_number = given.line_number
     inner join {{ ref('int_line_histories') }} as histories
         on line_starts.history_id = histories.history_id
 ),
@@ -78,6 +85,9 @@ final as (
         n_cycles,
         longest_gap_days,
         days_observed_after,
+        drugs,
+        regimen_components,
+        drug_classes,
         src_rids
     from spans
 )

@@ -35,42 +35,14 @@ least as (
     from histories
 ),
 
-drugs as (
-    select
-        row_number() over (order by ingredient) as drug_number,
-        ingredient,
-        drug_class,
-        modality
-    from {{ ref('ingredients') }}
-    where role in ('antineoplastic', 'investigational')
-),
-
--- Drugs that may stand for one another are one drug to the rules, under the number of the first of
--- them: an exchange never advances a line.
 rule_drugs as (
-    select
-        rule_sets.rule_set_id,
-        drugs.drug_number,
-        drugs.ingredient,
-        min(drugs.drug_number) over (
-            partition by
-                rule_sets.rule_set_id,
-                coalesce(interchange.interchange_group, drugs.ingredient)
-        ) as line_drug,
-        coalesce(drugs.drug_class <> rule_sets.monotherapy_class, true) as is_other_class
-    from {{ ref('line_rule_sets') }} as rule_sets
-    cross join drugs
-    left join {{ ref('line_interchange_groups') }} as interchange
-        on
-            rule_sets.interchange_rule_set_id = interchange.rule_set_id
-            and drugs.ingredient = interchange.ingredient
-            and interchange.effect = 'same_line'
+    select * from {{ ref('int_rule_drugs') }}
 ),
 
 drug_days as (
     select
         histories.sequence_id,
-        rule_drugs.line_drug,
+        rule_drugs.line_drug_number,
         exposures.start_date,
         min(rule_drugs.drug_number) as drug_number,
         bool_or(rule_drugs.is_other_class) as is_other_class,
@@ -90,30 +62,30 @@ drug_days as (
             histories.rule_set_id = rule_drugs.rule_set_id
             and exposures.ingredient = rule_drugs.ingredient
     where exposures.role in ('antineoplastic', 'investigational')
-    group by histories.sequence_id, rule_drugs.line_drug, exposures.start_date
+    group by histories.sequence_id, rule_drugs.line_drug_number, exposures.start_date
 ),
 
 drug_sequences as (
     select
         *,
         lag(start_date) over (
-            partition by sequence_id, line_drug
+            partition by sequence_id, line_drug_number
             order by start_date
         ) as last_given_date,
         lead(start_date) over (
-            partition by sequence_id, line_drug
+            partition by sequence_id, line_drug_number
             order by start_date
         ) as next_given_date,
         max(coverage_end_date) over (
-            partition by sequence_id, line_drug
+            partition by sequence_id, line_drug_number
             order by start_date
             rows between unbounded preceding and 1 preceding
         ) as covered_before,
         row_number() over (
-            partition by sequence_id, line_drug
+            partition by sequence_id, line_drug_number
             order by start_date
         ) as day_number,
-        count(*) over (partition by sequence_id, line_drug) as days_given
+        count(*) over (partition by sequence_id, line_drug_number) as days_given
     from drug_days
 ),
 
@@ -186,8 +158,10 @@ new_drugs as (
     from absences
     inner join histories
         on absences.sequence_id = histories.sequence_id
-    inner join drugs
-        on absences.drug_number = drugs.drug_number
+    inner join rule_drugs as drugs
+        on
+            histories.rule_set_id = drugs.rule_set_id
+            and absences.drug_number = drugs.drug_number
     left join {{ ref('line_rule_additions') }} as additions
         on
             histories.additions_rule_set_id = additions.rule_set_id
@@ -290,7 +264,7 @@ drops as (
     group by
         histories.history_id,
         histories.sequence_id,
-        drug_sequences.line_drug,
+        drug_sequences.line_drug_number,
         drug_sequences.start_date
     having min(treatment_days.start_date) is not null
 ),
@@ -402,9 +376,10 @@ replacements as (
                 > new_drugs.start_date + histories.regimen_window_days,
                 true
             )
-    inner join drugs
+    inner join rule_drugs as drugs
         on
-            drug_sequences.drug_number = drugs.drug_number
+            histories.rule_set_id = drugs.rule_set_id
+            and drug_sequences.drug_number = drugs.drug_number
             and drugs.modality = 'cytotoxic'
     inner join {{ ref('stg_common__adverse_events') }} as adverse_events
         on

@@ -3,11 +3,9 @@
 with final as (
     select
         histories.study_id,
-        histories.rule_set_id,
         histories.patient_key,
         case when exposures.is_counted then exposures.line_number end as line_number,
         exposures.ingredient,
-        ingredients.drug_class,
         exposures.is_systemic,
         exposures.placement,
         exposures.start_date,
@@ -25,8 +23,6 @@ with final as (
         on
             histories.study_id = studies.study_id
             and histories.rule_set_id = studies.line_rule_set_id
-    inner join {{ ref('ingredients') }} as ingredients
-        on exposures.ingredient = ingredients.ingredient
 )
 
 select * from final

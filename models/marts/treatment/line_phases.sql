@@ -17,7 +17,7 @@ with limits as (
 
 -- Only a line with a drug that missed two of its treatment days can have more than one phase.
 lines_with_absences as (
-    select distinct
+    select
         components.layout_id,
         components.line_number
     from {{ ref('int_line_components') }} as components
@@ -26,25 +26,51 @@ lines_with_absences as (
             components.layout_id = spans.layout_id
             and components.line_number = spans.line_number
     where spans.n_treatment_days - components.n_systemic_days >= 2
+    group by components.layout_id, components.line_number
+),
+
+their_drugs as (
+    select
+        components.layout_id,
+        components.line_number,
+        components.ingredient,
+        components.line_drug
+    from {{ ref('int_line_components') }} as components
+    inner join lines_with_absences
+        on
+            components.layout_id = lines_with_absences.layout_id
+            and components.line_number = lines_with_absences.line_number
+),
+
+their_exposures as (
+    select
+        exposures.layout_id,
+        exposures.line_number,
+        exposures.ingredient,
+        their_drugs.line_drug,
+        exposures.placement,
+        exposures.start_date,
+        exposures.coverage_end_date,
+        exposures.src_rids
+    from {{ ref('int_exposure_lines') }} as exposures
+    inner join their_drugs
+        on
+            exposures.layout_id = their_drugs.layout_id
+            and exposures.line_number = their_drugs.line_number
+            and exposures.ingredient = their_drugs.ingredient
+    where exposures.is_counted
 ),
 
 drug_days as (
     select
-        exposures.layout_id,
-        exposures.line_number,
-        exposures.line_drug,
-        exposures.start_date,
-        max(exposures.coverage_end_date) as coverage_end_date
-    from {{ ref('int_exposure_lines') }} as exposures
-    inner join lines_with_absences
-        on
-            exposures.layout_id = lines_with_absences.layout_id
-            and exposures.line_number = lines_with_absences.line_number
-    where
-        exposures.is_counted
-        and exposures.placement <> 'NOT_CONFIRMED'
-    group by
-        exposures.layout_id, exposures.line_number, exposures.line_drug, exposures.start_date
+        layout_id,
+        line_number,
+        line_drug,
+        start_date,
+        max(coverage_end_date) as coverage_end_date
+    from their_exposures
+    where placement <> 'NOT_CONFIRMED'
+    group by layout_id, line_number, line_drug, start_date
 ),
 
 numbered_days as (
@@ -247,21 +273,13 @@ phases as (
         ) as end_date,
         spans.start_date as line_start_date,
         spans.start_day as line_start_day,
+        spans.drugs,
         spans.src_rids
     from phase_starts
     inner join {{ ref('int_line_spans') }} as spans
         on
             phase_starts.layout_id = spans.layout_id
             and phase_starts.line_number = spans.line_number
-),
-
-line_drugs as (
-    select
-        layout_id,
-        line_number,
-        {{ string_agg_sorted('ingredient', '+') }} as drugs
-    from {{ ref('int_line_components') }}
-    group by layout_id, line_number
 ),
 
 -- Of the lines of more than one phase; any other has the drugs and the evidence of its line.
@@ -273,13 +291,12 @@ phase_drugs as (
         {{ string_agg_sorted('exposures.ingredient', '+') }} as drugs,
         {{ merged_src_rids('exposures.src_rids') }} as src_rids
     from phases
-    inner join {{ ref('int_exposure_lines') }} as exposures
+    inner join their_exposures as exposures
         on
             phases.layout_id = exposures.layout_id
             and phases.line_number = exposures.line_number
             and phases.start_date <= exposures.start_date
             and phases.end_date >= exposures.start_date
-            and exposures.is_counted
     where phases.n_phases > 1
     group by phases.layout_id, phases.line_number, phases.phase_number
 ),
@@ -292,7 +309,7 @@ final as (
         phases.line_number,
         cast(phases.phase_number as int) as phase_number,
         phases.phase,
-        coalesce(phase_drugs.drugs, line_drugs.drugs) as drugs,
+        coalesce(phase_drugs.drugs, phases.drugs) as drugs,
         phases.start_date,
         phases.end_date,
         phases.line_start_day
@@ -301,10 +318,6 @@ final as (
         + {{ days_between('phases.line_start_date', 'phases.end_date') }} as end_day,
         coalesce(phase_drugs.src_rids, phases.src_rids) as src_rids
     from phases
-    inner join line_drugs
-        on
-            phases.layout_id = line_drugs.layout_id
-            and phases.line_number = line_drugs.line_number
     left join phase_drugs
         on
             phases.layout_id = phase_drugs.layout_id

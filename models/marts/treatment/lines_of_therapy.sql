@@ -15,16 +15,6 @@ with components as (
     where is_component
 ),
 
-component_sets as (
-    select
-        layout_id,
-        line_number,
-        {{ string_agg_sorted('ingredient', '+') }} as regimen_components,
-        {{ string_agg_sorted('drug_class', '+') }} as drug_classes
-    from components
-    group by layout_id, line_number
-),
-
 targeted_additions as (
     select
         layout_id,
@@ -138,16 +128,10 @@ named_lines as (
         coalesce(
             exchange_names.regimen,
             regimens.regimen,
-            replace(component_sets.regimen_components, '+', ' + ')
+            replace(spans.regimen_components, '+', ' + ')
         ) as regimen,
-        component_sets.regimen_components,
-        component_sets.drug_classes,
         targeted_additions.targeted_additions
     from {{ ref('int_line_spans') }} as spans
-    inner join component_sets
-        on
-            spans.layout_id = component_sets.layout_id
-            and spans.line_number = component_sets.line_number
     left join targeted_additions
         on
             spans.layout_id = targeted_additions.layout_id
@@ -157,7 +141,7 @@ named_lines as (
             spans.layout_id = exchange_names.layout_id
             and spans.line_number = exchange_names.line_number
     left join {{ ref('regimens') }} as regimens
-        on component_sets.regimen_components = regimens.components
+        on spans.regimen_components = regimens.components
 ),
 
 ended_lines as (
