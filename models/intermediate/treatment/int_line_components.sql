@@ -12,7 +12,8 @@ with given as (
         cast(count(*) as int) as n_exposures,
         cast(count_if(is_systemic) as int) as n_systemic_days,
         min(days_from_line_start) as days_from_line_start,
-        {{ merged_src_rids('src_rids') }} as src_rids
+        -- A record is in no more than one exposure to a drug.
+        array_sort(flatten(array_agg(src_rids))) as src_rids
     from {{ ref('int_exposure_lines') }}
     where is_counted
     group by layout_id, line_number, ingredient

@@ -154,13 +154,28 @@ regional as (
 ),
 
 -- Which of a patient's drugs a rule set takes for one another.
+interchangeable_drugs as (
+    select
+        anticancer.patient_key,
+        interchangeable.ingredient
+    from anticancer
+    inner join (
+        select ingredient
+        from {{ ref('line_interchange_groups') }}
+        where effect = 'same_line'
+        group by ingredient
+    ) as interchangeable
+        on anticancer.ingredient = interchangeable.ingredient
+    group by anticancer.patient_key, interchangeable.ingredient
+),
+
 interchanged_drugs as (
     select
         drugs.patient_key,
         interchange.rule_set_id,
         interchange.interchange_group,
         {{ string_agg_sorted('drugs.ingredient', '+') }} as drugs
-    from (select distinct patient_key, ingredient from anticancer) as drugs
+    from interchangeable_drugs as drugs
     inner join {{ ref('line_interchange_groups') }} as interchange
         on
             drugs.ingredient = interchange.ingredient
