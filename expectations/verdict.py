@@ -222,12 +222,13 @@ def numbers(result: Result, *, exact: bool) -> str:
     violating, checked = result["n_violating"], result["n_checked"]
     if violating is None or checked is None:
         return "nothing counted"
-    counts = {"violating": violating, "others": checked - violating, "checked": checked}
-    texts = shown(counts, [Sum("checked", ("violating", "others"))])
-    if exact or HIDDEN not in texts.values():
-        share = f" ({100 * violating / checked:.1f}%)" if checked else ""
-        return f"{violating:,} of {checked:,}{share}"
-    return f"{HIDDEN} of {texts['checked']}"
+    if not exact:
+        counts = {"violating": violating, "others": checked - violating, "checked": checked}
+        texts = shown(counts, [Sum("checked", ("violating", "others"))])
+        if HIDDEN in texts.values():
+            return f"{HIDDEN} of {texts['checked']}"
+    share = f" ({100 * violating / checked:.1f}%)" if checked else ""
+    return f"{violating:,} of {checked:,}{share}"
 
 
 def _rule(check: Check | None) -> str:

@@ -30,6 +30,7 @@ SEEDS = (
     "code_lists/her2_definitions",
     "studies/studies",
     "studies/study_analyses",
+    "therapy/ingredients",
 )
 
 

@@ -16,6 +16,7 @@ from pipeline.delivery import land
 from pipeline.paths import Layout
 from pipeline.transform import dbt_build
 from synthetic import generate
+from tests.processes import PARSED
 
 PATIENTS = 200
 TABLES = read_contract().tables.values()
@@ -87,6 +88,8 @@ def test_changes_on_the_last_build_equal_a_full_build(
     for layout in (step, whole):
         landed = land(first, layout.work)
         ledger.accept(layout.work, landed.seq, "run-1")
+    for name, value in PARSED.items():
+        monkeypatch.setenv(name, value)
     built(first, step)
     parsed = step.target / "partial_parse.msgpack"
     monkeypatch.setenv("DBT_PARTIAL_PARSE_FILE_PATH", str(shutil.copy(parsed, tmp_path)))
