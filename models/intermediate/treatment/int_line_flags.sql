@@ -55,23 +55,31 @@ span_flags as (
         on spans.layout_id = layouts.layout_id
 ),
 
-exposure_flags as (
+drug_flags as (
     select
         layout_id,
         line_number,
-        count_if(placement = 'INTERCHANGEABLE') > 0 as substitution,
+        count_if(joined_by = 'INTERCHANGEABLE') > 0 as substitution,
         count_if(
-            placement in (
+            joined_by in (
                 'SUPPLEMENTS_MONOTHERAPY', 'REPLACES_NOT_TOLERATED', 'ADDED_WITHIN_CLASS_LIMIT'
             )
         ) > 0 as augmented,
-        count_if(placement = 'NOT_CONFIRMED') > 0 as not_confirmed,
-        count_if(is_counted and intent in ('adjuvant', 'neoadjuvant')) > 0 as curative_intent,
+        count_if(joined_by = 'NOT_CONFIRMED') > 0 as not_confirmed,
+        count_if(has_curative_intent) > 0 as curative_intent
+    from {{ ref('int_line_components') }}
+    group by layout_id, line_number
+),
+
+kept_out_flags as (
+    select
+        layout_id,
+        line_number,
         count_if(placement = 'DRUG_NOT_NAMED') > 0 as unknown_drug,
         count_if(placement = 'REGIONAL_ROUTE') > 0 as regional,
         count_if(placement = 'AFTER_DEATH') > 0 as after_death
     from {{ ref('int_exposure_lines') }}
-    where line_number is not null
+    where not is_counted and line_number is not null
     group by layout_id, line_number
 ),
 
@@ -306,15 +314,15 @@ flagged as (
         ('LATE_START_GT_90', 'span_flags', 'late_start'),
         ('LONG_GAP_WITHIN_LINE', 'span_flags', 'long_gap'),
         ('ISOLATED_EXPOSURE', 'span_flags', 'one_day'),
-        ('ISOLATED_EXPOSURE', 'exposure_flags', 'not_confirmed'),
+        ('ISOLATED_EXPOSURE', 'drug_flags', 'not_confirmed'),
         ('ISOLATED_EXPOSURE', 'isolated_starters', none),
-        ('SUBSTITUTION', 'exposure_flags', 'substitution'),
-        ('AUGMENTED', 'exposure_flags', 'augmented'),
+        ('SUBSTITUTION', 'drug_flags', 'substitution'),
+        ('AUGMENTED', 'drug_flags', 'augmented'),
         ('INVESTIGATIONAL', 'investigational', none),
-        ('CURATIVE_INTENT', 'exposure_flags', 'curative_intent'),
-        ('UNKNOWN_DRUG', 'exposure_flags', 'unknown_drug'),
-        ('REGIONAL_THERAPY', 'exposure_flags', 'regional'),
-        ('DATA_ERROR', 'exposure_flags', 'after_death'),
+        ('CURATIVE_INTENT', 'drug_flags', 'curative_intent'),
+        ('UNKNOWN_DRUG', 'kept_out_flags', 'unknown_drug'),
+        ('REGIONAL_THERAPY', 'kept_out_flags', 'regional'),
+        ('DATA_ERROR', 'kept_out_flags', 'after_death'),
         ('CONTINUED_FROM_PRE_INDEX', 'continued_from_before', none),
         ('MULTI_TARGETED_L1', 'multi_targeted', none),
         ('PD_NO_CHANGE', 'treated_through_progression', none),

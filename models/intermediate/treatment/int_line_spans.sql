@@ -2,13 +2,13 @@
 -- 2021: the later of the last infusion and the end of the oral supply), at most the day before the
 -- next line.
 
+-- Treatment days of one fortnight from the start of the line are one cycle.
 with treatment_days as (
     select
         *,
         floor(days_from_line_start / 14.0) as fortnight,
-        lag(floor(days_from_line_start / 14.0)) over (
-            partition by layout_id, line_number
-            order by start_date
+        floor(
+            (days_from_line_start - {{ days_between('previous_date', 'start_date') }}) / 14.0
         ) as previous_fortnight
     from {{ ref('int_line_days') }}
 ),
