@@ -39,6 +39,15 @@ rule_drugs as (
     select * from {{ ref('int_rule_drugs') }}
 ),
 
+drugs as (
+    select
+        drug_number,
+        min(drug_class) as drug_class,
+        min(modality) as modality
+    from rule_drugs
+    group by drug_number
+),
+
 drug_days as (
     select
         histories.sequence_id,
@@ -158,10 +167,8 @@ new_drugs as (
     from absences
     inner join histories
         on absences.sequence_id = histories.sequence_id
-    inner join rule_drugs as drugs
-        on
-            histories.rule_set_id = drugs.rule_set_id
-            and absences.drug_number = drugs.drug_number
+    inner join drugs
+        on absences.drug_number = drugs.drug_number
     left join {{ ref('line_rule_additions') }} as additions
         on
             histories.additions_rule_set_id = additions.rule_set_id
@@ -376,10 +383,9 @@ replacements as (
                 > new_drugs.start_date + histories.regimen_window_days,
                 true
             )
-    inner join rule_drugs as drugs
+    inner join drugs
         on
-            histories.rule_set_id = drugs.rule_set_id
-            and drug_sequences.drug_number = drugs.drug_number
+            drug_sequences.drug_number = drugs.drug_number
             and drugs.modality = 'cytotoxic'
     inner join {{ ref('stg_common__adverse_events') }} as adverse_events
         on
