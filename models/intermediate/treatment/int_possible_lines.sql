@@ -26,8 +26,8 @@ with histories as (
         on histories.rule_set_id = rule_sets.rule_set_id
 ),
 
--- What no rule set minds.
-least as (
+-- An absence or pause shorter than these matters to no rule set.
+shortest_limits as (
     select
         min(regimen_window_days) as regimen_window_days,
         min(gap_days) as gap_days,
@@ -39,6 +39,7 @@ rule_drugs as (
     select * from {{ ref('int_rule_drugs') }}
 ),
 
+-- A drug once, for where it is the same to every rule set.
 drugs as (
     select
         drug_number,
@@ -137,11 +138,11 @@ first_days as (
 absences as (
     select drug_sequences.*
     from drug_sequences
-    cross join least
+    cross join shortest_limits
     where
         drug_sequences.last_given_date is null
         or {{ days_between('drug_sequences.last_given_date', 'drug_sequences.start_date') }}
-        > least.regimen_window_days
+        > shortest_limits.regimen_window_days
 ),
 
 new_drugs as (
@@ -192,10 +193,10 @@ drug_pauses as (
         {{ days_between('drug_sequences.covered_before', 'drug_sequences.start_date') }}
             as days_without
     from drug_sequences
-    cross join least
+    cross join shortest_limits
     where
         {{ days_between('drug_sequences.covered_before', 'drug_sequences.start_date') }}
-        > least.progression_restart_days
+        > shortest_limits.progression_restart_days
 ),
 
 resumptions as (
@@ -229,10 +230,10 @@ pauses as (
             'day_sequences.previous_coverage_end_date', 'day_sequences.start_date'
         ) }} as days_without
     from day_sequences
-    cross join least
+    cross join shortest_limits
     where
         {{ days_between('day_sequences.previous_coverage_end_date', 'day_sequences.start_date') }}
-        > least.gap_days
+        > shortest_limits.gap_days
 ),
 
 breaks as (
