@@ -2,7 +2,12 @@
 
 All but `pipeline.cli`, whose console looks at the environment once.
 """
-# ruff: noqa: F401
+# ruff: noqa: E402, F401
+
+import sys
+
+# PySpark takes a process without a main file for one of its doctests, and ends it.
+sys.modules["__main__"].__file__ = __file__
 
 import dbt.task.build
 import scipy.optimize
