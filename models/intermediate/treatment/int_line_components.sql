@@ -11,7 +11,7 @@ with given as (
         max(start_date) as last_date,
         cast(count(*) as int) as n_exposures,
         cast(count_if(is_systemic) as int) as n_systemic_days,
-        count_if(intent in ('adjuvant', 'neoadjuvant')) > 0 as has_curative_intent,
+        coalesce(bool_or(intent in ('adjuvant', 'neoadjuvant')), false) as has_curative_intent,
         min(days_from_line_start) as days_from_line_start,
         -- A record is in no more than one exposure to a drug.
         array_sort(flatten(array_agg(src_rids))) as src_rids
