@@ -22,7 +22,7 @@ from tests.browser import CHROMIUM, WIDTHS, Opened
 
 pytest_plugins = ["tests.two_runs"]
 
-PROJECT = Path(__file__).resolve().parent.parent
+PROJECT = processes.PROJECT
 PATIENTS = PROJECT / "tests" / "patients"
 LONGEST_FIRST = (
     "promises",

@@ -1,11 +1,12 @@
 -- Every interval that is wanted, one row a study, rule sets, endpoint, patient and line: where time
 -- starts and how long it is observed (seed endpoint_rule_sets). The study's own line rule set is
 -- crossed with every endpoint rule set, every line rule set with the study's own endpoint rule set,
--- nothing else; but for the study's own of both, only for whom it asks its sensitivity analyses of. Real-world follow-up for progression (RwPFS, phcanalytics 04cb361) ends at the
--- earliest of the last tumour assessment, the last visit, and the visit before a gap between visits
--- of more than so many days. FDA 2018 (Clinical Trial Endpoints): without a baseline assessment
--- nothing after the start counts. A patient who never began a line stands in line 0 and is refused,
--- not forgotten.
+-- nothing else; any combination but the study's own of both only for whom it asks its sensitivity
+-- analyses of (seed studies, sensitivity_patients). Real-world follow-up for progression (RwPFS,
+-- phcanalytics 04cb361) ends at the earliest of the last tumour assessment, the last visit, and the
+-- visit before a gap between visits of more than so many days. FDA 2018 (Clinical Trial Endpoints):
+-- without a baseline assessment nothing after the start counts. A patient who never began a line
+-- stands in line 0 and is refused, not forgotten.
 
 with rule_sets as (
     select
