@@ -2,17 +2,14 @@
     Casts every column of a delivered table to the kind its contract names and says, in `reject_reason`,
     which columns could not be read. Rows with a reason go to quarantine; nothing is dropped.
     A row that repeats an earlier one, value for value, is left out: it says nothing new.
-    The contract is models/staging/extract/extract_contract.yml. `rows` stands for the delivered rows
-    where only some of them are wanted.
+    The contract is models/staging/extract/extract_contract.yml.
 #}
-{% macro typed_source(table_name, rows=none) -%}
+{% macro typed_source(table_name) -%}
 {%- if execute -%}
-{%- set contract = graph.sources['source.' ~ project_name ~ '.extract.' ~ table_name] -%}
-{%- set columns = contract.columns.values() | rejectattr('config.meta.role', 'equalto', 'patient') | list -%}
-{%- set has_patient = contract.columns | length > columns | length -%}
+{%- set columns = value_columns(table_name) -%}
 select
     src_rid,
-    {%- if has_patient %}
+    {%- if has_patient(table_name) %}
     patient_key,
     {%- endif %}
     {%- for column in columns %}
@@ -24,11 +21,22 @@ select
     {{ typed_value(column) }} as {{ column.name }},
     {%- endif %}
     {%- endfor %}
+    {{ reject_reason(table_name) }} as reject_reason
+from {{ source('extract', table_name) }}
+where duplicate_of is null
+{%- endif -%}
+{%- endmacro %}
+
+
+{# Which columns of a delivered row could not be read; NULL if all could. #}
+{% macro reject_reason(table_name) -%}
+{%- if execute -%}
+    {%- set columns = value_columns(table_name) -%}
     nullif(
         concat_ws(
             '; ',
             load_fault,
-            {%- if has_patient %}
+            {%- if has_patient(table_name) %}
             case when patient_key is null and load_fault is null then 'patient_id: missing' end,
             {%- endif %}
             {%- for column in columns %}
@@ -49,10 +57,22 @@ select
             cast(null as string)
         ),
         ''
-    ) as reject_reason
-from {{ rows or source('extract', table_name) }}
-where duplicate_of is null
+    )
 {%- endif -%}
+{%- endmacro %}
+
+
+{% macro contracted_columns(table_name) -%}
+{{ return(graph.sources['source.' ~ project_name ~ '.extract.' ~ table_name].columns.values() | list) }}
+{%- endmacro %}
+
+{# The patient's number is no value: a pseudonym stands for it from the loader on. #}
+{% macro value_columns(table_name) -%}
+{{ return(contracted_columns(table_name) | rejectattr('config.meta.role', 'equalto', 'patient') | list) }}
+{%- endmacro %}
+
+{% macro has_patient(table_name) -%}
+{{ return(value_columns(table_name) | length < contracted_columns(table_name) | length) }}
 {%- endmacro %}
 
 

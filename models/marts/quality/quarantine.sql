@@ -10,21 +10,17 @@ with {% for table in tables %}
     from {{ source('extract', table) }} as delivered
     left join {{ ref('stg_common__' ~ table) }} as staged
         on delivered.src_rid = staged.src_rid
-    where staged.src_rid is null
+    where staged.src_rid is null and delivered.duplicate_of is null
 ),
 {% endfor %}
 rejected as (
     {%- for table in tables %}
     select
         '{{ table }}' as table_name,
-        typed.src_rid,
-        not_staged.line_no,
-        typed.reject_reason
-    from (
-        {{ typed_source(table, rows=table ~ '_not_staged') }}
-    ) as typed
-    inner join {{ table }}_not_staged as not_staged
-        on typed.src_rid = not_staged.src_rid
+        src_rid,
+        line_no,
+        {{ reject_reason(table) }} as reject_reason
+    from {{ table }}_not_staged
     {%- if not loop.last %}
     union all
     {%- endif %}
