@@ -381,11 +381,11 @@ def _swimmer(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -
     first = analyses[0]
     if drawn.is_suppressed:
         return _of(first, withheld=ONE_BAR_A_PATIENT)
-    picture = line_exhibits.swimmer_picture(study, book, drawn.bars, first)
+    picture, legend = line_exhibits.swimmer(study, book, drawn.bars, first)
     return _of(
         first,
         wide=[picture] if picture else [],
-        legend=line_exhibits.SWIMMER_LEGEND,
+        legend=legend,
         cautions=layout.cautions(study, first.exhibit),
         empty=picture is None,
     )

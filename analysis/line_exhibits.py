@@ -15,6 +15,8 @@ from analysis.pictures import Picture
 from analysis.study import Analysis, Study
 from expectations.small_cells import HIDDEN
 
+#: Beyond so many lanes nobody can tell them apart, and the figure outgrows its page.
+MOST_LANES = 150
 SWIMMER_LEGEND = (
     "One lane a patient, from the start of first-line treatment to death or last contact. Bars: "
     "lines of therapy; grey: observed between them. Sorted by first line, then by time observed."
@@ -33,17 +35,30 @@ ENDED = {
 }
 
 
-def swimmer_picture(
+def swimmer(
     study: Study, book: Book, bars: pd.DataFrame, analysis: Analysis
-) -> Picture | None:
-    """The swimmer plot, or None without a treated patient."""
+) -> tuple[Picture | None, str]:
+    """The swimmer plot, or None without a treated patient, and its legend.
+
+    Of more than MOST_LANES patients, evenly spaced ones are drawn: their groups and times are
+    spread as those of all.
+    """
     page = book.page(analysis.exhibit, analysis.population)
     own = bars[(bars["exhibit"] == analysis.exhibit) & (bars["population"] == analysis.population)]
     if own.empty:
-        return None
+        return None, SWIMMER_LEGEND
+    patients = int(own["position"].max())
+    step = -(-patients // MOST_LANES)
+    own = own[own["position"] % step == 0] if step > 1 else own
+    legend = SWIMMER_LEGEND
+    if step > 1:
+        legend += (
+            f" Of {patients:,} patients one in {step} is drawn, evenly spaced in that order; "
+            "the counts are of all."
+        )
     sizes = {group: page.cell("first line", group, "n") for group in page.levels("first line")}
     words = "; ".join(f"{level_label(group)}: {n}" for group, n in sizes.items())
-    return swimmer_plot(
+    picture = swimmer_plot(
         f"{analysis.exhibit}-swimmer",
         analysis.title,
         own,
@@ -55,6 +70,7 @@ def swimmer_picture(
         f"{page.cell(DEATH, None, 'n')}, lines not known to have ended "
         f"{page.cell(ONGOING, None, 'n')}.",
     )
+    return picture, legend
 
 
 def alluvial_picture(study: Study, book: Book, analysis: Analysis) -> Picture | None:

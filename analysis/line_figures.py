@@ -82,7 +82,7 @@ def swimmer_plot(
         Patients of each group of the first line, as printed.
     """
     panels = list(dict.fromkeys(bars.sort_values("position")["panel"]))
-    lanes = int(bars["position"].max())
+    lanes = bars["position"].nunique()
     used = [name for name in groups if name in set(bars["level"].dropna())]
     legend = LEGEND_ROW * (-(-len(used) // 3) + 1) + 0.12
     plot = LANE * lanes + PANEL_HEAD * len(panels)

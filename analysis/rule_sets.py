@@ -230,10 +230,10 @@ def _groups_by_rule_set(
     if variable.rule == EVER_GIVEN:
         given = _lines_of(connection, study, str(variable.argument))
         level_of = {level.source_value: level.name for level in variable.levels}
+        patients = study.levels.index.to_series()
         return {
-            str(rule_set): pd.Series(
-                [level_of[GIVEN if key in set(own) else NEVER_GIVEN] for key in study.levels.index],
-                index=study.levels.index,
+            str(rule_set): patients.isin(own).map(
+                {True: level_of[GIVEN], False: level_of[NEVER_GIVEN]}
             )
             for rule_set, own in given.groupby("rule_set_id")["patient_key"]
         }

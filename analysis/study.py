@@ -218,7 +218,8 @@ def load_study(connection: duckdb.DuckDBPyConnection, study_id: str) -> Study:
         """
         select patient_key, variable, value, level
         from cohort.patient_variables
-        where study_id = ?
+        inner join cohort.cohort using (study_id, patient_key)
+        where study_id = ? and included
         """,
         study_id,
     )

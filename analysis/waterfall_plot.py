@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+from matplotlib.collections import PolyCollection
 from matplotlib.patches import Rectangle
 
 from analysis.pictures import FULL_WIDTH, MUTED, PALETTE, Picture, drawing
@@ -24,6 +25,8 @@ NO_RESPONSE = "#c9ced6"
 
 #: Inches.
 HEIGHT, LEFT, HEAD = 2.6, 0.62, 0.32
+#: Share of a patient's place that the bar takes.
+BAR = 0.86
 
 
 def waterfall_plot(identifier: str, title: str, bars: pd.DataFrame, description: str) -> Picture:
@@ -45,13 +48,17 @@ def waterfall_plot(identifier: str, title: str, bars: pd.DataFrame, description:
                 (HEIGHT - HEAD) / HEIGHT - 0.08,
             )
         )
-        axes.bar(
-            ordered["position"].to_numpy(dtype=float),
-            ordered["end_value"].to_numpy(dtype=float),
-            width=0.86,
-            color=[RESPONSES.get(str(level), NO_RESPONSE) for level in ordered["level"]],
-            linewidth=0,
-            zorder=2,
+        left = ordered["position"] - BAR / 2
+        axes.add_collection(
+            PolyCollection(
+                [
+                    [(x, 0), (x, change), (x + BAR, change), (x + BAR, 0)]
+                    for x, change in zip(left, ordered["end_value"], strict=True)
+                ],
+                facecolors=[RESPONSES.get(str(level), NO_RESPONSE) for level in ordered["level"]],
+                linewidths=0,
+                zorder=2,
+            )
         )
         axes.axhline(0, color="black", linewidth=0.7, zorder=3)
         for limit in (PARTIAL_RESPONSE, PROGRESSION):
