@@ -123,7 +123,7 @@ def _expanded(entry: dict[str, Any], relations: dict[str, str]) -> Iterator[Chec
     for part in entry.get("tables", [{}]):
         one = {**entry, **part}
         columns = tuple(one["columns"])
-        written = {"columns": ", ".join(columns)}
+        written = {"columns": ", ".join(columns), "table": one["table"]}
         rule = condition(
             one["table"],
             one["violation"].format(**written),
