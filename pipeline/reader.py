@@ -88,8 +88,10 @@ def inspect(path: Path, *, encoding: str, archive: Path, scratch: Path) -> Inspe
                 block = decoded.encode()
                 transcoded.write(block)
             lines += block.count(b"\n")
-            returns += block.count(b"\r")
-            pairs += block.count(b"\r\n") + (last == b"\r" and block[:1] == b"\n")
+            if n_returns := block.count(b"\r"):
+                returns += n_returns
+                pairs += block.count(b"\r\n")
+            pairs += last == b"\r" and block[:1] == b"\n"
             quotes += block.count(b'"')
             nuls += block.count(b"\0")
             last = block[-1:] or last
@@ -141,7 +143,7 @@ def write_records(connection: duckdb.DuckDBPyConnection, found: Inspected, targe
         try:
             connection.execute(
                 f"copy (select * from read_csv('{quoted(found.text)}', {options})) "
-                f"to '{quoted(target)}' (format parquet)"
+                f"to '{quoted(target)}' (format parquet, compression uncompressed)"
             )
         except duckdb.Error:
             pass  # some record does not fit its header; the careful reader says which
