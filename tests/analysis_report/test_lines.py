@@ -6,8 +6,11 @@ import duckdb
 import pandas as pd
 import pytest
 import small_warehouse
+from matplotlib.collections import LineCollection
 from small_warehouse import STUDY
 
+from analysis import line_exhibits
+from analysis.exhibits import contents
 from analysis.line_classes import lines_with_class
 from analysis.lines import NO_FURTHER_LINE
 from analysis.study import StudyError, load_study
@@ -110,3 +113,26 @@ def test_reasons_are_told_with_the_limits_of_the_rule_set(page: str) -> None:
     section = page[page.index('id="lines"') : page.index('id="response"')]
     assert "progression_restart_days" not in section
     assert "42 days" in section
+
+
+def test_of_many_patients_evenly_spaced_ones_are_drawn_and_it_is_said(
+    warehouse: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drawn() -> tuple[int, str]:
+        exhibit = next(
+            found
+            for section in contents(warehouse, STUDY).sections
+            for found in section.exhibits
+            if found.identifier == "figS1"
+        )
+        (picture,) = exhibit.wide
+        (axes,) = picture.figure.axes
+        observed = next(c for c in axes.collections if isinstance(c, LineCollection))
+        return len(observed.get_segments()), exhibit.legend
+
+    patients, legend = drawn()
+    assert "one in" not in legend
+    monkeypatch.setattr(line_exhibits, "MOST_LANES", patients // 3)
+    fewer, legend = drawn()
+    assert patients // 5 <= fewer <= patients // 3
+    assert f"Of {patients:,} patients one in {patients // fewer} is drawn" in legend

@@ -5,7 +5,8 @@ process of its own, and two floors are measured the same way: DuckDB's `read_csv
 files, and the SQL that dbt compiled, run directly in DuckDB. Last, every hundredth patient is
 delivered again and built on what is there. Nothing else should run meanwhile.
 
-    python tests/benchmarks/scale.py [--patients N ...] [--memory-limit 2GB] [--write]
+    python tests/benchmarks/scale.py [--patients N ...] [--memory-limit 2GB] [--build-only]
+        [--write]
 """
 
 from __future__ import annotations
@@ -250,8 +251,11 @@ def child_models(work: Path, out: Path, tests: bool) -> None:
 # -- one size -------------------------------------------------------------------------------------
 
 
-def measure(patients: int, kept: Path, memory_limit: str | None) -> dict[str, Any]:
-    """Build an extract of so many patients and measure the floors beside it."""
+def measure(
+    patients: int, kept: Path, memory_limit: str | None, build_only: bool
+) -> dict[str, Any]:
+    """Build an extract of so many patients and, unless `build_only`, measure the floors beside it
+    and the delivery of changes after it."""
     import duckdb
 
     extract = kept / "extracts" / str(patients)
@@ -283,17 +287,7 @@ def measure(patients: int, kept: Path, memory_limit: str | None) -> dict[str, An
             "select (select count(*) from treatment.lines_of_therapy), "
             "(select count(*) from survival.survival_intervals)"
         ).fetchone() or (0, 0)
-    floors = {"read_csv": watch(["--child", "read_csv", str(extract)]).total}
-    for name, tests in (("models", "no"), ("models and tests", "yes")):
-        out = kept / "floor.duckdb"
-        out.unlink(missing_ok=True)
-        floors[name] = watch(["--child", "models", str(work), str(out), tests], environment).total
-        out.unlink()
-    changes = kept / "changes"
-    deliver_changes(extract, changes)
-    changed = watch(
-        ["--child", "build", str(changes), str(work), str(published), str(log)], environment
-    )
+    beside = {} if build_only else _beside(extract, kept, environment)
     return {
         "patients": patients,
         "rows": rows,
@@ -303,8 +297,7 @@ def measure(patients: int, kept: Path, memory_limit: str | None) -> dict[str, An
         "total": vars(built.total),
         "dbt_build_seconds": _dbt_seconds(log, spans),
         "phases": {name: vars(phases[name]) for name in PHASES if name in phases},
-        "changes": vars(changed.total),
-        "floors": {name: vars(usage) for name, usage in floors.items()},
+        **beside,
         "disk_mb": disk,
         "measured": f"{datetime.now(UTC):%Y-%m-%d}",
         "machine": {
@@ -315,6 +308,26 @@ def measure(patients: int, kept: Path, memory_limit: str | None) -> dict[str, An
             "duckdb": version("duckdb"),
             "dbt-core": version("dbt-core"),
         },
+    }
+
+
+def _beside(extract: Path, kept: Path, environment: dict[str, str]) -> dict[str, Any]:
+    """The floors of the build that was just made, and a delivery of 1% of its patients after it."""
+    work, published = kept / "work", kept / "published"
+    floors = {"read_csv": watch(["--child", "read_csv", str(extract)]).total}
+    for name, tests in (("models", "no"), ("models and tests", "yes")):
+        out = kept / "floor.duckdb"
+        out.unlink(missing_ok=True)
+        floors[name] = watch(["--child", "models", str(work), str(out), tests], environment).total
+        out.unlink()
+    changes, log = kept / "changes", kept / "changes.jsonl"
+    deliver_changes(extract, changes)
+    changed = watch(
+        ["--child", "build", str(changes), str(work), str(published), str(log)], environment
+    )
+    return {
+        "changes": vars(changed.total),
+        "floors": {name: vars(usage) for name, usage in floors.items()},
     }
 
 
@@ -407,9 +420,10 @@ def table(result: dict[str, Any]) -> Table:
         add(name, usage)
     shown.add_section()
     add("rwe build", result["total"])
-    for name, usage in result["floors"].items():
+    for name, usage in result.get("floors", {}).items():
         add(f"floor: {name}", usage)
-    add("changes of 1% of the patients", result["changes"])
+    if "changes" in result:
+        add("changes of 1% of the patients", result["changes"])
     return shown
 
 
@@ -438,6 +452,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--patients", type=int, nargs="+", default=SIZES)
     parser.add_argument("--memory-limit", help="DuckDB's memory, for example 2GB")
+    parser.add_argument(
+        "--build-only", action="store_true", help="neither floors nor a delivery of changes"
+    )
     parser.add_argument("--keep", type=Path, default=KEPT, help="folder of extracts and builds")
     parser.add_argument(
         "--write", action="store_true", help="keep results/*.json and write docs/benchmarks.md"
@@ -457,9 +474,12 @@ def measure_all(arguments: argparse.Namespace) -> None:
     """Measure each size, print it, and keep it if asked to."""
     console = Console(width=110)
     for patients in arguments.patients:
-        result = measure(patients, arguments.keep.resolve(), arguments.memory_limit)
+        result = measure(
+            patients, arguments.keep.resolve(), arguments.memory_limit, arguments.build_only
+        )
         console.print(table(result))
-        console.print(ratios(result), soft_wrap=True)
+        if "floors" in result:
+            console.print(ratios(result), soft_wrap=True)
         if arguments.write:
             suffix = f"_{arguments.memory_limit}" if arguments.memory_limit else ""
             RESULTS.mkdir(exist_ok=True)

@@ -31,7 +31,7 @@ def write(results: Path) -> None:
         "CPU seconds (wall seconds) of each phase:",
         _phases(free),
         "Beside the floors, wall seconds:",
-        _floors(free),
+        _floors([result for result in free if "floors" in result]),
         f"![Peak memory by number of patients]({MEMORY_PLOT})",
         "Memory and disk:",
         _space(free),
