@@ -19,8 +19,8 @@ LIMITS = {
 
 PRIVATE_UMASK = 0o077
 BUILD_BYTES_PER_DELIVERED_BYTE = 7
-"""Archive, landed rows, build and copy take 8 of a thousand patients, 3 of a hundred thousand; the rest is
-for what a build spills."""
+"""Archive, landed rows, build and copy take 8 of a thousand patients, 3 of a hundred thousand; the
+rest is for what a build spills."""
 LEAST_FREE_BYTES = 64 << 20
 
 
