@@ -444,6 +444,11 @@ def test_the_violation_trips_the_check(spoil: Spoil, name: str) -> None:
             "fail",
         ),
         ("MRT-007 cohort.cohort", "update cohort.cohort set src_rids = null", "fail"),
+        (
+            "MRT-007 cohort.cohort",
+            "update cohort.cohort set src_rids = list_append(src_rids, null)",
+            "fail",
+        ),
         # A line that was never assessed has no rows to name.
         (
             "MRT-007 survival.response_by_line",
