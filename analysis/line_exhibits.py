@@ -49,10 +49,10 @@ def swimmer(
         return None, SWIMMER_LEGEND
     patients = int(own["position"].max())
     step = -(-patients // MOST_LANES)
-    own = own[own["position"] % step == 0] if step > 1 else own
-    legend = SWIMMER_LEGEND
+    thinned = ""
     if step > 1:
-        legend += (
+        own = own[own["position"] % step == 0]
+        thinned = (
             f" Of {patients:,} patients one in {step} is drawn, evenly spaced in that order; "
             "the counts are of all."
         )
@@ -65,12 +65,12 @@ def swimmer(
         {**_places(study, analysis), NO_GROUP: (-1, level_label(NO_GROUP))},
         sizes,
         "Months from the start of first-line treatment",
-        f"One lane a patient. Patients by first line: {words}. Lines drawn: "
+        f"One lane a patient.{thinned} Patients by first line: {words}. Lines: "
         f"{page.cell('line', None, 'n')}; progressions {page.cell(PROGRESSION, None, 'n')}, deaths "
         f"{page.cell(DEATH, None, 'n')}, lines not known to have ended "
         f"{page.cell(ONGOING, None, 'n')}.",
     )
-    return picture, legend
+    return picture, SWIMMER_LEGEND + thinned
 
 
 def alluvial_picture(study: Study, book: Book, analysis: Analysis) -> Picture | None:

@@ -118,7 +118,7 @@ def test_reasons_are_told_with_the_limits_of_the_rule_set(page: str) -> None:
 def test_of_many_patients_evenly_spaced_ones_are_drawn_and_it_is_said(
     warehouse: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def drawn() -> tuple[int, str]:
+    def drawn() -> tuple[int, str, str]:
         exhibit = next(
             found
             for section in contents(warehouse, STUDY).sections
@@ -128,11 +128,12 @@ def test_of_many_patients_evenly_spaced_ones_are_drawn_and_it_is_said(
         (picture,) = exhibit.wide
         (axes,) = picture.figure.axes
         observed = next(c for c in axes.collections if isinstance(c, LineCollection))
-        return len(observed.get_segments()), exhibit.legend
+        return len(observed.get_segments()), exhibit.legend, picture.description
 
-    patients, legend = drawn()
-    assert "one in" not in legend
+    patients, *told = drawn()
+    assert not any("one in" in text for text in told)
     monkeypatch.setattr(line_exhibits, "MOST_LANES", patients // 3)
-    fewer, legend = drawn()
+    fewer, *told = drawn()
     assert patients // 5 <= fewer <= patients // 3
-    assert f"Of {patients:,} patients one in {patients // fewer} is drawn" in legend
+    said = f"Of {patients:,} patients one in {patients // fewer} is drawn"
+    assert all(said in text for text in told)
