@@ -40,13 +40,13 @@ select
         partition by
             cohort.study_id, cohort.index_year, sex, regimen, age_at_index // {BAND_YEARS}
     ) as n_shared
-from {{database}}.cohort.cohort as cohort
-inner join {{database}}.reference.studies as studies on cohort.study_id = studies.study_id
-left join {{database}}.cohort.patient_characteristics as characteristics
+from cohort.cohort as cohort
+inner join reference.studies as studies on cohort.study_id = studies.study_id
+left join cohort.patient_characteristics as characteristics
     on
         cohort.study_id = characteristics.study_id
         and cohort.patient_key = characteristics.patient_key
-left join {{database}}.treatment.lines_of_therapy as lines
+left join treatment.lines_of_therapy as lines
     on
         cohort.study_id = lines.study_id
         and cohort.patient_key = lines.patient_key
@@ -56,11 +56,11 @@ where cohort.included
 """
 
 
-def find_few(connection: duckdb.DuckDBPyConnection, database: str, *, synthetic: bool) -> None:
-    """Make the temporary table FEW from an attached build; empty if its patients are invented."""
+def find_few(connection: duckdb.DuckDBPyConnection, *, synthetic: bool) -> None:
+    """Make the temporary table FEW from an open build; empty if its patients are invented."""
     connection.execute(
         f"create or replace temp table {FEW} as select study_id, patient_key "
-        f"from ({_CLASSES.format(database=database)}) "
+        f"from ({_CLASSES}) "
         f"where n_shared < {LEAST_SHARED} and {not synthetic}"
     )
 
@@ -80,10 +80,9 @@ def report(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     """Return, for each study of an open warehouse, k and how many patients fewer than k share."""
     if not exist(connection, *READS):
         return []
-    database = rows(connection, "select current_database() as name")[0]["name"]
     return rows(
         connection,
         f"select study_id, count(*) as n_patients, min(n_shared) as k, "
         f"count(*) filter (n_shared < {LEAST_SHARED}) as n_below, {LEAST_SHARED} as wanted "
-        f"from ({_CLASSES.format(database=database)}) group by study_id order by study_id",
+        f"from ({_CLASSES}) group by study_id order by study_id",
     )

@@ -11,7 +11,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from expectations.history import RESULTS_TABLE
 from expectations.small_cells import SMALL_CELL
 from expectations.tables import columns, exist, rows
 from pipeline import anonymity, audit, spark
+from pipeline.content import Content, content
 from pipeline.errors import CommandError
 from pipeline.paths import PROJECT, Layout
 from pipeline.pseudonyms import key_id, load_key
@@ -56,11 +57,6 @@ LOCK = "requirements.txt"
 # What a run itself leaves beside the code, compiled, and what explains it.
 NOT_CODE = ("__pycache__", ".md")
 
-LOW_HALF = (1 << 64) - 1
-
-OF_THE_RUN = ("run_id",)
-"""Columns that differ between runs over the same data; a logical hash leaves them out."""
-
 Record = dict[str, Any]
 
 
@@ -87,7 +83,12 @@ class Manifest:
 
 
 def compose(
-    layout: Layout, warehouse: Path, run_id: str, started: datetime, delivery: Path
+    layout: Layout,
+    warehouse: Path,
+    copied: Mapping[str, Content],
+    run_id: str,
+    started: datetime,
+    delivery: Path,
 ) -> Manifest:
     """Describe a run whose warehouse is written and whose pages are not; it has no outputs yet.
 
@@ -95,6 +96,8 @@ def compose(
     ----------
     warehouse
         The file that is to be published.
+    copied
+        What each of its tables holds.
     delivery
         The folder that was built from.
     """
@@ -109,7 +112,7 @@ def compose(
             config=configuration(delivery),
             delivery=delivered[0] if delivered else {},
             inputs=rows(connection, "select * from quality.source_files order by file_id"),
-            relations=relations(connection),
+            relations=[relation(name, copied[name]) for name in sorted(copied)],
             checks=_checks(connection, run_id),
             attrition=_attrition(connection),
             numbers=_numbers(connection),
@@ -281,26 +284,13 @@ def relations(connection: duckdb.DuckDBPyConnection) -> list[Record]:
         "where database_name = current_database() order by all"
     ).fetchall()
     return [
-        {
-            "name": name,
-            **dict(zip(("rows", "logical_sha256"), logical(connection, name), strict=True)),
-        }
-        for (name,) in found
+        relation(name, content(connection, name, columns(connection, name))) for (name,) in found
     ]
 
 
-def logical(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int, str]:
-    """Return how many rows a table has and a hash of them that their order does not change.
-
-    The hash is the SHA-256 of the columns' names and of the sums of both halves of each row's MD5;
-    the row is a JSON array, columns in declared order, numbers in their shortest exact form.
-    """
-    told = [f'"{name}"' for name in columns(connection, table) if name not in OF_THE_RUN]
-    n, low, high = connection.execute(
-        f"select count(*), sum((hashed & {LOW_HALF})::ubigint), sum((hashed >> 64)::ubigint) "
-        f"from (select md5_number(json_array({', '.join(told)})::varchar) as hashed from {table})"
-    ).fetchone() or (0, None, None)
-    return n, _digest([", ".join(told), f"{n} {low} {high}"])
+def relation(name: str, held: Content) -> Record:
+    """Return what a manifest says of a table."""
+    return {"name": name, "rows": held.rows, "logical_sha256": held.logical_sha256}
 
 
 def sha256(path: Path) -> str:

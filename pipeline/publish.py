@@ -10,19 +10,26 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from pipeline import anonymity, faults, resources
+from pipeline.content import Content, content, is_held
 from pipeline.errors import CommandError, Exit
 from pipeline.paths import Layout
+from pipeline.reader import quoted
 
-LISTED_SCHEMAS = ("cohort", "treatment", "survival", "safety", "quality", "results")
+RESULTS = "results"
+LISTED_SCHEMAS = ("cohort", "treatment", "survival", "safety", "quality", RESULTS)
 REFERENCE = "reference"
 """The seeds: rules and code lists without patients; all of them are published."""
+PUBLISHED = (*LISTED_SCHEMAS, REFERENCE)
+TARGET = "published"
+"""The name under which the file to publish is attached to the build."""
 ALLOW_LIST = "seeds/publication/published_columns.csv"
 DATES = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
 PUBLISHED_MODE = 0o640
@@ -31,38 +38,75 @@ UNFINISHED = ".unfinished."
 """How the names begin of what is not published yet."""
 
 
-def publish_warehouse(layout: Layout, target: Path) -> None:
-    """Copy the publishable tables of the build into a new file.
+class Copy:
+    """The publishable tables of a finished build on their way into a new file.
 
-    `target` must not exist. The copy is read again and compared with the build: raises CommandError
-    if they differ.
+    Within a `with` block a thread copies what dbt has built; most of it is DuckDB's work, for which
+    the other core has time while the analysis computes its results. `finish` adds these.
     """
-    documented = _documented_relations(layout.target / "manifest.json")
-    resources.require_space(target.parent, layout.warehouse.stat().st_size)
-    copied: dict[str, Content] = {}
-    with duckdb.connect(str(target)) as connection:
-        connection.execute(f"attach '{layout.warehouse}' as build (read_only)")
+
+    def __init__(self, layout: Layout, target: Path) -> None:
+        """Copy from the build of the layout to `target`, which must not exist."""
+        self._layout, self._target = layout, target
+        self._copied: dict[str, Content] = {}
+        self._stopped = False
+        self._thread = ThreadPoolExecutor(max_workers=1)
+
+    def __enter__(self) -> Copy:
+        """Begin to copy; raises CommandError if the disk has no room for it."""
+        resources.require_space(self._target.parent, self._layout.warehouse.stat().st_size)
+        self._connection = duckdb.connect(str(self._layout.warehouse))
+        resources.limit(self._connection)
+        self._connection.execute(f"attach '{quoted(self._target)}' as {TARGET}")
+        self._built = self._thread.submit(self._copy, [s for s in PUBLISHED if s != RESULTS])
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop copying, and let go of both files."""
+        self._stopped = True
+        if not self._built.done():
+            self._connection.interrupt()
+        self._thread.shutdown()
+        self._connection.close()
+
+    def finish(self) -> dict[str, Content]:
+        """Copy the results too; return what each table holds, by schema.table.
+
+        The copy is read again and compared with the build: raises CommandError if they differ.
+        """
+        self._built.result()
+        self._copy([RESULTS])
+        for statement in ("checkpoint", f"checkpoint {TARGET}", f"detach {TARGET}"):
+            self._connection.execute(statement)
+        self._connection.close()
+        faults.point("publish")
+        _verify(self._target, self._copied)
+        return self._copied
+
+    def _copy(self, schemas: Sequence[str]) -> None:
+        connection = self._connection
+        documented = _documented_relations(self._layout.target / "manifest.json")
         # One transaction: else each of the hundreds of comments would be written to disk by itself.
         connection.execute("begin")
-        anonymity.find_few(connection, "build", synthetic=_is_synthetic(connection))
-        for (schema, table), columns in _allowed(connection).items():
-            told = [f'{anonymity.published(schema, table, name)} as "{name}"' for name in columns]
-            source = f"(select {', '.join(told)} from build.{schema}.{table})"
-            connection.execute(f"create schema if not exists {schema}")
-            connection.execute(f"create table {schema}.{table} as from {source}")
-            _comment(connection, f"{schema}.{table}", columns, documented.get((schema, table), {}))
-            copied[f"{schema}.{table}"] = _content(connection, source, list(columns))
+        anonymity.find_few(connection, synthetic=_is_synthetic(connection))
+        for (schema, table), columns in _allowed(connection, schemas).items():
+            if self._stopped:
+                return
+            name = f"{schema}.{table}"
+            told = [f'{anonymity.published(schema, table, each)} as "{each}"' for each in columns]
+            source = f"(select {', '.join(told)} from {name})"
+            connection.execute(f"create schema if not exists {TARGET}.{schema}")
+            connection.execute(f"create table {TARGET}.{name} as from {source}")
+            about = documented.get((schema, table), {})
+            _comment(connection, f"{TARGET}.{name}", columns, about)
+            self._copied[name] = content(connection, source, list(columns))
         connection.execute(f"drop table {anonymity.FEW}")
         connection.execute("commit")
-        connection.execute("detach build")
-        connection.execute("checkpoint")
-    faults.point("publish")
-    _verify(target, copied)
 
 
 def _is_synthetic(connection: duckdb.DuckDBPyConnection) -> bool:
     """Whether the delivery says that its patients are invented; else they are taken to be real."""
-    said = connection.execute("select synthetic from build.staging.stg_common__delivery").fetchall()
+    said = connection.execute("select synthetic from staging.stg_common__delivery").fetchall()
     return said == [("yes",)]
 
 
@@ -138,33 +182,11 @@ def _to_disk(path: Path) -> None:
         os.close(descriptor)
 
 
-@dataclass(frozen=True)
-class Content:
-    """What a table holds, whatever the order of its rows."""
-
-    rows: int
-    hashes: int | None
-    columns: tuple[str, ...]
-
-
-def _content(connection: duckdb.DuckDBPyConnection, table: str, columns: list[str]) -> Content:
-    quoted = ", ".join(f'"{name}"' for name in columns)
-    found = connection.execute(
-        f"select count(*), sum(hash({quoted})::hugeint) from {table}"
-    ).fetchone()
-    assert found is not None
-    return Content(found[0], found[1], tuple(columns))
-
-
 def _verify(target: Path, copied: dict[str, Content]) -> None:
     if target.with_name(f"{target.name}.wal").exists():
         raise CommandError(f"{target} was not written to its end; run again", Exit.RESOURCES)
     with duckdb.connect(str(target), read_only=True) as connection:
-        wrong = [
-            relation
-            for relation, content in copied.items()
-            if _content(connection, relation, list(content.columns)) != content
-        ]
+        wrong = [name for name, held in copied.items() if not is_held(connection, name, held)]
     if wrong:
         raise CommandError(
             f"The copy differs from the build in {', '.join(wrong)}; nothing was published. "
@@ -184,24 +206,25 @@ def _documented_relations(manifest_file: Path) -> dict[tuple[str, str], dict[str
 
 
 def _allowed(
-    connection: duckdb.DuckDBPyConnection,
+    connection: duckdb.DuckDBPyConnection, schemas: Sequence[str]
 ) -> dict[tuple[str, str], dict[str, str | None]]:
-    """The columns to publish of each table of the attached build, those on the allow-list, with the
-    comments that they had when the tables were made."""
+    """The columns to publish of each table of these schemas of the open build, those on the
+    allow-list, with the comments that they had when the tables were made."""
     tables: dict[tuple[str, str], dict[str, str | None]] = {}
     for schema, table, column, data_type, comment in connection.execute(
         """
         select built.schema_name, built.table_name, built.column_name, built.data_type,
             built.comment
         from duckdb_columns() as built
-        left join build.reference.published_columns as listed
+        left join reference.published_columns as listed
             using (schema_name, table_name, column_name)
         where
-            built.database_name = 'build'
+            built.database_name = current_database()
+            and list_contains(?, built.schema_name)
             and (listed.published or built.schema_name = ?)
         order by built.schema_name, built.table_name, built.column_index
         """,
-        [REFERENCE],
+        [list(schemas), REFERENCE],
     ).fetchall():
         if data_type in DATES and schema != REFERENCE:
             raise CommandError(

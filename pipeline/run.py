@@ -106,12 +106,15 @@ def build(
         with duckdb.connect(str(layout.warehouse), read_only=True) as connection:
             warnings = history.failed(connection, run_id)
 
-        with unpublished(layout, run_id) as folder:
+        with (
+            unpublished(layout, run_id) as folder,
+            publish.Copy(layout, folder / WAREHOUSE) as copy,
+        ):
             step("analysis: survival, tables, figures, published against computed")
             studies, told = _analyse(layout, folder, about)
 
             step("publish: a de-identified copy, then one pointer swap")
-            publish_run(layout, folder, run_id, started, delivery)
+            publish_run(layout, folder, copy, run_id, started, delivery)
         ledger.accept(layout.work, landed.seq, run_id)
         increment.note_build(layout, landed.seq)
     return Outcome(
@@ -124,13 +127,13 @@ def build(
 
 
 def publish_run(
-    layout: Layout, folder: Path, run_id: str, started: datetime, delivery: Path
+    layout: Layout, folder: Path, copy: publish.Copy, run_id: str, started: datetime, delivery: Path
 ) -> None:
     """Make a folder that holds the reports of a finished build the current run."""
     faults.point("publish")
-    publish.publish_warehouse(layout, folder / WAREHOUSE)
+    copied = copy.finish()
     faults.point("publish")
-    made_of = manifest.compose(layout, folder / WAREHOUSE, run_id, started, delivery)
+    made_of = manifest.compose(layout, folder / WAREHOUSE, copied, run_id, started, delivery)
     quality_pages.write(layout, folder, made_of)
     dbt_docs.write(layout, folder, folder / WAREHOUSE, delivery)
     manifest.write(folder, made_of)
@@ -291,7 +294,6 @@ def _analyse(layout: Layout, folder: Path, about: dict[str, str]) -> tuple[list[
                 (layout.work / f"{study_id}{PRIVATE_PAGE}").write_text(page, encoding="utf-8")
             faults.point("analysis")
             exports.write(connection, contents, folder / "exports")
-        connection.execute("checkpoint")
         unlisted = [
             f"{column} is not published: {publish.ALLOW_LIST} does not list it"
             for column in publish.not_listed(connection)

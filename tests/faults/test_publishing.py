@@ -16,6 +16,7 @@ import duckdb
 import pytest
 
 from pipeline import audit, lock, publish, resources, run
+from pipeline.content import Content
 from pipeline.errors import CommandError, Exit
 from tests.faults.trials import (
     EXIT_CODES,
@@ -93,12 +94,24 @@ def test_flt10_a_full_disk_is_refused_before_the_copy(
     usage = resources.shutil.disk_usage(published.layout.published)
     monkeypatch.setattr(resources.shutil, "disk_usage", lambda _: usage._replace(free=1 << 20))
     target = published.layout.published / "copy.duckdb"
-    with pytest.raises(CommandError, match=r"has 1 MB left, about [\d,]+ MB are needed") as refused:
-        publish.publish_warehouse(published.layout, target)
+    with (
+        pytest.raises(CommandError, match=r"has 1 MB left, about [\d,]+ MB are needed") as refused,
+        publish.Copy(published.layout, target),
+    ):
+        pytest.fail("the copy began")
     assert refused.value.exit_code == Exit.RESOURCES
     assert str(target.parent) in str(refused.value)
     assert not target.exists()
     survived.append("disk full")
+
+
+def publish_as(published: Published, run_id: str, started: datetime) -> None:
+    layout = published.layout
+    with (
+        run.unpublished(layout, run_id) as folder,
+        publish.Copy(layout, folder / run.WAREHOUSE) as copy,
+    ):
+        run.publish_run(layout, folder, copy, run_id, started, published.delivery)
 
 
 @pytest.mark.parametrize("nth", [1, 2, 5])
@@ -116,8 +129,8 @@ def test_flt14_fsync_fails(
     monkeypatch.setattr(os, "fsync", failing)
     layout, started = published.layout, datetime.now(UTC)
     run_id = run.next_run_id(layout, started)
-    with pytest.raises(OSError, match="Input/output error"), run.unpublished(layout, run_id) as own:
-        run.publish_run(layout, own, run_id, started, published.delivery)
+    with pytest.raises(OSError, match="Input/output error"):
+        publish_as(published, run_id, started)
     assert published.current == before
     assert leftovers(layout.published) == []
     assert not (layout.published / run_id).exists()
@@ -139,8 +152,8 @@ def test_flt14_fsync_of_the_pointer_fails(
     monkeypatch.setattr(publish, "_to_disk", failing)
     layout, started = published.layout, datetime.now(UTC)
     run_id = run.next_run_id(layout, started)
-    with pytest.raises(OSError, match="Input/output error"), run.unpublished(layout, run_id) as own:
-        run.publish_run(layout, own, run_id, started, published.delivery)
+    with pytest.raises(OSError, match="Input/output error"):
+        publish_as(published, run_id, started)
     assert published.current == before
     assert not (folder / run_id).exists()
     published.holds()
@@ -150,20 +163,45 @@ def test_flt14_fsync_of_the_pointer_fails(
 def test_a_copy_that_differs_is_not_published(
     published: Published, monkeypatch: pytest.MonkeyPatch, survived: list[str]
 ) -> None:
-    content = publish._content
+    verify = publish._verify
 
-    def bent(
-        connection: duckdb.DuckDBPyConnection, table: str, columns: list[str]
-    ) -> publish.Content:
-        if table == "cohort.cohort":
-            connection.execute("set threads = 1")
-            return content(connection, f"(from {table} limit 3)", columns)
-        return content(connection, table, columns)
+    def bent(target: Path, copied: dict[str, Content]) -> None:
+        with duckdb.connect(str(target)) as connection:
+            connection.execute(
+                "update cohort.cohort set included = not included "
+                "where patient_key = (select min(patient_key) from cohort.cohort)"
+            )
+        verify(target, copied)
 
-    monkeypatch.setattr(publish, "_content", bent)
-    with pytest.raises(CommandError, match=r"The copy differs from the build in cohort\.cohort;"):
-        publish.publish_warehouse(published.layout, published.layout.work / "copy.duckdb")
+    monkeypatch.setattr(publish, "_verify", bent)
+    target = published.layout.work / "copy.duckdb"
+    with (
+        publish.Copy(published.layout, target) as copy,
+        pytest.raises(CommandError, match=r"The copy differs from the build in cohort\.cohort;"),
+    ):
+        copy.finish()
     survived.append("copy differs")
+
+
+def test_a_copy_that_is_not_needed_any_more_stops(
+    published: Published, survived: list[str]
+) -> None:
+    before = published.current
+    started = datetime.now(UTC)
+    run_id = run.next_run_id(published.layout, started)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        run.unpublished(published.layout, run_id) as own,
+        publish.Copy(published.layout, own / "warehouse.duckdb"),
+    ):
+        raise KeyboardInterrupt
+    with duckdb.connect(str(published.layout.warehouse)) as build:
+        attached = build.execute("select database_name from duckdb_databases()").fetchall()
+    assert (publish.TARGET,) not in attached
+    assert published.current == before
+    assert leftovers(published.layout.published) == []
+    published.holds()
+    survived.append("copy stopped")
 
 
 @pytest.mark.parametrize(

@@ -111,8 +111,11 @@ def _publish(layout: Layout, delivery: Path, environment: dict[str, str]) -> Non
     try:
         run_id = run.next_run_id(layout, started)
         with run.workplace(delivery, layout), run.on_record(layout, run_id, delivery):  # noqa: SIM117
-            with run.unpublished(layout, run_id) as folder:
-                run.publish_run(layout, folder, run_id, started, delivery)
+            with (
+                run.unpublished(layout, run_id) as folder,
+                publish.Copy(layout, folder / run.WAREHOUSE) as copy,
+            ):
+                run.publish_run(layout, folder, copy, run_id, started, delivery)
     except Exception as error:
         sys.exit(as_command_error(error).exit_code)
     assert os.umask(0) == resources.PRIVATE_UMASK

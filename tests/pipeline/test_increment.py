@@ -10,7 +10,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipeline import increment, ledger, manifest
+from expectations.tables import columns
+from pipeline import increment, ledger
+from pipeline.content import Content, content
 from pipeline.contract import Table, read_contract
 from pipeline.delivery import land
 from pipeline.paths import Layout
@@ -42,15 +44,15 @@ def built(folder: Path, layout: Layout) -> None:
     dbt_build(folder, layout, lambda *_: None)
 
 
-def contents(layout: Layout) -> dict[str, tuple[int, str]]:
-    """Rows and logical hash of every mart, the results of the checks apart: they name their run."""
+def contents(layout: Layout) -> dict[str, Content]:
+    """What every mart holds, the results of the checks apart: they name their run."""
     with duckdb.connect(str(layout.warehouse), read_only=True) as connection:
         found = connection.execute(
             "select table_schema || '.' || table_name from information_schema.tables "
             "where table_schema in ('cohort', 'treatment', 'survival', 'safety', 'quality') "
             "and table_name <> 'expectation_results'"
         ).fetchall()
-        return {name: manifest.logical(connection, name) for (name,) in found}
+        return {name: content(connection, name, columns(connection, name)) for (name,) in found}
 
 
 def test_changes_on_the_last_build_equal_a_full_build(

@@ -53,7 +53,7 @@ def test_sec16_a_singleton_is_counted_and_coarsened(build: duckdb.DuckDBPyConnec
     assert anonymity.report(build) == [
         {"study_id": "s", "n_patients": 8, "k": 1, "n_below": 2, "wanted": 5}
     ]
-    anonymity.find_few(build, "memory", synthetic=False)
+    anonymity.find_few(build, synthetic=False)
     ages = told(build, "patient_characteristics", "age_at_index")
     years = told(build, "cohort", "index_year")
     for patient_key in ("alone", "other"):
@@ -64,7 +64,7 @@ def test_sec16_a_singleton_is_counted_and_coarsened(build: duckdb.DuckDBPyConnec
 
 
 def test_invented_patients_are_published_as_they_are(build: duckdb.DuckDBPyConnection) -> None:
-    anonymity.find_few(build, "memory", synthetic=True)
+    anonymity.find_few(build, synthetic=True)
     assert None not in told(build, "patient_characteristics", "age_at_index").values()
 
 
