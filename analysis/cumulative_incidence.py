@@ -137,9 +137,10 @@ def _curve_rows(fitted: AalenJohansen, cause: int, patients: pd.DataFrame) -> pd
     """Rows of results.survival_curves: the share without this event."""
     steps = np.r_[0.0, fitted.time[fitted.time > 0]]
     curve = fitted.incidence_at(steps, cause)
-    ended = patients.groupby("time")["cause"]
-    happened = ended.agg(lambda codes: float((codes == cause).sum()))
-    censored = ended.agg(lambda codes: float((codes == 0).sum()))
+    happened, censored = (
+        (patients["cause"] == code).astype(float).groupby(patients["time"]).sum()
+        for code in (cause, 0)
+    )
     at_risk = kaplan_meier(patients["time"], patients["event"]).number_at_risk(steps)
     return pd.DataFrame(
         {

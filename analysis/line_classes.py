@@ -19,9 +19,12 @@ CYTOTOXIC = "cytotoxic"
 
 
 def lines_with_class(
-    connection: duckdb.DuckDBPyConnection, study: Study, variable: Variable
+    connection: duckdb.DuckDBPyConnection,
+    study: Study,
+    variable: Variable,
+    rule_set: str | None = None,
 ) -> pd.DataFrame:
-    """Every line of the included patients under every rule set, with its group.
+    """Every line of the included patients under every rule set, or under one, with its group.
 
     Parameters
     ----------
@@ -52,10 +55,11 @@ def lines_with_class(
             start_day, end_day
         from treatment.lines_of_therapy
         inner join cohort.cohort using (study_id, patient_key)
-        where study_id = ? and included
+        where study_id = ? and included and rule_set_id = coalesce(?, rule_set_id)
         order by rule_set_id, patient_key, line_number
         """,
         study.study_id,
+        rule_set,
     )
     drugs = frame(
         connection,
@@ -63,9 +67,10 @@ def lines_with_class(
         select distinct rule_set_id, patient_key, line_number, drug_class, modality
         from treatment.line_components
         inner join cohort.cohort using (study_id, patient_key)
-        where study_id = ? and included
+        where study_id = ? and included and rule_set_id = coalesce(?, rule_set_id)
         """,
         study.study_id,
+        rule_set,
     )
     key = ["rule_set_id", "patient_key", "line_number"]
     named = {level.source_value for level in variable.levels if level.named_drug}

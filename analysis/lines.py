@@ -40,10 +40,9 @@ def own_lines(
 ) -> pd.DataFrame:
     """Lines of an analysis' population under the study's own rule set, with their groups."""
     variable = study.variable(analysis.group_variable)
-    lines = lines_with_class(connection, study, variable)
+    lines = lines_with_class(connection, study, variable, study.settings["line_rule_set_id"])
     members = study.members(analysis.population).index
-    own = lines["rule_set_id"] == study.settings["line_rule_set_id"]
-    found: pd.DataFrame = lines[own & lines["patient_key"].isin(members)]
+    found: pd.DataFrame = lines[lines["patient_key"].isin(members)]
     return found.assign(group=found["group"].fillna(NO_GROUP))
 
 

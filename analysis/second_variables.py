@@ -69,6 +69,7 @@ class _Staged:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, study: Study) -> None:
         self._connection, self._study = connection, study
+        self._read: dict[str, pd.DataFrame] = {}
         self.cutoff = pd.Timestamp(study.settings["data_cutoff"])
         self.patients = frame(
             connection,
@@ -94,17 +95,19 @@ class _Staged:
         ).set_index("patient_key")
 
     def __getitem__(self, table: str) -> pd.DataFrame:
-        return frame(
-            self._connection,
-            f"""
-            select staged.*
-            from staging.stg_common__{table} as staged
-            semi join (from cohort.cohort where study_id = ? and included) as members
-                on staged.patient_key = members.patient_key
-            order by staged.src_rid
-            """,
-            self._study.study_id,
-        )
+        if table not in self._read:
+            self._read[table] = frame(
+                self._connection,
+                f"""
+                select staged.*
+                from staging.stg_common__{table} as staged
+                semi join (from cohort.cohort where study_id = ? and included) as members
+                    on staged.patient_key = members.patient_key
+                order by staged.src_rid
+                """,
+                self._study.study_id,
+            )
+        return self._read[table]
 
     def setting(self, table: str, key: str, value: object) -> list[dict[str, object]]:
         """Rows of a seed."""
@@ -162,7 +165,7 @@ def _procedure(kind: str) -> Callable[[_Staged], pd.Series]:
 def _her2(staged: _Staged) -> pd.Series:
     rule = staged.definition
     reports = staged["pathology"]
-    reports["known"] = reports["reported_date"].fillna(reports["collected_date"])
+    reports = reports.assign(known=reports["reported_date"].fillna(reports["collected_date"]))
     reports = reports.sort_values(["known", "report_id"])
     specimen = ["patient_key", "accession_no"]
     stained = reports.dropna(subset=["her2_ihc_score"])

@@ -258,7 +258,10 @@ def _raw_rows(layout: Layout, old: Record, new: Record) -> list[RowChanges] | No
 
 
 def _table(connection: duckdb.DuckDBPyConnection, table: Table) -> RowChanges:
-    """Rows by key where the table has one; else by hash, each repetition counted."""
+    """Rows by key where the table has one; else by hash, each repetition counted.
+
+    A row of a delivery that stood in both runs has one src_rid and is what it was.
+    """
     key = f'"{table.row_key}"' if table.row_key else (
         "patient_key" if table.name == "patients" else None
     )  # fmt: skip
@@ -266,8 +269,8 @@ def _table(connection: duckdb.DuckDBPyConnection, table: Table) -> RowChanges:
     sides = [
         f"(select src_rid, coalesce(row_hash, '') as row_hash, {name} as name, "
         f"row_number() over (partition by {name} order by row_hash, src_rid) as repetition "
-        f"from {run}.raw.{table.name})"
-        for run in ("old", "new")
+        f"from {run}.raw.{table.name} anti join {other}.raw.{table.name} using (src_rid))"
+        for run, other in (("old", "new"), ("new", "old"))
     ]
     found = connection.execute(
         f"""
