@@ -29,6 +29,23 @@ class Content:
     low: int
     high: int
 
+    def __add__(self, other: Content) -> Content:
+        """These rows and the others."""
+        return self._joined(other, 1)
+
+    def __sub__(self, other: Content) -> Content:
+        """These rows without the others, which must be among them."""
+        return self._joined(other, -1)
+
+    def _joined(self, other: Content, sign: int) -> Content:
+        return Content(
+            self.columns,
+            self.rows + sign * other.rows,
+            self.quick + sign * other.quick,
+            self.low + sign * other.low,
+            self.high + sign * other.high,
+        )
+
     @property
     def logical_sha256(self) -> str:
         """The SHA-256 of the columns' names and of the sums of the rows' MD5."""
@@ -51,10 +68,10 @@ def content(connection: duckdb.DuckDBPyConnection, source: str, columns: Sequenc
     return Content(tuple(columns), *found)
 
 
-def is_held(connection: duckdb.DuckDBPyConnection, table: str, expected: Content) -> bool:
-    """Whether a table holds what is expected, by the number of its rows and the quick hash."""
+def is_held(connection: duckdb.DuckDBPyConnection, source: str, expected: Content) -> bool:
+    """Whether a table or query holds what is expected, by its number of rows and quick hash."""
     found = connection.execute(
-        f"select count(*), coalesce(sum(hash({_list(expected.columns)})::hugeint), 0) from {table}"
+        f"select count(*), coalesce(sum(hash({_list(expected.columns)})::hugeint), 0) from {source}"
     ).fetchone()
     return found == (expected.rows, expected.quick)
 

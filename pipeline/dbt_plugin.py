@@ -23,6 +23,10 @@ from pipeline.pseudonyms import load_key
 from pipeline.reader import DeliveryError
 
 DATABASE_VARIABLE = "RWE_DATABASE"
+DELIVERY_VARIABLE, ALLOW_OLDER_VARIABLE = "RWE_DELIVERY", "RWE_ALLOW_OLDER"
+ONLY_CHANGES_VARIABLE = "RWE_ONLY_CHANGES"
+"""How `rwe` tells what differs between runs. Read here and not by dbt, which parses what reads a
+variable of dbt or of the environment anew whenever it differs."""
 
 
 class Plugin(BasePlugin):
@@ -51,14 +55,12 @@ class Plugin(BasePlugin):
         """Land the delivery, make its raw views, and return `raw.files` as Arrow."""
         assert self.creds is not None
         work = Path(self.creds.path).resolve().parent
-        folder = Path(source_config.meta["folder"])
-
-        def is_set(name: str) -> bool:
-            return str(source_config.meta.get(name)).lower() == "true"
-
-        delivery = land(folder, work, allow_older=is_set("allow_older"))
+        meta = source_config.meta
+        folder = Path(os.environ.get(DELIVERY_VARIABLE, meta["folder"]))
+        allow_older = os.environ.get(ALLOW_OLDER_VARIABLE, str(meta["allow_older"]))
+        delivery = land(folder, work, allow_older=allow_older.lower() == "true")
         standing = ledger.state(ledger.deliveries(work), delivery.seq)
-        read = [delivery] if is_set("only_changes") else standing
+        read = [delivery] if os.environ.get(ONLY_CHANGES_VARIABLE) == "True" else standing
         with self.connection.cursor() as cursor:
             for statement in raw_views(work, read):
                 cursor.execute(statement)

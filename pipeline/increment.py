@@ -8,13 +8,15 @@ from the whole. What comes out is what a full build of the same rows gives.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from pipeline import ledger, manifest
+from pipeline.content import Content
 from pipeline.contract import read_contract
 from pipeline.ledger import Delivery
 from pipeline.paths import Layout
@@ -53,9 +55,22 @@ class _Table:
         return bool(WITHIN_A_BUILD & self.columns)
 
 
-def note_build(layout: Layout, seq: int) -> None:
-    """Note beside a finished build which delivery, code and configuration it was made of."""
-    (layout.work / BUILT).write_text(json.dumps(_made_of(layout, seq)), encoding="utf-8")
+@dataclass(frozen=True)
+class LastBuild:
+    """The run that was made of the last build, and what its published tables hold."""
+
+    run_id: str
+    held: dict[str, Content]
+
+
+def note_build(layout: Layout, seq: int, run_id: str, held: Mapping[str, Content]) -> None:
+    """Note beside a finished build what it was made of, and what was made of it."""
+    noted = {
+        "made_of": _made_of(layout, seq),
+        "run_id": run_id,
+        "held": {name: asdict(content) for name, content in held.items()},
+    }
+    (layout.work / BUILT).write_text(json.dumps(noted), encoding="utf-8")
 
 
 def forget_build(layout: Layout) -> None:
@@ -64,15 +79,26 @@ def forget_build(layout: Layout) -> None:
         (layout.work / name).unlink(missing_ok=True)
 
 
-def can_build(layout: Layout, delivery: Delivery) -> bool:
-    """Say whether the last build is finished, of the same rules, and what these changes change."""
+def last_build(layout: Layout, delivery: Delivery) -> LastBuild | None:
+    """Return the last build if it is finished, of the same rules, and what these changes change."""
     if delivery.covers != "changes" or not layout.warehouse.exists():
-        return False
+        return None
     try:
-        built = json.loads((layout.work / BUILT).read_text(encoding="utf-8"))
+        noted = json.loads((layout.work / BUILT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return False
-    return bool(built == _made_of(layout, delivery.base_seq))
+        return None
+    if noted.get("made_of") != _made_of(layout, delivery.base_seq):
+        return None
+    held = {
+        name: Content(**{**content, "columns": tuple(content["columns"])})
+        for name, content in noted["held"].items()
+    }
+    return LastBuild(noted["run_id"], held)
+
+
+def replaced(layout: Layout, delivery: Delivery) -> Path:
+    """Return the rows that name, as `patient_key`, the patients whom a delivery replaces."""
+    return ledger.raw_folder(layout.work, delivery.seq) / "patients.parquet"
 
 
 def build(folder: Path, delivery: Delivery, layout: Layout, progress: Progress) -> None:
@@ -92,7 +118,7 @@ def build(folder: Path, delivery: Delivery, layout: Layout, progress: Progress) 
 
 def _merge(layout: Layout, changes: Path, delivery: Delivery) -> list[str]:
     """Replace the changed patients' rows; return the tables that must be built from the whole."""
-    patients = ledger.raw_folder(layout.work, delivery.seq) / "patients.parquet"
+    patients = replaced(layout, delivery)
     whole = []
     with duckdb.connect(str(layout.warehouse)) as connection:
         connection.execute(f"attach '{quoted(changes)}' as changes (read_only)")

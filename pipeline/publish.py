@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,10 @@ LISTED_SCHEMAS = ("cohort", "treatment", "survival", "safety", "quality", RESULT
 REFERENCE = "reference"
 """The seeds: rules and code lists without patients; all of them are published."""
 PUBLISHED = (*LISTED_SCHEMAS, REFERENCE)
-TARGET = "published"
-"""The name under which the file to publish is attached to the build."""
+TARGET, BEFORE = "published", "before"
+"""The names under which the file to publish is attached to the build, and an earlier run to it."""
+WAREHOUSE = "warehouse.duckdb"
+"""The published file of a run."""
 ALLOW_LIST = "seeds/publication/published_columns.csv"
 DATES = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
 PUBLISHED_MODE = 0o640
@@ -39,69 +42,139 @@ UNFINISHED = ".unfinished."
 
 
 class Copy:
-    """The publishable tables of a finished build on their way into a new file.
+    """The publishable tables of a build on their way into a new file.
 
-    Within a `with` block a thread copies what dbt has built; most of it is DuckDB's work, for which
-    the other core has time while the analysis computes its results. `finish` adds these.
+    Within a `with` block a thread copies what there is: most of it is DuckDB's work, for which the
+    other core has time while dbt prepares a statement or the analysis computes. `unchanged` may
+    begin before the build, `built` follows it, and `finish` adds the results.
     """
 
     def __init__(self, layout: Layout, target: Path) -> None:
         """Copy from the build of the layout to `target`, which must not exist."""
         self._layout, self._target = layout, target
-        self._copied: dict[str, Content] = {}
-        self._stopped = False
         self._thread = ThreadPoolExecutor(max_workers=1)
+        self._begun: list[Future[None]] = []
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._stopped = False
+        self._copied: dict[str, Content] = {}
+        self._replaced: Path | None = None
+        self._kept: dict[str, Content] = {}
 
     def __enter__(self) -> Copy:
-        """Begin to copy; raises CommandError if the disk has no room for it."""
-        resources.require_space(self._target.parent, self._layout.warehouse.stat().st_size)
-        self._connection = duckdb.connect(str(self._layout.warehouse))
-        resources.limit(self._connection)
-        self._connection.execute(f"attach '{quoted(self._target)}' as {TARGET}")
-        self._built = self._thread.submit(self._copy, [s for s in PUBLISHED if s != RESULTS])
+        """Nothing is copied yet."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop copying, and let go of both files."""
+        """Stop copying, and let go of the files."""
         self._stopped = True
-        if not self._built.done():
-            self._connection.interrupt()
+        if running := self._connection:
+            with suppress(duckdb.Error):  # it may have ended meanwhile
+                running.interrupt()
         self._thread.shutdown()
-        self._connection.close()
+
+    def unchanged(self, run: Path, held: Mapping[str, Content], replaced: Path) -> None:
+        """Begin with the rows, in a published run, of patients whom the build does not replace.
+
+        Parameters
+        ----------
+        run
+            The folder of the run that was made of the build on which this one stands.
+        held
+            What its tables hold.
+        replaced
+            Parquet file whose column `patient_key` names those who are replaced.
+        """
+        self._replaced = replaced
+        self._begun.append(self._thread.submit(self._copy_unchanged, run / WAREHOUSE, held))
+
+    def built(self) -> None:
+        """Begin to copy what dbt has built; raises CommandError if the disk has no room for it."""
+        resources.require_space(self._target.parent, self._layout.warehouse.stat().st_size)
+        schemas = [schema for schema in PUBLISHED if schema != RESULTS]
+        self._begun.append(self._thread.submit(self._copy_built, schemas))
 
     def finish(self) -> dict[str, Content]:
         """Copy the results too; return what each table holds, by schema.table.
 
         The copy is read again and compared with the build: raises CommandError if they differ.
         """
-        self._built.result()
-        self._copy([RESULTS])
-        for statement in ("checkpoint", f"checkpoint {TARGET}", f"detach {TARGET}"):
-            self._connection.execute(statement)
-        self._connection.close()
+        self._begun.append(self._thread.submit(self._copy_built, [RESULTS]))
+        for task in self._begun:
+            task.result()
         faults.point("publish")
         _verify(self._target, self._copied)
         return self._copied
 
-    def _copy(self, schemas: Sequence[str]) -> None:
-        connection = self._connection
+    def _copy_unchanged(self, run: Path, held: Mapping[str, Content]) -> None:
+        with self._opened(self._target) as connection:
+            connection.execute(f"attach '{quoted(run)}' as {BEFORE} (read_only)")
+            # What is withheld of a patient may follow from others, as every result does.
+            others = {f"{schema}.{table}" for schema, table, _ in anonymity.WITHHELD}
+            for name in sorted(held.keys() - others):
+                schema, _, _ = name.partition(".")
+                if self._stopped:
+                    return
+                if schema == RESULTS or "patient_key" not in held[name].columns:
+                    continue
+                replaced = f"(from {BEFORE}.{name} where {self._is_replaced()})"
+                connection.execute(f"create schema if not exists {schema}")
+                connection.execute(
+                    f"create table {name} as from {BEFORE}.{name} where not {self._is_replaced()}"
+                )
+                gone = content(connection, replaced, held[name].columns)
+                self._kept[name] = held[name] - gone
+
+    def _copy_built(self, schemas: Sequence[str]) -> None:
         documented = _documented_relations(self._layout.target / "manifest.json")
-        # One transaction: else each of the hundreds of comments would be written to disk by itself.
-        connection.execute("begin")
-        anonymity.find_few(connection, synthetic=_is_synthetic(connection))
-        for (schema, table), columns in _allowed(connection, schemas).items():
-            if self._stopped:
-                return
-            name = f"{schema}.{table}"
-            told = [f'{anonymity.published(schema, table, each)} as "{each}"' for each in columns]
-            source = f"(select {', '.join(told)} from {name})"
-            connection.execute(f"create schema if not exists {TARGET}.{schema}")
+        with self._opened(self._layout.warehouse) as connection:
+            connection.execute(f"attach '{quoted(self._target)}' as {TARGET}")
+            # One transaction: else each of hundreds of comments would be written to disk by itself.
+            connection.execute("begin")
+            anonymity.find_few(connection, synthetic=_is_synthetic(connection))
+            for (schema, table), columns in _allowed(connection, schemas).items():
+                if self._stopped:
+                    return
+                told = [f'{anonymity.published(schema, table, c)} as "{c}"' for c in columns]
+                source = f"(select {', '.join(told)} from {schema}.{table})"
+                connection.execute(f"create schema if not exists {TARGET}.{schema}")
+                name = f"{schema}.{table}"
+                self._copied[name] = self._copy_table(connection, name, source, list(columns))
+                about = documented.get((schema, table), {})
+                _comment(connection, f"{TARGET}.{name}", columns, about)
+            connection.execute(f"drop table {anonymity.FEW}")
+            connection.execute("commit")
+            connection.execute(f"detach {TARGET}")
+
+    def _copy_table(
+        self, connection: duckdb.DuckDBPyConnection, name: str, source: str, columns: list[str]
+    ) -> Content:
+        kept = self._kept.get(name)
+        if kept is None:
             connection.execute(f"create table {TARGET}.{name} as from {source}")
-            about = documented.get((schema, table), {})
-            _comment(connection, f"{TARGET}.{name}", columns, about)
-            self._copied[name] = content(connection, source, list(columns))
-        connection.execute(f"drop table {anonymity.FEW}")
-        connection.execute("commit")
+            return content(connection, source, columns)
+        replaced = f"(from {source} where {self._is_replaced()})"
+        connection.execute(f"insert into {TARGET}.{name} by name from {replaced}")
+        copied = kept + content(connection, replaced, columns)
+        if kept.columns != copied.columns or not is_held(connection, source, copied):
+            raise _differs([name], self._target)
+        return copied
+
+    def _is_replaced(self) -> str:
+        assert self._replaced is not None
+        return (
+            f"patient_key in (select patient_key from read_parquet('{quoted(self._replaced)}') "
+            "where patient_key is not null)"
+        )
+
+    @contextmanager
+    def _opened(self, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+        with duckdb.connect(str(path)) as connection:
+            resources.limit(connection)
+            self._connection = connection
+            try:
+                yield connection
+            finally:
+                self._connection = None
 
 
 def _is_synthetic(connection: duckdb.DuckDBPyConnection) -> bool:
@@ -188,11 +261,15 @@ def _verify(target: Path, copied: dict[str, Content]) -> None:
     with duckdb.connect(str(target), read_only=True) as connection:
         wrong = [name for name, held in copied.items() if not is_held(connection, name, held)]
     if wrong:
-        raise CommandError(
-            f"The copy differs from the build in {', '.join(wrong)}; nothing was published. "
-            f"Run again; if it happens twice, check the disk of {target.parent.parent}",
-            Exit.RESOURCES,
-        )
+        raise _differs(wrong, target)
+
+
+def _differs(tables: Sequence[str], target: Path) -> CommandError:
+    return CommandError(
+        f"The copy differs from the build in {', '.join(tables)}; nothing was published. "
+        f"Run again; if it happens twice, check the disk of {target.parent.parent}",
+        Exit.RESOURCES,
+    )
 
 
 def _documented_relations(manifest_file: Path) -> dict[tuple[str, str], dict[str, Any]]:

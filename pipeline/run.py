@@ -29,16 +29,17 @@ from pipeline import (
     resources,
     spark,
 )
+from pipeline.content import Content
 from pipeline.delivery import land
 from pipeline.errors import CommandError, Exit
 from pipeline.ledger import Delivery
 from pipeline.paths import Layout
 from pipeline.pseudonyms import key_id, load_key, require_key
+from pipeline.publish import WAREHOUSE
 from pipeline.reader import DeliveryError
 from pipeline.transform import Progress, dbt_build
 from pipeline.unpack import UnsafeArchiveError
 
-WAREHOUSE = "warehouse.duckdb"
 PRIVATE_FOLDER_MODE = 0o700
 PRIVATE_PAGE = "_private.html"
 """How the name of a study's report ends that shows real patients' numbers as computed."""
@@ -93,30 +94,24 @@ def build(
             "started": f"{started:%Y-%m-%d %H:%M} UTC",
             **manifest.versions(),
         }
-        with _reported(layout, about):
-            if spark.is_chosen():
-                increment.forget_build(layout)
-                spark.build(delivery.resolve(), landed, layout, progress)
-            elif increment.can_build(layout, landed):
-                increment.build(delivery.resolve(), landed, layout, progress)
-            else:
-                increment.forget_build(layout)
-                dbt_build(delivery.resolve(), layout, progress, allow_older=allow_older)
-        faults.point("checks")
-        with duckdb.connect(str(layout.warehouse), read_only=True) as connection:
-            warnings = history.failed(connection, run_id)
-
         with (
             unpublished(layout, run_id) as folder,
             publish.Copy(layout, folder / WAREHOUSE) as copy,
         ):
+            with _reported(layout, about):
+                _model(delivery.resolve(), landed, layout, copy, progress, allow_older=allow_older)
+            faults.point("checks")
+            with duckdb.connect(str(layout.warehouse), read_only=True) as connection:
+                warnings = history.failed(connection, run_id)
+
             step("analysis: survival, tables, figures, published against computed")
+            copy.built()
             studies, told = _analyse(layout, folder, about)
 
             step("publish: a de-identified copy, then one pointer swap")
-            publish_run(layout, folder, copy, run_id, started, delivery)
+            copied = publish_run(layout, folder, copy, run_id, started, delivery)
         ledger.accept(layout.work, landed.seq, run_id)
-        increment.note_build(layout, landed.seq)
+        increment.note_build(layout, landed.seq, run_id, copied)
     return Outcome(
         run_id=run_id,
         warehouse=layout.current / WAREHOUSE,
@@ -126,10 +121,34 @@ def build(
     )
 
 
+def _model(
+    folder: Path,
+    landed: Delivery,
+    layout: Layout,
+    copy: publish.Copy,
+    progress: Progress,
+    *,
+    allow_older: bool,
+) -> None:
+    """Build and test every model; where the last build allows it, of the changed patients alone."""
+    last = None if spark.is_chosen() else increment.last_build(layout, landed)
+    if last is None:
+        increment.forget_build(layout)
+        if spark.is_chosen():
+            spark.build(folder, landed, layout, progress)
+        else:
+            dbt_build(folder, layout, progress, allow_older=allow_older)
+        return
+    before = layout.published / last.run_id
+    if (before / WAREHOUSE).exists() and not manifest.withdrawn(before):
+        copy.unchanged(before, last.held, increment.replaced(layout, landed))
+    increment.build(folder, landed, layout, progress)
+
+
 def publish_run(
     layout: Layout, folder: Path, copy: publish.Copy, run_id: str, started: datetime, delivery: Path
-) -> None:
-    """Make a folder that holds the reports of a finished build the current run."""
+) -> dict[str, Content]:
+    """Make a folder with the reports of a finished build the current run; return what it holds."""
     faults.point("publish")
     copied = copy.finish()
     faults.point("publish")
@@ -140,6 +159,7 @@ def publish_run(
     faults.point("publish")
     publish.finish(folder)
     publish.reveal(layout, folder, run_id)
+    return copied
 
 
 def _land(folder: Path, layout: Layout, *, allow_older: bool) -> Delivery:

@@ -15,7 +15,12 @@ from dbt.cli.main import dbtRunner
 
 from expectations.gate import GATES, REFUSAL
 from pipeline import faults
-from pipeline.dbt_plugin import DATABASE_VARIABLE
+from pipeline.dbt_plugin import (
+    ALLOW_OLDER_VARIABLE,
+    DATABASE_VARIABLE,
+    DELIVERY_VARIABLE,
+    ONLY_CHANGES_VARIABLE,
+)
 from pipeline.errors import CommandError, Exit, as_command_error, resources_error
 from pipeline.paths import PROJECT, Layout
 from pipeline.publish import remove
@@ -61,11 +66,10 @@ def dbt_build(
             total = getattr(event.data, "total", 0) or getattr(event.data, "num_models", 0)
             progress(finished, total, event.data.node_info.node_name)
 
-    # Not as variables of dbt: it would parse the project anew whenever one of them differs.
     told = {
-        "RWE_DELIVERY": str(delivery),
-        "RWE_ALLOW_OLDER": str(allow_older),
-        "RWE_ONLY_CHANGES": str(only_changes),
+        DELIVERY_VARIABLE: str(delivery),
+        ALLOW_OLDER_VARIABLE: str(allow_older),
+        ONLY_CHANGES_VARIABLE: str(only_changes),
         DATABASE_VARIABLE: str(layout.warehouse),
     }
     with _environment(told), _no_command_line():

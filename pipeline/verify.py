@@ -16,8 +16,8 @@ from pipeline import audit, ledger, manifest, signing
 from pipeline.archive import archived
 from pipeline.manifest import Record
 from pipeline.paths import Layout
+from pipeline.publish import WAREHOUSE
 
-WAREHOUSE = "warehouse.duckdb"
 BLOCK_BYTES = 1 << 22
 
 State = Literal["holds", "broken", "cannot be verified"]

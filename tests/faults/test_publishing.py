@@ -96,9 +96,9 @@ def test_flt10_a_full_disk_is_refused_before_the_copy(
     target = published.layout.published / "copy.duckdb"
     with (
         pytest.raises(CommandError, match=r"has 1 MB left, about [\d,]+ MB are needed") as refused,
-        publish.Copy(published.layout, target),
+        publish.Copy(published.layout, target) as copy,
     ):
-        pytest.fail("the copy began")
+        copy.built()
     assert refused.value.exit_code == Exit.RESOURCES
     assert str(target.parent) in str(refused.value)
     assert not target.exists()
@@ -109,8 +109,9 @@ def publish_as(published: Published, run_id: str, started: datetime) -> None:
     layout = published.layout
     with (
         run.unpublished(layout, run_id) as folder,
-        publish.Copy(layout, folder / run.WAREHOUSE) as copy,
+        publish.Copy(layout, folder / publish.WAREHOUSE) as copy,
     ):
+        copy.built()
         run.publish_run(layout, folder, copy, run_id, started, published.delivery)
 
 
@@ -179,6 +180,7 @@ def test_a_copy_that_differs_is_not_published(
         publish.Copy(published.layout, target) as copy,
         pytest.raises(CommandError, match=r"The copy differs from the build in cohort\.cohort;"),
     ):
+        copy.built()
         copy.finish()
     survived.append("copy differs")
 
@@ -192,8 +194,9 @@ def test_a_copy_that_is_not_needed_any_more_stops(
     with (
         pytest.raises(KeyboardInterrupt),
         run.unpublished(published.layout, run_id) as own,
-        publish.Copy(published.layout, own / "warehouse.duckdb"),
+        publish.Copy(published.layout, own / publish.WAREHOUSE) as copy,
     ):
+        copy.built()
         raise KeyboardInterrupt
     with duckdb.connect(str(published.layout.warehouse)) as build:
         attached = build.execute("select database_name from duckdb_databases()").fetchall()

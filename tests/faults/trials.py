@@ -113,8 +113,9 @@ def _publish(layout: Layout, delivery: Path, environment: dict[str, str]) -> Non
         with run.workplace(delivery, layout), run.on_record(layout, run_id, delivery):  # noqa: SIM117
             with (
                 run.unpublished(layout, run_id) as folder,
-                publish.Copy(layout, folder / run.WAREHOUSE) as copy,
+                publish.Copy(layout, folder / publish.WAREHOUSE) as copy,
             ):
+                copy.built()
                 run.publish_run(layout, folder, copy, run_id, started, delivery)
     except Exception as error:
         sys.exit(as_command_error(error).exit_code)

@@ -95,15 +95,15 @@ def test_changes_on_the_last_build_equal_a_full_build(
     built(first, step)
     parsed = step.target / "partial_parse.msgpack"
     monkeypatch.setenv("DBT_PARTIAL_PARSE_FILE_PATH", str(shutil.copy(parsed, tmp_path)))
-    increment.note_build(step, 1)
+    increment.note_build(step, 1, "run-1", {})
     before = contents(step)
     delivered = land(changes, step.work)
-    assert increment.can_build(step, delivered)
+    assert increment.last_build(step, delivered)
     increment.build(changes, delivered, step, lambda *_: None)
     built(changes, whole)
     assert contents(step) == contents(whole)
     assert contents(step) != before
-    assert not increment.can_build(step, delivered), "the build it stood on is gone"
+    assert not increment.last_build(step, delivered), "the build it stood on is gone"
 
 
 def with_covers(text: str) -> str:
