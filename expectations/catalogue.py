@@ -174,6 +174,7 @@ def _check(
         advice=texts.get("advice", entry["advice"]),
         rule=rule,
         expects_table=expects_table,
+        across_patients=entry.get("across_patients", False),
     )
 
 

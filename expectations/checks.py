@@ -8,11 +8,14 @@ from typing import Any, Literal
 Severity = Literal["blocking", "warning"]
 Status = Literal["pass", "fail", "error", "not_applicable", "not_run"]
 
+Key = tuple[str, str, str]
+"""Check, table and columns: what names a result among those of a run."""
+
 LAYERS = ("staging", "marts")
 """The two gates: what the extract looks like, and what was derived from it."""
 
 
-ACCOUNTS = ("quality.quarantine", "quality.source_files")
+QUARANTINE, SOURCE_FILES = ACCOUNTS = ("quality.quarantine", "quality.source_files")
 """The marts that say what became of the delivered rows; they come before the first gate."""
 
 
@@ -48,7 +51,9 @@ class Check:
 
     `table` is schema.table. Thresholds are percentages of what `denominator` says in words:
     the check fails above `warn_above`, and stops publication above `block_above` (None: never).
-    `expects_table` is for rules about the table's very existence.
+    `expects_table` is for rules about the table's very existence, `across_patients` for rules that
+    compare rows of different patients: their counts over some patients do not add up to those over
+    all.
     """
 
     check_id: str
@@ -66,6 +71,7 @@ class Check:
     advice: str
     rule: BuiltIn | Condition
     expects_table: bool = False
+    across_patients: bool = False
 
     def __post_init__(self) -> None:
         """Refuse thresholds that contradict the severity; raises ValueError."""
@@ -73,6 +79,11 @@ class Check:
             raise ValueError(f"{self.check_id}: block_above is below warn_above")
         if self.severity == "blocking" and self.block_above is None:
             raise ValueError(f"{self.check_id}: a blocking check needs block_above")
+
+    @property
+    def key(self) -> Key:
+        """What names its result among all."""
+        return self.check_id, self.table, ", ".join(self.columns)
 
     @property
     def tables(self) -> frozenset[str]:
@@ -116,6 +127,11 @@ class CheckResult:
     rationale: str
     advice: str
     detail: str | None = None
+
+    @property
+    def key(self) -> Key:
+        """What names it among all."""
+        return self.check_id, self.table_name, self.column_name
 
 
 def counted(check: Check, n_violating: int, n_checked: int) -> CheckResult:

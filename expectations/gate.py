@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
@@ -20,12 +22,26 @@ from dbt_common.exceptions import DbtRuntimeError
 from dbt_common.invocation import get_invocation_id
 
 from expectations import history, run
-from expectations.checks import CheckResult
+from expectations.checks import CheckResult, Key
 
 GATES = {"extract_gate": "staging", "marts_gate": "marts"}
 """The models of the gates, and the layer whose checks each runs."""
 
 REFUSAL = "Blocking checks failed; nothing more is built:"
+
+
+_known: Mapping[Key, run.Counts] = run.NOTHING_KNOWN
+
+
+@contextmanager
+def knowing(counts: Mapping[Key, run.Counts]) -> Iterator[None]:
+    """Let the gates take these counts as they are; dbt runs them in threads of its own."""
+    global _known
+    _known = counts
+    try:
+        yield
+    finally:
+        _known = run.NOTHING_KNOWN
 
 
 class GateError(DbtRuntimeError):
@@ -52,7 +68,7 @@ def check(connection: duckdb.DuckDBPyConnection, layer: str, work: Path) -> pa.T
 
     Raises GateError if one of them blocks.
     """
-    results = run.run(connection, layers=[layer])
+    results = run.run(connection, layers=[layer], known=_known)
     reached = [result for result in results if result.status != "not_run"]
     # Until the second gate, the checks of the marts stand there as not run.
     stored = results if layer == "staging" else reached

@@ -15,17 +15,23 @@ from typing import Any
 
 import duckdb
 
-from pipeline import ledger, manifest
+from expectations import gate
+from expectations.checks import QUARANTINE, SOURCE_FILES
+from expectations.history import RESULTS_TABLE
+from expectations.recount import by_patient, recounted
+from pipeline import ledger, manifest, resources
 from pipeline.content import Content
 from pipeline.contract import read_contract
 from pipeline.ledger import Delivery
 from pipeline.paths import Layout
+from pipeline.publish import REFERENCE
 from pipeline.reader import quoted
 from pipeline.transform import Progress, dbt_build
 
 BUILT = "built.json"
-WHOLE, CHANGES = "whole.duckdb", "changes.duckdb"
-"""The last build, set aside while the changed patients are built, and what these gave."""
+WHOLE, CHANGES, BEFORE = "whole.duckdb", "changes.duckdb", "before.duckdb"
+"""The last build, set aside while the changed patients are built, what these gave, and what there
+was of them before."""
 DERIVED_SCHEMAS = (
     "staging",
     "intermediate",
@@ -75,7 +81,7 @@ def note_build(layout: Layout, seq: int, run_id: str, held: Mapping[str, Content
 
 def forget_build(layout: Layout) -> None:
     """Let nothing be built on the last build, or on one that was interrupted."""
-    for name in (BUILT, WHOLE, CHANGES):
+    for name in (BUILT, WHOLE, CHANGES, BEFORE):
         (layout.work / name).unlink(missing_ok=True)
 
 
@@ -101,7 +107,9 @@ def replaced(layout: Layout, delivery: Delivery) -> Path:
     return ledger.raw_folder(layout.work, delivery.seq) / "patients.parquet"
 
 
-def build(folder: Path, delivery: Delivery, layout: Layout, progress: Progress) -> None:
+def build(
+    folder: Path, delivery: Delivery, last: LastBuild, layout: Layout, progress: Progress
+) -> None:
     """Build the changed patients alone, and put them into the last build.
 
     Raises CommandError as `dbt_build` does; the next build is then a full one.
@@ -111,40 +119,75 @@ def build(folder: Path, delivery: Delivery, layout: Layout, progress: Progress) 
     dbt_build(folder, layout, progress, only_changes=True)
     changes = layout.warehouse.rename(layout.work / CHANGES)
     whole.rename(layout.warehouse)
-    from_whole = _merge(layout, changes, delivery)
-    dbt_build(folder, layout, progress, select=from_whole)
+    before = layout.work / BEFORE
+    with duckdb.connect(str(layout.warehouse)) as connection:
+        resources.limit(connection)
+        set_aside(connection, replaced(layout, delivery), before)
+        counts = recounted(connection, last.run_id, before, changes)
+        before.unlink()
+        from_whole = _merge(connection, layout.work, changes, delivery)
+    with gate.knowing(counts):
+        dbt_build(folder, layout, progress, select=from_whole)
     changes.unlink()
 
 
-def _merge(layout: Layout, changes: Path, delivery: Delivery) -> list[str]:
+def set_aside(connection: duckdb.DuckDBPyConnection, patients: Path, target: Path) -> None:
+    """Copy what the checks read of some patients of an open build into a file of its own.
+
+    `patients` is a Parquet file that names them as `patient_key`. Seeds and the list of files are
+    copied as they are.
+    """
+    among = (
+        f"patient_key in (select patient_key from read_parquet('{quoted(patients)}') "
+        "where patient_key is not null)"
+    )
+    raw = [f"raw.{table.name}" for table in read_contract().tables.values() if table.patient_column]
+    derived = [table.name for table in _tables(connection) if table.is_by_patient]
+    delivered = " union all ".join(f"select src_rid from aside.{name}" for name in raw)
+    kept = dict.fromkeys([*raw, *derived], f"where {among}") | {
+        SOURCE_FILES: "",
+        QUARANTINE: f"where src_rid in ({delivered})",
+    }
+    connection.execute(f"attach '{quoted(target)}' as aside")
+    read = frozenset().union(*(check.tables for check in by_patient()))
+    for name in sorted(read, key=lambda name: name == QUARANTINE):
+        schema, _, _ = name.partition(".")
+        if name in kept or schema == REFERENCE:
+            connection.execute(f"create schema if not exists aside.{schema}")
+            connection.execute(f"create table aside.{name} as from {name} {kept.get(name, '')}")
+    connection.execute("detach aside")
+
+
+def _merge(
+    connection: duckdb.DuckDBPyConnection, work: Path, changes: Path, delivery: Delivery
+) -> list[str]:
     """Replace the changed patients' rows; return the tables that must be built from the whole."""
-    patients = replaced(layout, delivery)
+    patients = ledger.raw_folder(work, delivery.seq) / "patients.parquet"
     whole = []
-    with duckdb.connect(str(layout.warehouse)) as connection:
-        connection.execute(f"attach '{quoted(changes)}' as changes (read_only)")
-        connection.execute(
-            "create temp table replaced as select distinct patient_key "
-            f"from read_parquet('{quoted(patients)}') where patient_key is not null"
-        )
-        connection.execute("begin")
-        connection.execute("drop schema if exists results cascade")
-        for table in _tables(connection):
-            if table.is_by_patient:
-                connection.execute(f"delete from {table.name} where patient_key in (from replaced)")
-                connection.execute(f"insert into {table.name} by name from changes.{table.name}")
-            elif table.is_numbered:
-                connection.execute(f"drop table {table.name}")
-            elif table.name == "quality.quarantine":
-                _replace_quarantined(connection, layout.work, delivery)
-            elif table.name == "staging.stg_common__delivery":
-                connection.execute(f"delete from {table.name}")
-                connection.execute(f"insert into {table.name} by name from changes.{table.name}")
-            elif table.name != "quality.expectation_results":
-                whole.append(table.name.partition(".")[2])
-        connection.execute("commit")
-        connection.execute("drop table replaced")
-        connection.execute("detach changes")
-        connection.execute("checkpoint")
+    connection.execute(f"attach '{quoted(changes)}' as changes (read_only)")
+    connection.execute(
+        "create temp table replaced as select distinct patient_key "
+        f"from read_parquet('{quoted(patients)}') where patient_key is not null"
+    )
+    connection.execute("begin")
+    connection.execute("drop schema if exists results cascade")
+    for table in _tables(connection):
+        if table.is_by_patient:
+            connection.execute(f"delete from {table.name} where patient_key in (from replaced)")
+            connection.execute(f"insert into {table.name} by name from changes.{table.name}")
+        elif table.is_numbered:
+            connection.execute(f"drop table {table.name}")
+        elif table.name == QUARANTINE:
+            _replace_quarantined(connection, work, delivery)
+        elif table.name == "staging.stg_common__delivery":
+            connection.execute(f"delete from {table.name}")
+            connection.execute(f"insert into {table.name} by name from changes.{table.name}")
+        elif table.name != RESULTS_TABLE:
+            whole.append(table.name.partition(".")[2])
+    connection.execute("commit")
+    connection.execute("drop table replaced")
+    connection.execute("detach changes")
+    connection.execute("checkpoint")
     return whole
 
 
@@ -153,17 +196,17 @@ def _replace_quarantined(
 ) -> None:
     """Leave out of the quarantine what the changes supersede, and add what they brought."""
     earlier = ledger.state(ledger.deliveries(work), delivery.seq)[:-1]
-    held = connection.execute("select distinct table_name from quality.quarantine").fetchall()
+    held = connection.execute(f"select distinct table_name from {QUARANTINE}").fetchall()
     for (name,) in held:
         by_patient = read_contract().tables[name].patient_column
         rows = [ledger.raw_folder(work, d.seq) / f"{name}.parquet" for d in earlier]
         superseded = "patient_key in (from replaced)" if by_patient else "true"
         connection.execute(
-            "delete from quality.quarantine where table_name = ? and src_rid in "
+            f"delete from {QUARANTINE} where table_name = ? and src_rid in "
             f"(select src_rid from read_parquet(?) where {superseded})",
             [name, [str(path) for path in rows]],
         )
-    connection.execute("insert into quality.quarantine by name from changes.quality.quarantine")
+    connection.execute(f"insert into {QUARANTINE} by name from changes.{QUARANTINE}")
 
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> list[_Table]:

@@ -107,6 +107,7 @@ class Copy:
 
     def _copy_unchanged(self, run: Path, held: Mapping[str, Content]) -> None:
         with self._opened(self._target) as connection:
+            connection.execute("set threads = 1")  # the build has the other
             connection.execute(f"attach '{quoted(run)}' as {BEFORE} (read_only)")
             # What is withheld of a patient may follow from others, as every result does.
             others = {f"{schema}.{table}" for schema, table, _ in anonymity.WITHHELD}

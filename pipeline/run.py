@@ -142,7 +142,7 @@ def _model(
     before = layout.published / last.run_id
     if (before / WAREHOUSE).exists() and not manifest.withdrawn(before):
         copy.unchanged(before, last.held, increment.replaced(layout, landed))
-    increment.build(folder, landed, layout, progress)
+    increment.build(folder, landed, last, layout, progress)
 
 
 def publish_run(

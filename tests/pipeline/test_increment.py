@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import pytest
 
+from expectations import gate
+from expectations.checks import Key
+from expectations.history import RESULTS_TABLE
+from expectations.run import Counts, all_checks
 from expectations.tables import columns
-from pipeline import increment, ledger
+from pipeline import increment, ledger, manifest, publish
 from pipeline.content import Content, content
 from pipeline.contract import Table, read_contract
 from pipeline.delivery import land
@@ -21,6 +27,8 @@ from synthetic import generate
 from tests.processes import PARSED
 
 PATIENTS = 200
+MOST_CHECKS = 0.6
+"""At least this share of the checks need not look at every patient."""
 TABLES = read_contract().tables.values()
 
 Row = dict[str, str]
@@ -44,9 +52,9 @@ def built(folder: Path, layout: Layout) -> None:
     dbt_build(folder, layout, lambda *_: None)
 
 
-def contents(layout: Layout) -> dict[str, Content]:
+def contents(warehouse: Path) -> dict[str, Content]:
     """What every mart holds, the results of the checks apart: they name their run."""
-    with duckdb.connect(str(layout.warehouse), read_only=True) as connection:
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
         found = connection.execute(
             "select table_schema || '.' || table_name from information_schema.tables "
             "where table_schema in ('cohort', 'treatment', 'survival', 'safety', 'quality') "
@@ -90,20 +98,72 @@ def test_changes_on_the_last_build_equal_a_full_build(
     for layout in (step, whole):
         landed = land(first, layout.work)
         ledger.accept(layout.work, landed.seq, "run-1")
+        layout.published.mkdir()
     for name, value in PARSED.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("RWE_RUN_ID", "run-1")
     built(first, step)
     parsed = step.target / "partial_parse.msgpack"
     monkeypatch.setenv("DBT_PARTIAL_PARSE_FILE_PATH", str(shutil.copy(parsed, tmp_path)))
-    increment.note_build(step, 1, "run-1", {})
-    before = contents(step)
+    increment.note_build(step, 1, "run-1", published(step, "run-1"))
+    before, found_before = contents(step.warehouse), checked(step)
     delivered = land(changes, step.work)
-    assert increment.last_build(step, delivered)
-    increment.build(changes, delivered, step, lambda *_: None)
+    last = increment.last_build(step, delivered)
+    assert last
+    known: dict[Key, Counts] = {}
+
+    def knowing(counts: Mapping[Key, Counts]) -> AbstractContextManager[None]:
+        known.update(counts)
+        return gate.knowing(counts)
+
+    monkeypatch.setattr(increment, "gate", SimpleNamespace(knowing=knowing))
+    monkeypatch.setenv("RWE_RUN_ID", "run-2")
+    (step.published / "run-2").mkdir()
+    file = step.published / "run-2" / publish.WAREHOUSE
+    with publish.Copy(step, file) as copy:
+        copied_before = step.published / "run-1"
+        copy.unchanged(copied_before, last.held, increment.replaced(step, delivered))
+        increment.build(changes, delivered, last, step, lambda *_: None)
+        copy.built()
+        copied = copy.finish()
     built(changes, whole)
-    assert contents(step) == contents(whole)
-    assert contents(step) != before
+
+    assert contents(step.warehouse) == contents(whole.warehouse)
+    assert contents(step.warehouse) != before
     assert not increment.last_build(step, delivered), "the build it stood on is gone"
+    # The checks: most of them have counted the changed patients only, and found the same.
+    assert checked(step) == checked(whole)
+    assert checked(step) != found_before
+    assert len(known) > MOST_CHECKS * len(all_checks())
+    # What is published, and what its manifest says of it.
+    assert without_results(copied) == without_results(published(whole, "run-2"))
+    assert contents(file) == contents(whole.published / "run-2" / publish.WAREHOUSE)
+    told = [manifest.relation(name, held) for name, held in sorted(copied.items())]
+    with duckdb.connect(str(file), read_only=True) as connection:
+        assert manifest.relations(connection) == told
+
+
+def published(layout: Layout, run_id: str) -> dict[str, Content]:
+    """Copy a build to where a run is published; there are no results of an analysis."""
+    (layout.published / run_id).mkdir()
+    with publish.Copy(layout, layout.published / run_id / publish.WAREHOUSE) as copy:
+        copy.built()
+        return copy.finish()
+
+
+def without_results(held: dict[str, Content]) -> dict[str, Content]:
+    """What tables hold but the results of the checks, which name their run."""
+    return {name: content for name, content in held.items() if name != RESULTS_TABLE}
+
+
+def checked(layout: Layout) -> list[tuple[object, ...]]:
+    """What came of every check of the last run."""
+    with duckdb.connect(str(layout.warehouse), read_only=True) as connection:
+        return connection.execute(
+            "select check_id, table_name, column_name, status, n_violating, n_checked, blocks, "
+            "detail from quality.expectation_results where run_id = "
+            "(select max(run_id) from quality.expectation_results) order by all"
+        ).fetchall()
 
 
 def with_covers(text: str) -> str:
