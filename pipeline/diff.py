@@ -21,6 +21,7 @@ from pipeline.contract import Table, read_contract
 from pipeline.delivery import raw_views
 from pipeline.manifest import Record
 from pipeline.paths import Layout
+from pipeline.reader import quoted
 
 Row = dict[str, Any]
 
@@ -238,39 +239,51 @@ def _moved(connection: duckdb.DuckDBPyConnection) -> Iterable[Moved]:
 
 def _raw_rows(layout: Layout, old: Record, new: Record) -> list[RowChanges] | None:
     """Compare the raw rows that stood in each run, by table."""
-    known = {delivery.seq: delivery for delivery in ledger.deliveries(layout.work)}
+    work = layout.work
+    known = {delivery.seq: delivery for delivery in ledger.deliveries(work)}
     standing = [max(file["delivery_seq"] for file in m["inputs"]) for m in (old, new)]
     if standing[0] == standing[1]:
         return []
     if not all(seq in known for seq in standing):
         return None
+    before, after = (ledger.state([*known.values()], seq) for seq in standing)
+    # What came on top of what stood replaces the rows of its patients and no others.
+    added = after[len(before) :] if after[: len(before)] == before else []
     with duckdb.connect() as connection:
         try:
-            for name, seq in zip(("old", "new"), standing, strict=True):
+            for name, deliveries in (("old", before), ("new", added or after)):
                 connection.execute(f"attach ':memory:' as {name}")
                 connection.execute(f"use {name}")
-                for statement in raw_views(layout.work, ledger.state([*known.values()], seq)):
+                for statement in raw_views(work, deliveries):
                     connection.execute(statement)
+            for delivery in added:
+                patients = quoted(ledger.raw_folder(work, delivery.seq) / "patients.parquet")
+                connection.execute(
+                    "create table if not exists old.replaced (patient_key varchar);"
+                    f"insert into old.replaced select patient_key from read_parquet('{patients}')"
+                )
         except duckdb.Error:
             return None
-        found = [_table(connection, table) for table in read_contract().tables.values()]
+        tables = read_contract().tables.values()
+        found = [_table(connection, table, on_top=bool(added)) for table in tables]
     return [one for one in found if one.added or one.withdrawn or one.corrected]
 
 
-def _table(connection: duckdb.DuckDBPyConnection, table: Table) -> RowChanges:
-    """Rows by key where the table has one; else by hash, each repetition counted.
-
-    A row of a delivery that stood in both runs has one src_rid and is what it was.
-    """
+def _table(connection: duckdb.DuckDBPyConnection, table: Table, *, on_top: bool) -> RowChanges:
+    """Rows by key where the table has one; else by hash, each repetition counted."""
     key = f'"{table.row_key}"' if table.row_key else (
         "patient_key" if table.name == "patients" else None
     )  # fmt: skip
     name = key or "coalesce(row_hash, 'unread')"
+    may_differ = "where patient_key in (from old.replaced)"
     sides = [
         f"(select src_rid, coalesce(row_hash, '') as row_hash, {name} as name, "
         f"row_number() over (partition by {name} order by row_hash, src_rid) as repetition "
-        f"from {run}.raw.{table.name} anti join {other}.raw.{table.name} using (src_rid))"
-        for run, other in (("old", "new"), ("new", "old"))
+        f"from {run}.raw.{table.name} {restricted})"
+        for run, restricted in (
+            ("old", may_differ if on_top and table.patient_column else ""),
+            ("new", ""),
+        )
     ]
     found = connection.execute(
         f"""

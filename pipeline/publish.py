@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -31,6 +33,9 @@ REFERENCE = "reference"
 PUBLISHED = (*LISTED_SCHEMAS, REFERENCE)
 TARGET, BEFORE = "published", "before"
 """The names under which the file to publish is attached to the build, and an earlier run to it."""
+LEAST_PRIORITY = 19
+REPLACED = "replaced_rows"
+"""Temporary table of the rows, in one table, of the patients whom a build replaces."""
 WAREHOUSE = "warehouse.duckdb"
 """The published file of a run."""
 ALLOW_LIST = "seeds/publication/published_columns.csv"
@@ -52,7 +57,7 @@ class Copy:
     def __init__(self, layout: Layout, target: Path) -> None:
         """Copy from the build of the layout to `target`, which must not exist."""
         self._layout, self._target = layout, target
-        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._thread = ThreadPoolExecutor(max_workers=1, initializer=_give_way)
         self._begun: list[Future[None]] = []
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._stopped = False
@@ -117,12 +122,12 @@ class Copy:
                     return
                 if schema == RESULTS or "patient_key" not in held[name].columns:
                     continue
-                replaced = f"(from {BEFORE}.{name} where {self._is_replaced()})"
+                self._replaced_rows(connection, f"{BEFORE}.{name}")
                 connection.execute(f"create schema if not exists {schema}")
                 connection.execute(
                     f"create table {name} as from {BEFORE}.{name} where not {self._is_replaced()}"
                 )
-                gone = content(connection, replaced, held[name].columns)
+                gone = content(connection, REPLACED, held[name].columns)
                 self._kept[name] = held[name] - gone
 
     def _copy_built(self, schemas: Sequence[str]) -> None:
@@ -153,12 +158,17 @@ class Copy:
         if kept is None:
             connection.execute(f"create table {TARGET}.{name} as from {source}")
             return content(connection, source, columns)
-        replaced = f"(from {source} where {self._is_replaced()})"
-        connection.execute(f"insert into {TARGET}.{name} by name from {replaced}")
-        copied = kept + content(connection, replaced, columns)
+        self._replaced_rows(connection, source)
+        connection.execute(f"insert into {TARGET}.{name} by name from {REPLACED}")
+        copied = kept + content(connection, REPLACED, columns)
         if kept.columns != copied.columns or not is_held(connection, source, copied):
             raise _differs([name], self._target)
         return copied
+
+    def _replaced_rows(self, connection: duckdb.DuckDBPyConnection, source: str) -> None:
+        connection.execute(
+            f"create or replace temp table {REPLACED} as from {source} where {self._is_replaced()}"
+        )
 
     def _is_replaced(self) -> str:
         assert self._replaced is not None
@@ -176,6 +186,12 @@ class Copy:
                 yield connection
             finally:
                 self._connection = None
+
+
+def _give_way() -> None:
+    """Let this thread have what the others leave of the processors; Linux can do that."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LEAST_PRIORITY)
 
 
 def _is_synthetic(connection: duckdb.DuckDBPyConnection) -> bool:

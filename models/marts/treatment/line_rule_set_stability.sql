@@ -62,37 +62,64 @@ rule_sets as (
         on studies.line_rule_set_id = line_rule_sets.base_rule_set_id
 ),
 
--- Every patient with an answer under any rule set; one without an answer under another differs.
-measured as (
-    select distinct
-        study_id,
-        measure,
-        patient_key
-    from patient_measures
+own_answers as (
+    select
+        answers.study_id,
+        answers.measure,
+        answers.patient_key,
+        answers.answer
+    from patient_measures as answers
+    inner join {{ ref('studies') }} as studies
+        on answers.study_id = studies.study_id and answers.rule_set_id = studies.line_rule_set_id
+    where answers.answer is not null
 ),
 
 compared as (
     select
+        answers.study_id,
+        answers.rule_set_id,
+        answers.measure,
+        count(*) as n_answers,
+        count(own_answers.patient_key) as n_both,
+        count_if(answers.answer = own_answers.answer) as n_alike
+    from patient_measures as answers
+    left join own_answers
+        on
+            answers.study_id = own_answers.study_id
+            and answers.measure = own_answers.measure
+            and answers.patient_key = own_answers.patient_key
+    where answers.answer is not null
+    group by answers.study_id, answers.rule_set_id, answers.measure
+),
+
+-- Every measure that anybody has an answer to, under any rule set.
+measures as (
+    select
+        compared.study_id,
+        compared.measure,
+        max(case when compared.rule_set_id = studies.line_rule_set_id then compared.n_answers else 0 end) as n_own
+    from compared
+    inner join {{ ref('studies') }} as studies
+        on compared.study_id = studies.study_id
+    group by compared.study_id, compared.measure
+),
+
+-- A patient with an answer under one of the two rule sets only differs.
+counted as (
+    select
         rule_sets.study_id,
         rule_sets.rule_set_id,
-        measured.measure,
-        own_answers.answer as own_answer,
-        answers.answer
+        measures.measure,
+        measures.n_own + coalesce(compared.n_answers - compared.n_both, 0) as n_patients,
+        coalesce(compared.n_alike, 0) as n_alike
     from rule_sets
-    inner join measured
-        on rule_sets.study_id = measured.study_id
-    left join patient_measures as own_answers
+    inner join measures
+        on rule_sets.study_id = measures.study_id
+    left join compared
         on
-            rule_sets.study_id = own_answers.study_id
-            and rule_sets.line_rule_set_id = own_answers.rule_set_id
-            and measured.measure = own_answers.measure
-            and measured.patient_key = own_answers.patient_key
-    left join patient_measures as answers
-        on
-            rule_sets.study_id = answers.study_id
-            and rule_sets.rule_set_id = answers.rule_set_id
-            and measured.measure = answers.measure
-            and measured.patient_key = answers.patient_key
+            rule_sets.study_id = compared.study_id
+            and rule_sets.rule_set_id = compared.rule_set_id
+            and measures.measure = compared.measure
 ),
 
 final as (
@@ -100,10 +127,9 @@ final as (
         study_id,
         rule_set_id,
         measure,
-        cast(count_if(own_answer is not null or answer is not null) as int) as n_patients,
-        cast(count_if(own_answer is distinct from answer) as int) as n_changed
-    from compared
-    group by study_id, rule_set_id, measure
+        cast(n_patients as int) as n_patients,
+        cast(n_patients - n_alike as int) as n_changed
+    from counted
 )
 
 select * from final
