@@ -51,7 +51,7 @@ class Copy:
 
     Within a `with` block a thread copies what there is: most of it is DuckDB's work, for which the
     other core has time while dbt prepares a statement or the analysis computes. `unchanged` may
-    begin before the build, `built` follows it, and `finish` adds the results.
+    begin before the build, `built` follows it, `results` the analysis, and `finish` waits for all.
     """
 
     def __init__(self, layout: Layout, target: Path) -> None:
@@ -98,16 +98,18 @@ class Copy:
         schemas = [schema for schema in PUBLISHED if schema != RESULTS]
         self._begun.append(self._thread.submit(self._copy_built, schemas))
 
-    def finish(self) -> dict[str, Content]:
-        """Copy the results too; return what each table holds, by schema.table.
-
-        The copy is read again and compared with the build: raises CommandError if they differ.
-        """
+    def results(self) -> None:
+        """Go on with what the analysis has computed."""
         self._begun.append(self._thread.submit(self._copy_built, [RESULTS]))
+        self._begun.append(self._thread.submit(_verify, self._target, self._copied))
+
+    def finish(self) -> dict[str, Content]:
+        """Wait for the copy; return what each table holds, by schema.table.
+
+        It was read again and compared with the build: raises CommandError if they differ.
+        """
         for task in self._begun:
             task.result()
-        faults.point("publish")
-        _verify(self._target, self._copied)
         return self._copied
 
     def _copy_unchanged(self, run: Path, held: Mapping[str, Content]) -> None:

@@ -106,7 +106,9 @@ def build(
 
             step("analysis: survival, tables, figures, published against computed")
             copy.built()
-            studies, told = _analyse(layout, folder, about)
+            studies, told = _compute(layout)
+            copy.results()
+            _report(layout, folder, studies, about)
 
             step("publish: a de-identified copy, then one pointer swap")
             copied = publish_run(layout, folder, copy, run_id, started, delivery)
@@ -287,9 +289,9 @@ def _reported(layout: Layout, about: dict[str, str]) -> Iterator[None]:
         ) from None
 
 
-def _analyse(layout: Layout, folder: Path, about: dict[str, str]) -> tuple[list[str], list[str]]:
-    """Compute every study and write the reports; return the studies and what to warn of."""
-    from analysis import estimates, exhibits, exports, report, second_programming
+def _compute(layout: Layout) -> tuple[list[str], list[str]]:
+    """Compute every study, and again by a second programme; return them and what to warn of."""
+    from analysis import estimates, second_programming
 
     disagreements = []
     with duckdb.connect(str(layout.warehouse)) as connection:
@@ -305,6 +307,19 @@ def _analyse(layout: Layout, folder: Path, about: dict[str, str]) -> tuple[list[
                 for found in second_programming.compute(connection, study_id)
                 if not found.agrees
             ]
+        unlisted = [
+            f"{column} is not published: {publish.ALLOW_LIST} does not list it"
+            for column in publish.not_listed(connection)
+        ]
+    return studies, disagreements + unlisted
+
+
+def _report(layout: Layout, folder: Path, studies: list[str], about: dict[str, str]) -> None:
+    """Write the pages of every study that is computed, and its tables and figures as files."""
+    from analysis import exhibits, exports, report
+
+    with duckdb.connect(str(layout.warehouse)) as connection:
+        for study_id in studies:
             contents = exhibits.contents(connection, study_id)
             page = report.page(connection, contents, run=about)
             (folder / f"{study_id}.html").write_text(page, encoding="utf-8")
@@ -314,8 +329,3 @@ def _analyse(layout: Layout, folder: Path, about: dict[str, str]) -> tuple[list[
                 (layout.work / f"{study_id}{PRIVATE_PAGE}").write_text(page, encoding="utf-8")
             faults.point("analysis")
             exports.write(connection, contents, folder / "exports")
-        unlisted = [
-            f"{column} is not published: {publish.ALLOW_LIST} does not list it"
-            for column in publish.not_listed(connection)
-        ]
-    return studies, disagreements + unlisted

@@ -27,7 +27,7 @@ from tests.faults.trials import (
 )
 from tests.processes import PROCESSES
 
-STEPS = 7
+STEPS = 6
 RANDOM_KILLS = 10
 SEED = 20261128
 
@@ -112,6 +112,7 @@ def publish_as(published: Published, run_id: str, started: datetime) -> None:
         publish.Copy(layout, folder / publish.WAREHOUSE) as copy,
     ):
         copy.built()
+        copy.results()
         run.publish_run(layout, folder, copy, run_id, started, published.delivery)
 
 
@@ -181,6 +182,7 @@ def test_a_copy_that_differs_is_not_published(
         pytest.raises(CommandError, match=r"The copy differs from the build in cohort\.cohort;"),
     ):
         copy.built()
+        copy.results()
         copy.finish()
     survived.append("copy differs")
 

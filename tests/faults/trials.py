@@ -116,6 +116,7 @@ def _publish(layout: Layout, delivery: Path, environment: dict[str, str]) -> Non
                 publish.Copy(layout, folder / publish.WAREHOUSE) as copy,
             ):
                 copy.built()
+                copy.results()
                 run.publish_run(layout, folder, copy, run_id, started, delivery)
     except Exception as error:
         sys.exit(as_command_error(error).exit_code)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import csv
 import shutil
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import duckdb
 import pytest
 
 from expectations import gate
 from expectations.checks import Key
-from expectations.history import RESULTS_TABLE
 from expectations.run import Counts, all_checks
 from expectations.tables import columns
-from pipeline import increment, ledger, manifest, publish
+from pipeline import diff, increment, ledger, publish, run, verify
 from pipeline.content import Content, content
 from pipeline.contract import Table, read_contract
 from pipeline.delivery import land
@@ -48,8 +50,44 @@ def rewritten(folder: Path, change: Callable[[Table, list[Row]], list[Row]]) -> 
             writer.writerows(rows)
 
 
-def built(folder: Path, layout: Layout) -> None:
-    dbt_build(folder, layout, lambda *_: None)
+@dataclass(frozen=True)
+class Deliveries:
+    """A delivery without one patient, then this one and three others as they are meanwhile."""
+
+    first: Path
+    changes: Path
+    patients: frozenset[str]
+
+
+@pytest.fixture
+def deliveries(tmp_path: Path) -> Deliveries:
+    everything, first, changes = (tmp_path / name for name in ("everything", "first", "changes"))
+    generate(everything, patients=PATIENTS, seed=3)
+    with (everything / "patients.csv").open(newline="", encoding="utf-8") as stream:
+        numbers = [row["patient_id"] for row in csv.DictReader(stream)]
+    new, *changed = numbers[10:14]
+    about = everything / "delivery.csv"
+    about.write_text(with_covers(about.read_text(encoding="utf-8")), encoding="utf-8")
+
+    def earlier(table: Table, rows: list[Row]) -> list[Row]:
+        if table.name == "delivery":  # of real patients, some of whose values are withheld
+            return [{**rows[0], "synthetic": "no"}]
+        return [row for row in rows if row["patient_id"] != new]
+
+    def later(table: Table, rows: list[Row]) -> list[Row]:
+        if table.name == "delivery":
+            return [{**rows[0], "synthetic": "no", "covers": "changes", "delivery_id": "later"}]
+        mine = [row for row in rows if row["patient_id"] in (new, *changed)]
+        if table.name in ("drug_administrations", "adverse_events", "consent"):
+            return mine[: len(mine) * 2 // 3]
+        if table.name == "procedures":
+            return [{**row, "procedure_type": "no such procedure"} for row in mine[:2]]
+        return mine
+
+    for folder, change in ((first, earlier), (changes, later)):
+        shutil.copytree(everything, folder)
+        rewritten(folder, change)
+    return Deliveries(first, changes, frozenset((new, *changed)))
 
 
 def contents(warehouse: Path) -> dict[str, Content]:
@@ -63,99 +101,6 @@ def contents(warehouse: Path) -> dict[str, Content]:
         return {name: content(connection, name, columns(connection, name)) for (name,) in found}
 
 
-def test_changes_on_the_last_build_equal_a_full_build(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RWE_KEY_FILE", str(tmp_path / "pseudonym.key"))
-    everything, first, changes = (tmp_path / name for name in ("everything", "first", "changes"))
-    generate(everything, patients=PATIENTS, seed=3)
-    with (everything / "patients.csv").open(newline="", encoding="utf-8") as stream:
-        numbers = [row["patient_id"] for row in csv.DictReader(stream)]
-    new, *changed = numbers[10:14]
-
-    shutil.copytree(everything, first)
-    rewritten(first, lambda table, rows: [r for r in rows if r.get("patient_id") != new])
-
-    def later(table: Table, rows: list[Row]) -> list[Row]:
-        if table.name == "delivery":
-            return [{**rows[0], "covers": "changes", "delivery_id": "later"}]
-        mine = [row for row in rows if row["patient_id"] in (new, *changed)]
-        if table.name in ("drug_administrations", "adverse_events", "consent"):
-            return mine[: len(mine) * 2 // 3]
-        if table.name == "procedures":
-            return [{**row, "procedure_type": "no such procedure"} for row in mine[:2]]
-        return mine
-
-    shutil.copytree(everything, changes)
-    about = changes / "delivery.csv"
-    about.write_text(with_covers(about.read_text(encoding="utf-8")), encoding="utf-8")
-    rewritten(changes, later)
-
-    step, whole = (
-        Layout(tmp_path / name / "work", tmp_path / name / "published")
-        for name in ("step", "whole")
-    )
-    for layout in (step, whole):
-        landed = land(first, layout.work)
-        ledger.accept(layout.work, landed.seq, "run-1")
-        layout.published.mkdir()
-    for name, value in PARSED.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("RWE_RUN_ID", "run-1")
-    built(first, step)
-    parsed = step.target / "partial_parse.msgpack"
-    monkeypatch.setenv("DBT_PARTIAL_PARSE_FILE_PATH", str(shutil.copy(parsed, tmp_path)))
-    increment.note_build(step, 1, "run-1", published(step, "run-1"))
-    before, found_before = contents(step.warehouse), checked(step)
-    delivered = land(changes, step.work)
-    last = increment.last_build(step, delivered)
-    assert last
-    known: dict[Key, Counts] = {}
-
-    def knowing(counts: Mapping[Key, Counts]) -> AbstractContextManager[None]:
-        known.update(counts)
-        return gate.knowing(counts)
-
-    monkeypatch.setattr(increment, "gate", SimpleNamespace(knowing=knowing))
-    monkeypatch.setenv("RWE_RUN_ID", "run-2")
-    (step.published / "run-2").mkdir()
-    file = step.published / "run-2" / publish.WAREHOUSE
-    with publish.Copy(step, file) as copy:
-        copied_before = step.published / "run-1"
-        copy.unchanged(copied_before, last.held, increment.replaced(step, delivered))
-        increment.build(changes, delivered, last, step, lambda *_: None)
-        copy.built()
-        copied = copy.finish()
-    built(changes, whole)
-
-    assert contents(step.warehouse) == contents(whole.warehouse)
-    assert contents(step.warehouse) != before
-    assert not increment.last_build(step, delivered), "the build it stood on is gone"
-    # The checks: most of them have counted the changed patients only, and found the same.
-    assert checked(step) == checked(whole)
-    assert checked(step) != found_before
-    assert len(known) > MOST_CHECKS * len(all_checks())
-    # What is published, and what its manifest says of it.
-    assert without_results(copied) == without_results(published(whole, "run-2"))
-    assert contents(file) == contents(whole.published / "run-2" / publish.WAREHOUSE)
-    told = [manifest.relation(name, held) for name, held in sorted(copied.items())]
-    with duckdb.connect(str(file), read_only=True) as connection:
-        assert manifest.relations(connection) == told
-
-
-def published(layout: Layout, run_id: str) -> dict[str, Content]:
-    """Copy a build to where a run is published; there are no results of an analysis."""
-    (layout.published / run_id).mkdir()
-    with publish.Copy(layout, layout.published / run_id / publish.WAREHOUSE) as copy:
-        copy.built()
-        return copy.finish()
-
-
-def without_results(held: dict[str, Content]) -> dict[str, Content]:
-    """What tables hold but the results of the checks, which name their run."""
-    return {name: content for name, content in held.items() if name != RESULTS_TABLE}
-
-
 def checked(layout: Layout) -> list[tuple[object, ...]]:
     """What came of every check of the last run."""
     with duckdb.connect(str(layout.warehouse), read_only=True) as connection:
@@ -164,6 +109,89 @@ def checked(layout: Layout) -> list[tuple[object, ...]]:
             "detail from quality.expectation_results where run_id = "
             "(select max(run_id) from quality.expectation_results) order by all"
         ).fetchall()
+
+
+def rows_of(folder: Path, table: Table) -> list[Row]:
+    with (folder / table.file_name).open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_changes_on_the_last_build_equal_a_full_build(
+    deliveries: Deliveries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RWE_KEY_FILE", str(tmp_path / "pseudonym.key"))
+    monkeypatch.setenv("RWE_RUN_ID", "")
+    step, whole = (
+        Layout(tmp_path / name / "work", tmp_path / name / "published")
+        for name in ("step", "whole")
+    )
+    for name, value in PARSED.items():
+        monkeypatch.setenv(name, value)
+
+    # Every step of `rwe build`, twice; the second time on top of what the first has left.
+    began_with: list[Path] = []
+    known: dict[Key, Counts] = {}
+    begin = publish.Copy.unchanged
+
+    def unchanged(copy: publish.Copy, run_folder: Path, *told: Any) -> None:
+        began_with.append(run_folder)
+        begin(copy, run_folder, *told)
+
+    def knowing(counts: Mapping[Key, Counts]) -> AbstractContextManager[None]:
+        known.update(counts)
+        return gate.knowing(counts)
+
+    monkeypatch.setattr(publish.Copy, "unchanged", unchanged)
+    monkeypatch.setattr(increment, "gate", SimpleNamespace(knowing=knowing))
+
+    def built(folder: Path) -> run.Outcome:
+        return run.run(folder, step, step=lambda _: None, progress=lambda *_: None)
+
+    one = built(deliveries.first)
+    assert not began_with
+    assert not known
+    parsed = step.target / "partial_parse.msgpack"
+    monkeypatch.setenv("DBT_PARTIAL_PARSE_FILE_PATH", str(shutil.copy(parsed, tmp_path)))
+    before, found_before = contents(step.warehouse), checked(step)
+    two = built(deliveries.changes)
+    assert began_with == [step.published / one.run_id]
+    assert len(known) > MOST_CHECKS * len(all_checks())
+
+    # All rows at once, in another place.
+    monkeypatch.setenv("RWE_RUN_ID", "whole")
+    ledger.accept(whole.work, land(deliveries.first, whole.work).seq, "before")
+    dbt_build(deliveries.changes, whole, lambda *_: None)
+    assert contents(step.warehouse) == contents(whole.warehouse)
+    assert contents(step.warehouse) != before
+    assert checked(step) == checked(whole)
+    assert checked(step) != found_before
+
+    # What is published is what a copy of the whole would be, and what its manifest says.
+    file = tmp_path / publish.WAREHOUSE
+    with publish.Copy(whole, file) as copy:
+        copy.built()
+        copy.results()
+        copy.finish()
+    assert contents(two.warehouse) == contents(file)
+    with duckdb.connect(str(file), read_only=True) as connection:
+        withheld = connection.execute(
+            "select count(*) from cohort.cohort where included and index_year is null"
+        ).fetchone()
+    assert withheld != (0,)
+    assert not verify.broken(verify.verify(step, two.run_id))
+
+    # The rows that a reader is told of are those that changed, and no others.
+    found = diff.compare(step, one.run_id, two.run_id).rows
+    assert found is not None
+    for table in TABLES:
+        old = rows_of(deliveries.first, table)
+        new = rows_of(deliveries.changes, table)
+        if table.patient_column:
+            old = [row for row in old if row["patient_id"] in deliveries.patients]
+        gone, come = (Counter(tuple(row.items()) for row in rows) for rows in (old, new))
+        told = next((one for one in found if one.table == table.name), None)
+        n = [len(told.added), len(told.withdrawn), len(told.corrected)] if told else [0, 0, 0]
+        assert (n[0] + n[2], n[1] + n[2]) == ((come - gone).total(), (gone - come).total())
 
 
 def with_covers(text: str) -> str:
