@@ -150,8 +150,6 @@ def test_changes_on_the_last_build_equal_a_full_build(
     one = built(deliveries.first)
     assert not began_with
     assert not known
-    parsed = step.target / "partial_parse.msgpack"
-    monkeypatch.setenv("DBT_PARTIAL_PARSE_FILE_PATH", str(shutil.copy(parsed, tmp_path)))
     before, found_before = contents(step.warehouse), checked(step)
     two = built(deliveries.changes)
     assert began_with == [step.published / one.run_id]
