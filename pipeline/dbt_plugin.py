@@ -62,6 +62,7 @@ class Plugin(BasePlugin):
         standing = ledger.state(ledger.deliveries(work), delivery.seq)
         read = [delivery] if os.environ.get(ONLY_CHANGES_VARIABLE) == "True" else standing
         with self.connection.cursor() as cursor:
+            resources.limit_to_need(cursor, sum(ledger.landed_bytes(work, d.seq) for d in read))
             for statement in raw_views(work, read):
                 cursor.execute(statement)
         return files(work, standing)

@@ -33,8 +33,9 @@ class CommandError(Exception):
 
 
 OUT_OF_MEMORY = (
-    "The memory ran out. Free memory, or give DuckDB less of it and disk instead: "
-    "it takes 80% of the machine unless RWE_MEMORY_LIMIT says otherwise, as in RWE_MEMORY_LIMIT=2GB"
+    "The memory ran out. Free memory, or give DuckDB less of it and disk instead: it takes what "
+    "the delivery needs, 80% of the machine at most, unless RWE_MEMORY_LIMIT says otherwise, as in "
+    "RWE_MEMORY_LIMIT=2GB"
 )
 OUT_OF_SPACE = (
     "No space is left{where}. Free space there, or name folders on a larger file system "

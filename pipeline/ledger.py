@@ -62,6 +62,11 @@ def raw_folder(work: Path, seq: int) -> Path:
     return work / "deliveries" / str(seq) / "raw"
 
 
+def landed_bytes(work: Path, seq: int) -> int:
+    """Return how many bytes the rows of a delivery take."""
+    return sum(path.stat().st_size for path in raw_folder(work, seq).glob("*.parquet"))
+
+
 @contextmanager
 def opened(work: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the private store that outlives runs."""

@@ -11,8 +11,9 @@ import duckdb
 
 from pipeline.errors import CommandError, Exit
 
+MEMORY_VARIABLE = "RWE_MEMORY_LIMIT"
 LIMITS = {
-    "RWE_MEMORY_LIMIT": "memory_limit",
+    MEMORY_VARIABLE: "memory_limit",
     "RWE_SPILL_LIMIT": "max_temp_directory_size",
 }
 """Environment variables that set a limit of DuckDB, as in RWE_MEMORY_LIMIT=2GB."""
@@ -22,6 +23,10 @@ BUILD_BYTES_PER_DELIVERED_BYTE = 7
 """Archive, landed rows, build and copy take 8 of a thousand patients, 3 of a hundred thousand; the
 rest is for what a build spills."""
 LEAST_FREE_BYTES = 64 << 20
+
+LEAST_MEMORY_BYTES = 2 << 30
+MEMORY_BYTES_PER_LANDED_BYTE = 9
+"""A hundred thousand patients land in 306 MB; with 2 GB they take as long as with all memory."""
 
 
 def limit(connection: duckdb.DuckDBPyConnection) -> None:
@@ -33,6 +38,18 @@ def limit(connection: duckdb.DuckDBPyConnection) -> None:
     for variable, name in LIMITS.items():
         if wanted := os.environ.get(variable):
             connection.execute(f"set {name} = '{wanted}'")
+
+
+def limit_to_need(connection: duckdb.DuckDBPyConnection, landed: int) -> None:
+    """Leave a build the memory that so many bytes of landed rows need, where nobody sets a limit.
+
+    DuckDB would keep whatever it has read in up to 80% of the machine's memory.
+    """
+    if MEMORY_VARIABLE not in os.environ:
+        need = max(LEAST_MEMORY_BYTES, landed * MEMORY_BYTES_PER_LANDED_BYTE)
+        row = connection.execute("select parse_formatted_bytes(current_setting('memory_limit'))")
+        (most,) = row.fetchone() or (need,)
+        connection.execute(f"set memory_limit = '{min(need, most)}B'")
 
 
 def require_space(folder: Path, wanted: int) -> None:
