@@ -33,7 +33,7 @@ REFERENCE = "reference"
 PUBLISHED = (*LISTED_SCHEMAS, REFERENCE)
 TARGET, BEFORE = "published", "before"
 """The names under which the file to publish is attached to the build, and an earlier run to it."""
-LEAST_PRIORITY = 19
+LOW_PRIORITY = 10
 REPLACED = "replaced_rows"
 """Temporary table of the rows, in one table, of the patients whom a build replaces."""
 WAREHOUSE = "warehouse.duckdb"
@@ -113,6 +113,13 @@ class Copy:
         return self._copied
 
     def _copy_unchanged(self, run: Path, held: Mapping[str, Content]) -> None:
+        try:
+            self._copy_kept(run, held)
+        except duckdb.Error:  # that file may be damaged; the build is not
+            self._kept.clear()
+            self._target.unlink(missing_ok=True)
+
+    def _copy_kept(self, run: Path, held: Mapping[str, Content]) -> None:
         with self._opened(self._target) as connection:
             connection.execute("set threads = 1")  # the build has the other
             connection.execute(f"attach '{quoted(run)}' as {BEFORE} (read_only)")
@@ -193,7 +200,7 @@ class Copy:
 def _give_way() -> None:
     """Let this thread have what the others leave of the processors; Linux can do that."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LEAST_PRIORITY)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOW_PRIORITY)
 
 
 def _is_synthetic(connection: duckdb.DuckDBPyConnection) -> bool:

@@ -49,7 +49,8 @@ def limit_to_need(connection: duckdb.DuckDBPyConnection, landed: int) -> None:
         need = max(LEAST_MEMORY_BYTES, landed * MEMORY_BYTES_PER_LANDED_BYTE)
         row = connection.execute("select parse_formatted_bytes(current_setting('memory_limit'))")
         (most,) = row.fetchone() or (need,)
-        connection.execute(f"set memory_limit = '{min(need, most)}B'")
+        if need < most:
+            connection.execute(f"set memory_limit = '{need}B'")
 
 
 def require_space(folder: Path, wanted: int) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipeline import faults, ledger
+from pipeline import faults, ledger, resources
 from pipeline.contract import read_contract
 from pipeline.dbt_plugin import Plugin
 from pipeline.delivery import LANDING, land
@@ -164,6 +164,29 @@ def test_flt11_flt50_flt52_no_memory_and_no_room_to_spill(
     told = as_command_error(ran_out.value)
     assert told.exit_code == Exit.RESOURCES
     assert advice in str(told)
+
+
+def test_a_build_takes_no_more_memory_than_its_delivery_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def limit(landed: int) -> int:
+        with duckdb.connect() as connection:
+            resources.limit(connection)
+            resources.limit_to_need(connection, landed)
+            said = connection.execute(
+                "select parse_formatted_bytes(current_setting('memory_limit'))"
+            )
+            return int((said.fetchone() or (0,))[0])
+
+    monkeypatch.delenv("RWE_MEMORY_LIMIT", raising=False)
+    with duckdb.connect() as connection:
+        (most,) = connection.execute(
+            "select parse_formatted_bytes(current_setting('memory_limit'))"
+        ).fetchone() or (0,)
+    assert limit(1) == min(resources.LEAST_MEMORY_BYTES, most)
+    assert limit(most) == most
+    monkeypatch.setenv("RWE_MEMORY_LIMIT", "1GiB")
+    assert limit(1) == limit(most) == 1 << 30
 
 
 def test_flt52_python_out_of_memory() -> None:

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import random
+import shutil
 import stat
 import time
 from datetime import UTC, datetime
@@ -15,8 +16,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipeline import audit, lock, publish, resources, run
-from pipeline.content import Content
+from expectations.tables import columns
+from pipeline import audit, lock, manifest, publish, resources, run
+from pipeline.content import Content, content
 from pipeline.errors import CommandError, Exit
 from tests.faults.trials import (
     EXIT_CODES,
@@ -116,6 +118,26 @@ def publish_as(published: Published, run_id: str, started: datetime) -> None:
         run.publish_run(layout, folder, copy, run_id, started, published.delivery)
 
 
+def test_flt10_a_full_disk_is_refused_before_work(
+    published: Published, monkeypatch: pytest.MonkeyPatch, survived: list[str]
+) -> None:
+    usage = resources.shutil.disk_usage(published.layout.work)
+    delivered = sum(path.stat().st_size for path in published.delivery.iterdir())
+    needed = delivered * resources.BUILD_BYTES_PER_DELIVERED_BYTE + resources.LEAST_FREE_BYTES
+    for free, is_enough in ((needed, True), (needed - 1, False)):
+        left = usage._replace(free=free)
+        monkeypatch.setattr(resources.shutil, "disk_usage", lambda _, left=left: left)
+        began = False
+        try:
+            with run.workplace(published.delivery, published.layout):
+                began = True
+        except CommandError as refused:
+            assert refused.exit_code == Exit.RESOURCES
+            assert str(published.layout.work) in str(refused)
+        assert began == is_enough
+    survived.append("disk too full to begin")
+
+
 @pytest.mark.parametrize("nth", [1, 2, 5])
 def test_flt14_fsync_fails(
     nth: int, published: Published, monkeypatch: pytest.MonkeyPatch, survived: list[str]
@@ -185,6 +207,51 @@ def test_a_copy_that_differs_is_not_published(
         copy.results()
         copy.finish()
     survived.append("copy differs")
+
+
+def on_top(published: Published, run_folder: Path, target: Path) -> dict[str, Content]:
+    """A copy of the build that begins with a published run; one patient is replaced by itself."""
+    with duckdb.connect(str(published.layout.current / publish.WAREHOUSE), read_only=True) as now:
+        held = {
+            row["name"]: content(now, row["name"], columns(now, row["name"]))
+            for row in manifest.relations(now)
+        }
+    replaced = target.with_suffix(".parquet")
+    with duckdb.connect(str(published.layout.warehouse), read_only=True) as build:
+        build.execute(
+            f"copy (select min(patient_key) as patient_key from cohort.cohort) to '{replaced}'"
+        )
+    with publish.Copy(published.layout, target) as copy:
+        copy.unchanged(run_folder, held, replaced)
+        copy.built()
+        copy.results()
+        return copy.finish()
+
+
+def test_rows_of_the_run_before_are_copied_only_if_they_are_those_of_the_build(
+    published: Published, tmp_path: Path, survived: list[str]
+) -> None:
+    current = published.layout.current.resolve()
+    relations = verify_run(current)["relations"]
+    copied = on_top(published, current, tmp_path / "sound.duckdb")
+    assert [manifest.relation(name, copied[name]) for name in sorted(copied)] == relations
+
+    changed = tmp_path / "changed"
+    changed.mkdir()
+    shutil.copy(current / publish.WAREHOUSE, changed)
+    with duckdb.connect(str(changed / publish.WAREHOUSE)) as connection:
+        connection.execute("update treatment.lines_of_therapy set line_number = line_number + 1")
+    with pytest.raises(
+        CommandError, match=r"differs from the build in treatment\.lines_of_therapy"
+    ):
+        on_top(published, changed, tmp_path / "wrong.duckdb")
+    survived.append("run before changed")
+
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    (damaged / publish.WAREHOUSE).write_bytes(b"not a database" * 1000)
+    assert on_top(published, damaged, tmp_path / "whole.duckdb") == copied
+    survived.append("run before damaged")
 
 
 def test_a_copy_that_is_not_needed_any_more_stops(
