@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -72,10 +73,12 @@ class Copy:
     def __exit__(self, *_: object) -> None:
         """Stop copying, and let go of the files."""
         self._stopped = True
-        if running := self._connection:
-            with suppress(duckdb.Error):  # it may have ended meanwhile
-                running.interrupt()
-        self._thread.shutdown()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        while not all(task.done() for task in self._begun):
+            if running := self._connection:
+                with suppress(duckdb.Error):  # it may have ended meanwhile
+                    running.interrupt()
+            time.sleep(0.05)
 
     def unchanged(self, run: Path, held: Mapping[str, Content], replaced: Path) -> None:
         """Begin with the rows, in a published run, of patients whom the build does not replace.
@@ -200,7 +203,8 @@ class Copy:
 def _give_way() -> None:
     """Let this thread have what the others leave of the processors; Linux can do that."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOW_PRIORITY)
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOW_PRIORITY)
 
 
 def _is_synthetic(connection: duckdb.DuckDBPyConnection) -> bool:
