@@ -141,7 +141,8 @@ def replace_rows(
     """
     left = connection.execute(
         "select list(column_name order by column_index) from duckdb_columns() "
-        "where schema_name = 'results' and table_name = ?",
+        "where database_name = current_database() "
+        "and schema_name = 'results' and table_name = ?",
         [table.name],
     ).fetchone()
     if left and left[0] and left[0] != list(table.columns):

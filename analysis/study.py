@@ -296,7 +296,8 @@ def table_exists(connection: duckdb.DuckDBPyConnection, schema: str, table: str)
             """
             select table_name
             from information_schema.tables
-            where table_schema = ? and table_name = ?
+            where
+                table_catalog = current_database() and table_schema = ? and table_name = ?
             """,
             schema,
             table,

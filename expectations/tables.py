@@ -20,7 +20,8 @@ def exist(connection: duckdb.DuckDBPyConnection, *tables: str) -> bool:
     """Whether all these tables, as schema.table, are in the warehouse."""
     found = connection.execute(
         "select count(*) from information_schema.tables "
-        "where list_contains(?, table_schema || '.' || table_name)",
+        "where table_catalog = current_database() "
+        "and list_contains(?, table_schema || '.' || table_name)",
         [list(tables)],
     ).fetchone()
     return found is not None and found[0] == len(set(tables))

@@ -13,9 +13,9 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,7 @@ class Copy:
                 with suppress(duckdb.Error):  # it may have ended meanwhile
                     running.interrupt()
             time.sleep(0.05)
+        self._close()
 
     def unchanged(self, run: Path, held: Mapping[str, Content], replaced: Path) -> None:
         """Begin with the rows, in a published run, of patients whom the build does not replace.
@@ -104,15 +105,20 @@ class Copy:
     def results(self) -> None:
         """Go on with what the analysis has computed."""
         self._begun.append(self._thread.submit(self._copy_built, [RESULTS]))
-        self._begun.append(self._thread.submit(_verify, self._target, self._copied))
 
     def finish(self) -> dict[str, Content]:
         """Wait for the copy; return what each table holds, by schema.table.
 
-        It was read again and compared with the build: raises CommandError if they differ.
+        It is read again and compared with the build: raises CommandError if they differ. Nobody
+        else may have the build open any more: as long as somebody has, DuckDB keeps the copy, too.
         """
         for task in self._begun:
             task.result()
+        self._close()
+        with duckdb.connect(str(self._target)) as connection:
+            connection.execute("checkpoint")
+        faults.point("publish")
+        _verify(self._target, self._copied)
         return self._copied
 
     def _copy_unchanged(self, run: Path, held: Mapping[str, Content]) -> None:
@@ -123,7 +129,8 @@ class Copy:
             self._target.unlink(missing_ok=True)
 
     def _copy_kept(self, run: Path, held: Mapping[str, Content]) -> None:
-        with self._opened(self._target) as connection:
+        try:
+            connection = self._open(self._target)
             connection.execute("set threads = 1")  # the build has the other
             connection.execute(f"attach '{quoted(run)}' as {BEFORE} (read_only)")
             # What is withheld of a patient may follow from others, as every result does.
@@ -141,27 +148,30 @@ class Copy:
                 )
                 gone = content(connection, REPLACED, held[name].columns)
                 self._kept[name] = held[name] - gone
+        finally:
+            self._close()
 
     def _copy_built(self, schemas: Sequence[str]) -> None:
         documented = _documented_relations(self._layout.target / "manifest.json")
-        with self._opened(self._layout.warehouse) as connection:
+        connection = self._connection
+        if connection is None:
+            connection = self._open(self._layout.warehouse)
             connection.execute(f"attach '{quoted(self._target)}' as {TARGET}")
-            # One transaction: else each of hundreds of comments would be written to disk by itself.
-            connection.execute("begin")
-            anonymity.find_few(connection, synthetic=_is_synthetic(connection))
-            for (schema, table), columns in _allowed(connection, schemas).items():
-                if self._stopped:
-                    return
-                told = [f'{anonymity.published(schema, table, c)} as "{c}"' for c in columns]
-                source = f"(select {', '.join(told)} from {schema}.{table})"
-                connection.execute(f"create schema if not exists {TARGET}.{schema}")
-                name = f"{schema}.{table}"
-                self._copied[name] = self._copy_table(connection, name, source, list(columns))
-                about = documented.get((schema, table), {})
-                _comment(connection, f"{TARGET}.{name}", columns, about)
-            connection.execute(f"drop table {anonymity.FEW}")
-            connection.execute("commit")
-            connection.execute(f"detach {TARGET}")
+        # One transaction: else each of the hundreds of comments would be written to disk by itself.
+        connection.execute("begin")
+        anonymity.find_few(connection, synthetic=_is_synthetic(connection))
+        for (schema, table), columns in _allowed(connection, schemas).items():
+            if self._stopped:
+                return
+            told = [f'{anonymity.published(schema, table, each)} as "{each}"' for each in columns]
+            source = f"(select {', '.join(told)} from {schema}.{table})"
+            connection.execute(f"create schema if not exists {TARGET}.{schema}")
+            name = f"{schema}.{table}"
+            self._copied[name] = self._copy_table(connection, name, source, list(columns))
+            about = documented.get((schema, table), {})
+            _comment(connection, f"{TARGET}.{name}", columns, about)
+        connection.execute(f"drop table {anonymity.FEW}")
+        connection.execute("commit")
 
     def _copy_table(
         self, connection: duckdb.DuckDBPyConnection, name: str, source: str, columns: list[str]
@@ -189,15 +199,15 @@ class Copy:
             "where patient_key is not null)"
         )
 
-    @contextmanager
-    def _opened(self, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-        with duckdb.connect(str(path)) as connection:
-            resources.limit(connection)
-            self._connection = connection
-            try:
-                yield connection
-            finally:
-                self._connection = None
+    def _open(self, path: Path) -> duckdb.DuckDBPyConnection:
+        self._connection = duckdb.connect(str(path))
+        resources.limit(self._connection)
+        return self._connection
+
+    def _close(self) -> None:
+        if self._connection:
+            self._connection.close()
+        self._connection = None
 
 
 def _give_way() -> None:
@@ -348,7 +358,7 @@ def not_listed(connection: duckdb.DuckDBPyConnection) -> list[str]:
     found = connection.execute(
         """
         select schema_name || '.' || table_name || '.' || column_name
-        from duckdb_columns()
+        from (from duckdb_columns() where database_name = current_database())
         anti join reference.published_columns using (schema_name, table_name, column_name)
         where list_contains(?, schema_name)
         order by all

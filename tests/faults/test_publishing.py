@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from expectations.tables import columns
+from expectations.tables import columns, exist
 from pipeline import audit, lock, manifest, publish, resources, run
 from pipeline.content import Content, content
 from pipeline.errors import CommandError, Exit
@@ -29,7 +29,7 @@ from tests.faults.trials import (
 )
 from tests.processes import PROCESSES
 
-STEPS = 6
+STEPS = 7
 RANDOM_KILLS = 10
 SEED = 20261128
 
@@ -207,6 +207,29 @@ def test_a_copy_that_differs_is_not_published(
         copy.results()
         copy.finish()
     survived.append("copy differs")
+
+
+def test_the_build_is_read_while_it_is_copied(
+    published: Published, tmp_path: Path, survived: list[str]
+) -> None:
+    """As the analysis does: it must neither see the copy nor keep it from being written out."""
+    warehouse, target = published.layout.warehouse, tmp_path / publish.WAREHOUSE
+    listing = "select count(*) from information_schema.tables where table_schema = 'cohort'"
+    with publish.Copy(published.layout, target) as copy:
+        with duckdb.connect(str(warehouse)) as reader:
+            alone = reader.execute(listing).fetchone()
+            copy.built()
+            copy.results()
+            seen = set()
+            while not all(task.done() for task in copy._begun):
+                seen.add(reader.execute(listing).fetchone())
+                assert exist(reader, "cohort.cohort", "survival.survival_intervals")
+                assert publish.not_listed(reader) == []
+        assert seen > {alone}, "the reader never met the copy"
+        held = copy.finish()
+    relations = verify_run(published.layout.current)["relations"]
+    assert [manifest.relation(name, held[name]) for name in sorted(held)] == relations
+    survived.append("build read meanwhile")
 
 
 def on_top(published: Published, run_folder: Path, target: Path) -> dict[str, Content]:
