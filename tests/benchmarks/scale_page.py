@@ -132,7 +132,7 @@ def _limits(results: list[Result], limited: list[Result]) -> str:
         free = next(
             r for r in results if r["patients"] == result["patients"] and not r["memory_limit"]
         )
-        for shown, limit in ((free, "none"), (result, result["memory_limit"])):
+        for shown, limit in ((free, "by need"), (result, result["memory_limit"])):
             usage = shown["total"]
             rows.append(
                 [
