@@ -161,7 +161,7 @@ def raw_views(work: Path, standing: list[Delivery]) -> list[str]:
             )
             conditions = [
                 f"load_fault is distinct from '{ERASED}'",
-                *(_not_among(_patients(work, other)) for other in later),
+                *(_not_among(patients_of(work, other)) for other in later),
             ]
             parts.append(
                 f"select {columns} from read_parquet('{quoted(path)}') "
@@ -173,11 +173,21 @@ def raw_views(work: Path, standing: list[Delivery]) -> list[str]:
     return statements
 
 
-def _not_among(patients: Path) -> str:
+def patients_of(work: Path, delivery: Delivery) -> Path:
+    """Return the landed rows that name, as `patient_key`, the patients of a delivery."""
+    return ledger.raw_folder(work, delivery.seq) / "patients.parquet"
+
+
+def among(patients: Path) -> str:
+    """Return the SQL condition that a row is of a patient whom a Parquet file names."""
     return (
-        "(patient_key is null or patient_key not in (select patient_key from "
-        f"read_parquet('{quoted(patients)}') where patient_key is not null))"
+        f"patient_key in (select patient_key from read_parquet('{quoted(patients)}') "
+        "where patient_key is not null)"
     )
+
+
+def _not_among(patients: Path) -> str:
+    return f"(patient_key is null or not {among(patients)})"
 
 
 def files(work: Path, standing: list[Delivery]) -> pa.Table:
@@ -191,7 +201,9 @@ def files(work: Path, standing: list[Delivery]) -> pa.Table:
             for row in _rows(connection, f"select * from '{quoted(folder / 'files.parquet')}'"):
                 table = contract.tables[row["table_name"]]
                 replaced = " or ".join(
-                    f"not {_not_among(_patients(work, other))}" if table.patient_column else "true"
+                    f"not {_not_among(patients_of(work, other))}"
+                    if table.patient_column
+                    else "true"
                     for other in later
                 )
                 counts = _rows(
@@ -525,10 +537,6 @@ def _file_id(table: Table, seq: int) -> int:
 
 def _first_rid(table: Table, seq: int) -> int:
     return _file_id(table, seq) << RID_SHIFT
-
-
-def _patients(work: Path, delivery: Delivery) -> Path:
-    return ledger.raw_folder(work, delivery.seq) / "patients.parquet"
 
 
 def _identity(inspected: dict[str, Inspected]) -> str:

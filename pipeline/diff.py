@@ -18,7 +18,7 @@ from analysis.study import FIRST_LINE
 from expectations.tables import rows
 from pipeline import ledger, manifest
 from pipeline.contract import Table, read_contract
-from pipeline.delivery import raw_views
+from pipeline.delivery import patients_of, raw_views
 from pipeline.manifest import Record
 from pipeline.paths import Layout
 from pipeline.reader import quoted
@@ -257,7 +257,7 @@ def _raw_rows(layout: Layout, old: Record, new: Record) -> list[RowChanges] | No
                 for statement in raw_views(work, deliveries):
                     connection.execute(statement)
             for delivery in added:
-                patients = quoted(ledger.raw_folder(work, delivery.seq) / "patients.parquet")
+                patients = quoted(patients_of(work, delivery))
                 connection.execute(
                     "create table if not exists old.replaced (patient_key varchar);"
                     f"insert into old.replaced select patient_key from read_parquet('{patients}')"

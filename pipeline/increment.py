@@ -22,6 +22,7 @@ from expectations.recount import by_patient, recounted
 from pipeline import ledger, manifest, resources
 from pipeline.content import Content
 from pipeline.contract import read_contract
+from pipeline.delivery import among, patients_of
 from pipeline.ledger import Delivery
 from pipeline.paths import Layout
 from pipeline.publish import REFERENCE
@@ -102,11 +103,6 @@ def last_build(layout: Layout, delivery: Delivery) -> LastBuild | None:
     return LastBuild(noted["run_id"], held)
 
 
-def replaced(layout: Layout, delivery: Delivery) -> Path:
-    """Return the rows that name, as `patient_key`, the patients whom a delivery replaces."""
-    return ledger.raw_folder(layout.work, delivery.seq) / "patients.parquet"
-
-
 def build(
     folder: Path, delivery: Delivery, last: LastBuild, layout: Layout, progress: Progress
 ) -> None:
@@ -122,7 +118,7 @@ def build(
     before = layout.work / BEFORE
     with duckdb.connect(str(layout.warehouse)) as connection:
         resources.limit(connection)
-        set_aside(connection, replaced(layout, delivery), before)
+        set_aside(connection, patients_of(layout.work, delivery), before)
         counts = recounted(connection, last.run_id, before, changes)
         before.unlink()
         from_whole = _merge(connection, layout.work, changes, delivery)
@@ -137,14 +133,10 @@ def set_aside(connection: duckdb.DuckDBPyConnection, patients: Path, target: Pat
     `patients` is a Parquet file that names them as `patient_key`. Seeds and the list of files are
     copied as they are.
     """
-    among = (
-        f"patient_key in (select patient_key from read_parquet('{quoted(patients)}') "
-        "where patient_key is not null)"
-    )
     raw = [f"raw.{table.name}" for table in read_contract().tables.values() if table.patient_column]
     derived = [table.name for table in _tables(connection) if table.is_by_patient]
     delivered = " union all ".join(f"select src_rid from aside.{name}" for name in raw)
-    kept = dict.fromkeys([*raw, *derived], f"where {among}") | {
+    kept = dict.fromkeys([*raw, *derived], f"where {among(patients)}") | {
         SOURCE_FILES: "",
         QUARANTINE: f"where src_rid in ({delivered})",
     }
@@ -162,12 +154,11 @@ def _merge(
     connection: duckdb.DuckDBPyConnection, work: Path, changes: Path, delivery: Delivery
 ) -> list[str]:
     """Replace the changed patients' rows; return the tables that must be built from the whole."""
-    patients = ledger.raw_folder(work, delivery.seq) / "patients.parquet"
     whole = []
     connection.execute(f"attach '{quoted(changes)}' as changes (read_only)")
     connection.execute(
         "create temp table replaced as select distinct patient_key "
-        f"from read_parquet('{quoted(patients)}') where patient_key is not null"
+        f"from read_parquet('{quoted(patients_of(work, delivery))}') where patient_key is not null"
     )
     connection.execute("begin")
     connection.execute("drop schema if exists results cascade")

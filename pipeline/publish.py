@@ -23,6 +23,7 @@ import duckdb
 
 from pipeline import anonymity, faults, resources
 from pipeline.content import Content, content, is_held
+from pipeline.delivery import among
 from pipeline.errors import CommandError, Exit
 from pipeline.paths import Layout
 from pipeline.reader import quoted
@@ -194,10 +195,7 @@ class Copy:
 
     def _is_replaced(self) -> str:
         assert self._replaced is not None
-        return (
-            f"patient_key in (select patient_key from read_parquet('{quoted(self._replaced)}') "
-            "where patient_key is not null)"
-        )
+        return among(self._replaced)
 
     def _open(self, path: Path) -> duckdb.DuckDBPyConnection:
         self._connection = duckdb.connect(str(path))

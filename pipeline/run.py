@@ -30,7 +30,7 @@ from pipeline import (
     spark,
 )
 from pipeline.content import Content
-from pipeline.delivery import land
+from pipeline.delivery import land, patients_of
 from pipeline.errors import CommandError, Exit
 from pipeline.ledger import Delivery
 from pipeline.paths import Layout
@@ -143,7 +143,7 @@ def _model(
         return
     before = layout.published / last.run_id
     if (before / WAREHOUSE).exists() and not manifest.withdrawn(before):
-        copy.unchanged(before, last.held, increment.replaced(layout, landed))
+        copy.unchanged(before, last.held, patients_of(layout.work, landed))
     increment.build(folder, landed, last, layout, progress)
 
 
