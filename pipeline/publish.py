@@ -63,6 +63,7 @@ class Copy:
         self._begun: list[Future[None]] = []
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._stopped = False
+        self._documented: dict[tuple[str, str], dict[str, Any]] = {}
         self._copied: dict[str, Content] = {}
         self._replaced: Path | None = None
         self._kept: dict[str, Content] = {}
@@ -153,14 +154,14 @@ class Copy:
             self._close()
 
     def _copy_built(self, schemas: Sequence[str]) -> None:
-        documented = _documented_relations(self._layout.target / "manifest.json")
         connection = self._connection
         if connection is None:
             connection = self._open(self._layout.warehouse)
             connection.execute(f"attach '{quoted(self._target)}' as {TARGET}")
+            anonymity.find_few(connection, synthetic=_is_synthetic(connection))
+            self._documented = _documented_relations(self._layout.target / "manifest.json")
         # One transaction: else each of the hundreds of comments would be written to disk by itself.
         connection.execute("begin")
-        anonymity.find_few(connection, synthetic=_is_synthetic(connection))
         for (schema, table), columns in _allowed(connection, schemas).items():
             if self._stopped:
                 return
@@ -169,9 +170,8 @@ class Copy:
             connection.execute(f"create schema if not exists {TARGET}.{schema}")
             name = f"{schema}.{table}"
             self._copied[name] = self._copy_table(connection, name, source, list(columns))
-            about = documented.get((schema, table), {})
+            about = self._documented.get((schema, table), {})
             _comment(connection, f"{TARGET}.{name}", columns, about)
-        connection.execute(f"drop table {anonymity.FEW}")
         connection.execute("commit")
 
     def _copy_table(
