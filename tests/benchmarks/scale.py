@@ -5,7 +5,7 @@ process of its own, and two floors are measured the same way: DuckDB's `read_csv
 files, and the SQL that dbt compiled, run directly in DuckDB. Last, every hundredth patient is
 delivered again and built on what is there. Nothing else should run meanwhile.
 
-    python tests/benchmarks/scale.py [--patients N ...] [--memory-limit 2GB] [--build-only]
+    python tests/benchmarks/scale.py [--patients N ...] [--memory-limit 2GB] [--no-floors]
         [--write]
 """
 
@@ -251,11 +251,9 @@ def child_models(work: Path, out: Path, tests: bool) -> None:
 # -- one size -------------------------------------------------------------------------------------
 
 
-def measure(
-    patients: int, kept: Path, memory_limit: str | None, build_only: bool
-) -> dict[str, Any]:
-    """Build an extract of so many patients and, unless `build_only`, measure the floors beside it
-    and the delivery of changes after it."""
+def measure(patients: int, kept: Path, memory_limit: str | None, floors: bool) -> dict[str, Any]:
+    """Build an extract of so many patients, measure `floors` if they are wanted, and build a
+    delivery of changes on it."""
     import duckdb
 
     extract = kept / "extracts" / str(patients)
@@ -287,7 +285,13 @@ def measure(
             "select (select count(*) from treatment.lines_of_therapy), "
             "(select count(*) from survival.survival_intervals)"
         ).fetchone() or (0, 0)
-    beside = {} if build_only else _beside(extract, kept, environment)
+    beside = {"floors": _floors(extract, kept, environment)} if floors else {}
+    changes, log_of_changes = kept / "changes", kept / "changes.jsonl"
+    deliver_changes(extract, changes)
+    changed = watch(
+        ["--child", "build", str(changes), str(work), str(published), str(log_of_changes)],
+        environment,
+    )
     return {
         "patients": patients,
         "rows": rows,
@@ -297,6 +301,7 @@ def measure(
         "total": vars(built.total),
         "dbt_build_seconds": _dbt_seconds(log, spans),
         "phases": {name: vars(phases[name]) for name in PHASES if name in phases},
+        "changes": vars(changed.total),
         **beside,
         "disk_mb": disk,
         "measured": f"{datetime.now(UTC):%Y-%m-%d}",
@@ -311,24 +316,16 @@ def measure(
     }
 
 
-def _beside(extract: Path, kept: Path, environment: dict[str, str]) -> dict[str, Any]:
-    """The floors of the build that was just made, and a delivery of 1% of its patients after it."""
-    work, published = kept / "work", kept / "published"
+def _floors(extract: Path, kept: Path, environment: dict[str, str]) -> dict[str, Any]:
+    """The floors of the build that was just made."""
     floors = {"read_csv": watch(["--child", "read_csv", str(extract)]).total}
     for name, tests in (("models", "no"), ("models and tests", "yes")):
         out = kept / "floor.duckdb"
         out.unlink(missing_ok=True)
-        floors[name] = watch(["--child", "models", str(work), str(out), tests], environment).total
+        arguments = ["--child", "models", str(kept / "work"), str(out), tests]
+        floors[name] = watch(arguments, environment).total
         out.unlink()
-    changes, log = kept / "changes", kept / "changes.jsonl"
-    deliver_changes(extract, changes)
-    changed = watch(
-        ["--child", "build", str(changes), str(work), str(published), str(log)], environment
-    )
-    return {
-        "changes": vars(changed.total),
-        "floors": {name: vars(usage) for name, usage in floors.items()},
-    }
+    return {name: vars(usage) for name, usage in floors.items()}
 
 
 def _spans(log: Path, run_results: Path) -> list[tuple[str, float, float]]:
@@ -422,8 +419,8 @@ def table(result: dict[str, Any]) -> Table:
     add("rwe build", result["total"])
     for name, usage in result.get("floors", {}).items():
         add(f"floor: {name}", usage)
-    if "changes" in result:
-        add("changes of 1% of the patients", result["changes"])
+    share = result["changes"]["wall"] / result["total"]["wall"]
+    add(f"changes of 1% of the patients: {share:.2f}", result["changes"])
     return shown
 
 
@@ -439,7 +436,6 @@ def ratios(result: dict[str, Any]) -> str:
         f"{result['dbt_build_seconds'] / floors['models']['wall']:.2f}; "
         f"rwe build / (read_csv + models) "
         f"{result['total']['wall'] / (floors['read_csv']['wall'] + floors['models']['wall']):.2f}; "
-        f"changes of 1% / rwe build {result['changes']['wall'] / result['total']['wall']:.2f}; "
         f"{1000 * result['total']['wall'] / result['patients']:.2f} ms a patient"
     )
 
@@ -453,7 +449,7 @@ def main() -> None:
     parser.add_argument("--patients", type=int, nargs="+", default=SIZES)
     parser.add_argument("--memory-limit", help="DuckDB's memory, for example 2GB")
     parser.add_argument(
-        "--build-only", action="store_true", help="neither floors nor a delivery of changes"
+        "--no-floors", dest="floors", action="store_false", help="for a million: only rwe build"
     )
     parser.add_argument("--keep", type=Path, default=KEPT, help="folder of extracts and builds")
     parser.add_argument(
@@ -475,7 +471,7 @@ def measure_all(arguments: argparse.Namespace) -> None:
     console = Console(width=110)
     for patients in arguments.patients:
         result = measure(
-            patients, arguments.keep.resolve(), arguments.memory_limit, arguments.build_only
+            patients, arguments.keep.resolve(), arguments.memory_limit, arguments.floors
         )
         console.print(table(result))
         if "floors" in result:

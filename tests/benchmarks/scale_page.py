@@ -32,6 +32,8 @@ def write(results: Path) -> None:
         _phases(free),
         "Beside the floors, wall seconds:",
         _floors([result for result in free if "floors" in result]),
+        "`rwe build` of a delivery of changes that holds 1% of the patients:",
+        _changes([result for result in free if "changes" in result]),
         f"![Peak memory by number of patients]({MEMORY_PLOT})",
         "Memory and disk:",
         _space(free),
@@ -82,7 +84,6 @@ def _floors(results: list[Result]) -> str:
     load = [result["phases"]["load"]["wall"] for result in results]
     built = [result["dbt_build_seconds"] for result in results]
     whole = [result["total"]["wall"] for result in results]
-    changes = [result["changes"]["wall"] for result in results]
 
     def ratio(of: list[float], to: list[float]) -> list[float]:
         return [above / below for above, below in zip(of, to, strict=True)]
@@ -107,8 +108,19 @@ def _floors(results: list[Result]) -> str:
                 ),
                 2,
             ),
-            row("`rwe build` of a delivery with 1% of the patients", changes),
-            row("- ratio to the full build", ratio(changes, whole), 2),
+        ],
+    )
+
+
+def _changes(results: list[Result]) -> str:
+    peaks = (f"{result['changes']['peak_mb']:,.0f}" for result in results)
+    shares = (f"{r['changes']['wall'] / r['total']['wall']:.2f}" for r in results)
+    return table(
+        ["patients", *_head(results)],
+        [
+            ["CPU (wall) s", *(_seconds(result["changes"]) for result in results)],
+            ["- wall ratio to the full build", *shares],
+            ["peak memory, MB", *peaks],
         ],
     )
 
