@@ -33,6 +33,18 @@ class Column:
     refers_to: str | None = None
     unread: str | None = None
 
+    def code(self, text: str) -> str | None:
+        """The code that a text is a spelling of; None if it is of none."""
+        meant = text.strip().casefold()
+        return next(
+            (
+                code
+                for code, spellings in (self.codes or {}).items()
+                if meant in (spelling.casefold() for spelling in (code, *spellings))
+            ),
+            None,
+        )
+
 
 @dataclass(frozen=True)
 class Table:

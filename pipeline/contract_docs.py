@@ -47,12 +47,14 @@ Any other file may be left out; whatever rests on it is then unknown, not absent
 - **Header.** The first line names the columns of the table, all of them, each once, in any order. A
   column beyond the contract is kept with the raw rows and read by nothing; it is reported.
 - **All or changes.** A delivery holds all patients of the site and takes the place of the one
-  before; or `delivery.covers` says `changes`, and it holds the patients whose record changed, each
-  whole.
-- **Again.** The same files again are the same delivery and change nothing. An extract drawn before
+  before; or `delivery.covers` says `changes`, and it holds the patients whose record changed since
+  the delivery that was last published, each whole: every row of theirs, named in `patients.csv`,
+  and every file that was delivered before, if only its header. What was refused or stopped by a
+  check in between comes again. A patient who left is told by a delivery of all.
+- **Again.** The same files again are the same delivery, and what is built of them is the same. An extract drawn before
   the published one is refused, unless `--allow-older` says that it is meant.
 - **Patient.** `patient_id` is the hospital's own number, the same in every file. It is replaced by
-  a keyed pseudonym while the file is read and appears nowhere afterwards.
+  a keyed pseudonym while the file is read; only the private archive of the files keeps it.
 - **Row key.** Identifies the row within its table, across all patients.
 - **Dates.** Year, month, day: `2020-03-31`. Where the table says *may be partial*, `2020-03` and
   `2020` are accepted as well; no day is invented. Nothing may be later than
@@ -114,6 +116,13 @@ Faults of folder, manifest and headers are listed together, before any row is re
 | `as many records as manifest.csv says` | the same |
 | `within a record` | the file was cut short; deliver it again |
 | `before the one that is published` | deliver the newest extract |
+| `a column has no name` | take the comma from the end of the header, or name the column |
+| `covers is neither` | write `all` or `changes` |
+| `no delivery of this site was published before` | deliver all patients once |
+| `were made with another key` | the same, or restore the key |
+| `changes bring every file` | add the file, if only its header |
+| `did not bring this file` | deliver all patients once |
+| `without a readable record in patients.csv` | name every patient of the changes there |
 
 ## Tables
 """

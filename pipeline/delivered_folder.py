@@ -15,6 +15,7 @@ SENDERS_MANIFEST = "manifest.csv"
 MANIFEST_COLUMNS = ("file_name", "sha256", "size_bytes", "n_records", "encoding")
 LOADERS_COLUMNS = (
     "src_rid",
+    "file_row_number",
     "line_no",
     "load_fault",
     "undeclared",
@@ -90,6 +91,11 @@ def header_faults(table: Table, header: tuple[str, ...]) -> list[str]:
         for name in extra
         if name in LOADERS_COLUMNS
     ]
+    if not all(header) or any('"' in name for name in header):
+        faults.append(
+            f"{table.file_name}: a column has no name, or a quotation mark in its name; a comma at "
+            "the end of the header makes one"
+        )
     if repeated := sorted(
         {n for n in header if [h.casefold() for h in header].count(n.casefold()) > 1}
     ):

@@ -10,8 +10,10 @@ as Parquet; the tables of the schema raw are views of it. Of a patient who was e
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cache
@@ -102,6 +104,7 @@ def land(folder: Path, work: Path, *, allow_older: bool = False) -> Delivery:
         identity = _identity(inspected)
         known = ledger.deliveries(work)
         if same := next((d for d in known if d.identity == identity), None):
+            _refuse_older(same, known, allow_older=allow_older)
             return same
         about = landing.about(inspected["delivery"])
         delivery = Delivery(
@@ -110,15 +113,17 @@ def land(folder: Path, work: Path, *, allow_older: bool = False) -> Delivery:
             delivery_id=about.get("delivery_id"),
             site_code=about.get("site_code"),
             extract_date=about.get("extract_date"),
-            covers="changes" if about.get("covers") == "changes" else "all",
+            covers=_covers(about, contract, folder),
             base_seq=None,
         )
         delivery = replace(delivery, base_seq=_base(delivery, known, folder))
         _refuse_older(delivery, known, allow_older=allow_older)
         if base := next((d for d in known if d.seq == delivery.base_seq), None):
+            _refuse_another_key(folder, work, base)
             _refuse_gaps(folder, work, base, inspected)
         before = [d for d in known if d.accepted_run and d.site_code == delivery.site_code]
-        n_erased = landing.write(inspected, delivery, before[-1] if before else None)
+        stood = ledger.state(known, before[-1].seq) if before else []
+        n_erased = landing.write(inspected, delivery, stood)
     ledger.record(work, delivery)
     if n_erased:
         audit.append(work, ERASED_CAME_BACK, {"delivery": delivery.seq, "n_records": n_erased})
@@ -278,16 +283,16 @@ class _Landing:
         }
 
     def write(
-        self, inspected: dict[str, Inspected], delivery: Delivery, before: Delivery | None
+        self, inspected: dict[str, Inspected], delivery: Delivery, before: list[Delivery]
     ) -> int:
         """Write one Parquet file a table and the list of files; they appear all at once.
 
-        Returns how many rows were left out because they are of patients who were erased.
+        `before` are the deliveries that stood. Returns how many rows were left out because they are
+        of patients who were erased.
         """
-        counted = {
-            row["table_name"]: row["n_records"]
-            for row in (files(self.work, [before]).to_pylist() if before else [])
-        }
+        counted: Counter[str] = Counter()
+        for row in files(self.work, before).to_pylist():
+            counted[row["table_name"]] += row["n_records"] - row["n_superseded"] - row["n_erased"]
         folder = self.scratch / "raw"
         folder.mkdir()
         rows = []
@@ -318,9 +323,11 @@ class _Landing:
                         **row,
                         "file_id": _file_id(table, delivery.seq),
                         "delivery_seq": delivery.seq,
-                        "n_before": counted.get(table.name),
+                        "n_before": counted[table.name] if before else None,
                     }
                 )
+            if delivery.covers == "changes":
+                self._refuse_unnamed(connection, inspected, folder)
             n_erased = self._leave_out_erased(connection, inspected, delivery, folder)
             connection.register("rows", pa.Table.from_pylist(rows, FILES_SCHEMA))
             connection.execute(f"copy rows to '{quoted(folder / 'files.parquet')}'")
@@ -333,6 +340,26 @@ class _Landing:
             name.replace(archived(self.work, found.sha256))
         folder.rename(target)
         return n_erased
+
+    def _refuse_unnamed(
+        self, connection: duckdb.DuckDBPyConnection, inspected: Collection[str], folder: Path
+    ) -> None:
+        """Refuse changes of a patient whom they do not name: both records would stand."""
+        named = among(folder / "patients.parquet")
+        wrong = []
+        for table in self.contract.tables.values():
+            if table.patient_column and table.name in inspected:
+                (count,) = connection.execute(
+                    f"select count(distinct patient_key) from '{quoted(folder / table.name)}"
+                    f".parquet' where patient_key is not null and not {named}"
+                ).fetchone() or (0,)
+                if count:
+                    wrong.append(
+                        f"{table.file_name}: has rows of {count:,} patients without a readable "
+                        "record in patients.csv; changes bring each patient whole"
+                    )
+        if wrong:
+            raise _refused(self.folder, wrong)
 
     def _leave_out_erased(
         self,
@@ -550,6 +577,17 @@ def _identity(inspected: dict[str, Inspected]) -> str:
     return hashlib.sha256(repr(sorted(parts.items())).encode()).hexdigest()
 
 
+def _covers(about: Row, contract: Contract, folder: Path) -> str:
+    """What a delivery says that it covers; all patients where it says nothing."""
+    column = next(c for c in contract.tables["delivery"].columns if c.name == "covers")
+    covers = column.code(about.get("covers", "all"))
+    if covers is None:
+        raise _refused(
+            folder, [f"delivery.csv: covers is neither {' nor '.join(column.codes or ())}"]
+        )
+    return covers
+
+
 def _base(delivery: Delivery, known: list[Delivery], folder: Path) -> int | None:
     if delivery.covers == "all":
         return None
@@ -562,13 +600,38 @@ def _base(delivery: Delivery, known: list[Delivery], folder: Path) -> int | None
     return accepted[-1].seq
 
 
+def _refuse_another_key(folder: Path, work: Path, base: Delivery) -> None:
+    """Refuse changes under another key: nobody would be recognised, and everybody stand twice."""
+    told = [json.loads(event.detail) for event in audit.events(work)]
+    keys = {
+        one["key_id"] for one in told if one.get("run_id") == base.accepted_run and "key_id" in one
+    }
+    if keys - {key_id(load_key())}:
+        raise _refused(
+            folder,
+            [
+                "delivery.csv: covers changes, but the pseudonyms of what they change were made "
+                "with another key; deliver all patients once, or restore that key"
+            ],
+        )
+
+
 def _refuse_gaps(folder: Path, work: Path, base: Delivery, inspected: Collection[str]) -> None:
-    """Refuse changes without a file that the site delivers: no rows, or nothing known of them?"""
+    """Refuse changes without a file that the site delivers: no rows, or nothing known of them?
+
+    Nor may they bring one that it did not: what it holds would be unknown of the other patients.
+    """
+    held = {row["table_name"]: row["file_name"] for row in files(work, [base]).to_pylist()}
     gaps = [
-        f"{row['file_name']}: missing; changes bring every file of the delivery that they change, "
+        f"{file_name}: missing; changes bring every file of the delivery that they change, "
         "if only its header"
-        for row in files(work, [base]).to_pylist()
-        if row["file_name"] and row["table_name"] not in inspected
+        for name, file_name in held.items()
+        if file_name and name not in inspected
+    ] + [
+        f"{name}.csv: the delivery that these changes change did not bring this file; deliver all "
+        "patients once"
+        for name in inspected
+        if not held.get(name)
     ]
     if gaps:
         raise _refused(folder, gaps)

@@ -127,7 +127,7 @@ def compare_with(layout: Layout, before: str, folder: Path, new: Record) -> Diff
     with duckdb.connect() as connection:
         for name, place in (("old", layout.published / before), ("new", folder)):
             path = place / "warehouse.duckdb"
-            connection.execute(f"attach '{path}' as {name} (read_only)")
+            connection.execute(f"attach '{quoted(path)}' as {name} (read_only)")
         moved = list(_moved(connection))
     return Difference(
         before=before,

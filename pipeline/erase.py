@@ -93,6 +93,8 @@ def erase(
     the run that supersedes cannot be built (give the command again then), or if any file still
     names the patient.
     """
+    if not patient.strip():
+        raise CommandError("The patient's number or pseudonym is empty; nothing was erased.")
     with run.workplace(layout.work / "deliveries", layout):
         step("find: archived files of every delivery")
         known = ledger.deliveries(layout.work)

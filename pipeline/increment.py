@@ -104,7 +104,13 @@ def last_build(layout: Layout, delivery: Delivery) -> LastBuild | None:
 
 
 def build(
-    folder: Path, delivery: Delivery, last: LastBuild, layout: Layout, progress: Progress
+    folder: Path,
+    delivery: Delivery,
+    last: LastBuild,
+    layout: Layout,
+    progress: Progress,
+    *,
+    allow_older: bool,
 ) -> None:
     """Build the changed patients alone, and put them into the last build.
 
@@ -112,7 +118,7 @@ def build(
     """
     forget_build(layout)
     whole = layout.warehouse.rename(layout.work / WHOLE)
-    dbt_build(folder, layout, progress, only_changes=True)
+    dbt_build(folder, layout, progress, allow_older=allow_older, only_changes=True)
     changes = layout.warehouse.rename(layout.work / CHANGES)
     whole.rename(layout.warehouse)
     before = layout.work / BEFORE
@@ -123,7 +129,7 @@ def build(
         before.unlink()
         from_whole = _merge(connection, layout.work, changes, delivery)
     with gate.knowing(counts):
-        dbt_build(folder, layout, progress, select=from_whole)
+        dbt_build(folder, layout, progress, allow_older=allow_older, select=from_whole)
     changes.unlink()
 
 

@@ -273,7 +273,9 @@ def _records(stream: Iterable[str], name: str) -> Iterator[Record]:
                 "it was cut short, deliver it again"
             )
         if fields or fault:
-            width = width or len(fields or [])
+            if not width:  # blanks around the name of a column do not count
+                fields = [field.strip() for field in fields or ()]
+                width = len(fields)
             yield Record(first, fields, fault, text)
 
 

@@ -137,14 +137,14 @@ def _model(
     if last is None:
         increment.forget_build(layout)
         if spark.is_chosen():
-            spark.build(folder, landed, layout, progress)
+            spark.build(folder, landed, layout, progress, allow_older=allow_older)
         else:
             dbt_build(folder, layout, progress, allow_older=allow_older)
         return
     before = layout.published / last.run_id
     if (before / WAREHOUSE).exists() and not manifest.withdrawn(before):
         copy.unchanged(before, last.held, patients_of(layout.work, landed))
-    increment.build(folder, landed, last, layout, progress)
+    increment.build(folder, landed, last, layout, progress, allow_older=allow_older)
 
 
 def publish_run(

@@ -19,6 +19,7 @@ from typing import Any
 from pipeline import audit, manifest
 from pipeline.errors import CommandError
 from pipeline.paths import Layout
+from pipeline.publish import PUBLISHED_MODE
 
 SIGNATURES = "signoffs.jsonl"
 RUN_SIGNED = "run signed"
@@ -76,6 +77,7 @@ def sign(layout: Layout, run_id: str, *, name: str, role: str, meaning: str) -> 
         stream.write(json.dumps(asdict(signature), ensure_ascii=False) + "\n")
         stream.flush()
         os.fsync(stream.fileno())
+    (folder / SIGNATURES).chmod(PUBLISHED_MODE)
     return signature
 
 

@@ -41,7 +41,9 @@ def missing() -> str | None:
     return None
 
 
-def build(folder: Path, delivery: Delivery, layout: Layout, progress: Progress) -> None:
+def build(
+    folder: Path, delivery: Delivery, layout: Layout, progress: Progress, *, allow_older: bool
+) -> None:
     """Build and test every model on Spark from a landed delivery, read its tables back, check them.
 
     Raises CommandError as `dbt_build` does, and if Spark is not there.
@@ -57,7 +59,7 @@ def build(folder: Path, delivery: Delivery, layout: Layout, progress: Progress) 
     try:
         with duckdb.connect() as connection:
             write_raw(connection, layout.work, delivery, warehouse / "raw")
-        dbt_build(folder, layout, progress)
+        dbt_build(folder, layout, progress, allow_older=allow_older)
         with duckdb.connect(str(layout.warehouse)) as connection:
             make_raw(connection, layout.work, delivery)
             read_back(connection, warehouse)

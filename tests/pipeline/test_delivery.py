@@ -10,13 +10,14 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipeline import ledger
-from pipeline.archive import archived, reread, row_hashes
+from pipeline import audit, ledger
+from pipeline.archive import archived, records_of, reread, row_hashes
 from pipeline.contract import Table, read_contract
 from pipeline.delivery import files, land, raw_views
 from pipeline.errors import CommandError
-from pipeline.pseudonyms import load_key, pseudonym
+from pipeline.pseudonyms import key_id, load_key, pseudonym
 from pipeline.reader import DeliveryError
+from pipeline.run import RUN_BEGUN
 from pipeline.unpack import UnsafeArchiveError
 
 SECRET = "Canary-7391"
@@ -196,8 +197,21 @@ def test_a_renamed_column_is_refused_with_a_guess(
 
 
 def test_blanks_around_a_name_do_not_count(delivery: Path, work: Path) -> None:
-    rewrite(delivery / "consent.csv", "consent_date", " consent_date ")
-    assert landed(delivery, work).rows("consent")[0]["consent_date"] == "2020-02-03"
+    rewrite(delivery / "consent.csv", "patient_id", " patient_id ")
+    raw = landed(delivery, work)
+    assert raw.rows("consent")[0]["consent_date"] == "2020-02-03"
+    assert len(proved(raw, "consent")) == 3
+    table, file = read_contract().tables["consent"], raw.file("consent")
+    stored = archived(work, file["sha256"])
+    assert records_of(stored, file["encoding"], table, f"{SECRET}-1".__eq__) == [2]
+
+
+@pytest.mark.parametrize("name", ["", '"no""te"', "file_row_number"])
+def test_a_name_that_no_column_may_have(delivery: Path, work: Path, name: str) -> None:
+    path = delivery / "consent.csv"
+    header, *records = lines(path)
+    rewrite_lines(path, [f"{header},{name}", *(f"{record}," for record in records)])
+    assert "consent.csv: a column " in refusal(delivery, work)
 
 
 @pytest.mark.parametrize("again", ["decision", "DECISION"])
@@ -401,9 +415,13 @@ def test_an_older_extract_is_refused_once_a_newer_one_is_published(
     drawn(delivery, "2020-01-30")
     assert "before the one that is published (2020-02-03)" in refusal(delivery, work)
     assert land(delivery, work, allow_older=True).seq == 3
+    assert "before the one that is published" in refusal(delivery, work)
 
 
-def test_changes_replace_whole_patients_and_leave_the_others(delivery: Path, work: Path) -> None:
+@pytest.mark.parametrize("covers", ["changes", " Delta"])
+def test_changes_replace_whole_patients_and_leave_the_others(
+    delivery: Path, work: Path, covers: str
+) -> None:
     first = land(delivery, work)
     ledger.accept(work, first.seq, "run-1")
     for table in read_contract().tables.values():
@@ -414,7 +432,7 @@ def test_changes_replace_whole_patients_and_leave_the_others(delivery: Path, wor
     consent = delivery / "consent.csv"
     rewrite_lines(consent, lines(consent)[:1])
     rewrite(delivery / "vital_status.csv", "alive", "dead")
-    drawn(delivery, "2020-03-01", "changes")
+    drawn(delivery, "2020-03-01", covers)
     (delivery / "procedures.csv").rename(work / "procedures.csv")
     assert "procedures.csv: missing; changes bring every file" in refusal(delivery, work)
     (work / "procedures.csv").rename(delivery / "procedures.csv")
@@ -426,6 +444,43 @@ def test_changes_replace_whole_patients_and_leave_the_others(delivery: Path, wor
     assert (before["n_records"], before["n_superseded"]) == (3, 1)
     assert raw.file("patients")["n_before"] == 3
     assert len(raw.rows("delivery")) == 1
+    ledger.accept(work, 2, "run-2")
+    drawn(delivery, "2020-04-01")
+    stood = landed(delivery, work).file("patients")
+    assert (stood["n_records"], stood["n_before"]) == (1, 3)
+
+
+def test_changes_bring_every_patient_whom_they_name(delivery: Path, work: Path) -> None:
+    ledger.accept(work, land(delivery, work).seq, "run-1")
+    path = delivery / "patients.csv"
+    rewrite_lines(path, [*lines(path)[:-1], f"{SECRET}-2"])
+    drawn(delivery, "2020-03-01", "changes")
+    assert "consent.csv: has rows of 1 patients without a readable" in refusal(delivery, work)
+    assert len(ledger.deliveries(work)) == 1
+
+
+def test_changes_bring_no_file_that_was_not_there(delivery: Path, work: Path) -> None:
+    (delivery / "procedures.csv").rename(delivery.parent / "procedures.csv")
+    ledger.accept(work, land(delivery, work).seq, "run-1")
+    (delivery.parent / "procedures.csv").rename(delivery / "procedures.csv")
+    drawn(delivery, "2020-03-01", "changes")
+    assert "procedures.csv: the delivery that these changes change" in refusal(delivery, work)
+
+
+def test_changes_need_the_key_of_what_they_change(
+    delivery: Path, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.accept(work, land(delivery, work).seq, "run-1")
+    audit.append(work, RUN_BEGUN, {"run_id": "run-1", "key_id": key_id(load_key())})
+    drawn(delivery, "2020-03-01", "changes")
+    assert land(delivery, work).base_seq == 1
+    monkeypatch.setenv("RWE_KEY_FILE", str(tmp_path / "another.key"))
+    assert "were made with another key" in refusal(delivery, work)
+
+
+def test_what_a_delivery_covers_is_all_or_changes(delivery: Path, work: Path) -> None:
+    drawn(delivery, "2020-03-01", SECRET)
+    assert "delivery.csv: covers is neither all nor changes" in refusal(delivery, work)
 
 
 def test_changes_need_something_to_change(delivery: Path, work: Path) -> None:

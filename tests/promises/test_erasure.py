@@ -158,6 +158,8 @@ def test_it_needs_a_word_and_a_patient_somebody_knows(erased: Erased, key: bytes
     assert "--yes" in said
     with pytest.raises(CommandError, match="No delivery has a patient of this pseudonym"):
         erase(erased.layout, "nobody", None, **SILENT)
+    with pytest.raises(CommandError, match="is empty; nothing was erased"):
+        erase(erased.layout, " ", "H01", **SILENT)
     with pytest.raises(CommandError, match=r"No delivery is of site H99.*Sites: H01"):
         erase(erased.layout, erased.number, "H99", **SILENT)
 

@@ -55,7 +55,7 @@ procedures as (
 ),
 
 delivered as (
-    select sum(n_records) > 0 as has_procedures
+    select count(file_name) > 0 as has_procedures
     from {{ source('extract', 'files') }}
     where table_name = 'procedures'
 ),
