@@ -119,10 +119,10 @@ Faults of folder, manifest and headers are listed together, before any row is re
 | `a column has no name` | take the comma from the end of the header, or name the column |
 | `covers is neither` | write `all` or `changes` |
 | `no delivery of this site was published before` | deliver all patients once |
-| `were made with another key` | the same, or restore the key |
+| `with another key` | the same, or restore the key |
 | `changes bring every file` | add the file, if only its header |
 | `did not bring this file` | deliver all patients once |
-| `without a readable record in patients.csv` | name every patient of the changes there |
+| `patients without a readable` | name every patient of the changes there |
 
 ## Tables
 """
