@@ -321,16 +321,21 @@ class Attack:
         self.equations: list[tuple[Name, list[Name]]] = []
         for before, after in zip(exact.edition.estimates, shared.edition.estimates, strict=True):
             statistic = before["statistic"]
-            if (
-                before["exhibit"] == "provenance"
-                or before["value"] is None
-                or not re.search(r"(^|_)n$", statistic)
-            ):
+            if before["exhibit"] == "provenance":
                 continue
             name = tuple(
                 str(before[part] or "")
                 for part in ("exhibit", "population", "variable", "level", "statistic")
             )
+            if statistic in ("logrank_p", "hazard_ratio"):
+                for field in ("n", "events"):
+                    if before[field] is not None:
+                        behind = (*name[:4], field, "behind")
+                        self.true[behind] = int(before[field])
+                        if after[field] is not None:
+                            self.known[behind] = int(after[field])
+            if before["value"] is None or not re.search(r"(^|_)n$", statistic):
+                continue
             self.true[name] = int(before["value"])
             if after["value"] is not None:
                 self.known[name] = int(after["value"])
@@ -481,6 +486,30 @@ def attack(exact: Contents, shared: Contents) -> Attack:
     for name in list(it.true):
         if len(name) == 5 and name[4] == "events_n":
             it.add((*name[:4], "n"), [name], "without")
+
+    # What is behind tests: patients and events of both groups, and those of all but the left out.
+    figures = [("fig4", "wild type", "pfs"), ("fig4", "wild type", "os"), ("fig2", "all", "os")]
+    for exhibit, population, variable in figures:
+        for field, statistic in (("n", "n"), ("events", "events_n")):
+            groups_of = {x[3]: x for x in it.named(exhibit, population, statistic)[variable]}
+            for level in [x[3] for x in it.true if x[:3] == (exhibit, population, variable)]:
+                pair = [groups_of[part] for part in level.split(" vs ") if part in groups_of]
+                if len(pair) == 2:
+                    it.add((exhibit, population, variable, level, field, "behind"), pair)
+            it.add(
+                (exhibit, population, variable, "all groups", field, "behind"),
+                list(groups_of.values()),
+            )
+    contrast = ("group A vs group B",)
+    for months in (3, 6, 12):
+        landmark = ("fig2", "all", f"os landmark {months} months")
+        n, events = ((*landmark, *contrast, field, "behind") for field in ("n", "events"))
+        for of, statistic in ((n, "n"), (events, "events_n")):
+            it.add(of, it.named("fig2", "all", statistic)[landmark[2]])
+        it.add(n, [(*landmark, *contrast, side) for side in ("exposed_n", "unexposed_n")])
+        it.add(everybody, [n, (*landmark, *contrast, "excluded_n")])
+        it.add(deaths, [events], "of the excluded")
+        it.add((*landmark, *contrast, "excluded_n"), [("of the excluded", *deaths, *events)], "not")
 
     # Adverse events: patients with and without.
     for names in it.named("table5", "wild type", "patients_n").values():
