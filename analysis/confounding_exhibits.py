@@ -209,6 +209,9 @@ def imputation_table(study: Study, book: Book, analysis: Analysis) -> Table:
         for which in (COMPLETE, IMPUTED)
         if page.get(model, which, "n", PREFERRED)
     ]
+    without = page.get(model, COMPLETE, HAZARD_RATIO.value, PREFERRED)
+    if without and without.note:
+        sizes.append(f"No model of the complete cases. {without.note}")
     return Table(
         analysis.exhibit,
         number_of(analysis.exhibit),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import asdict, dataclass, field, replace
 from typing import Literal, NamedTuple
@@ -342,7 +343,9 @@ def slug(text: str) -> str:
 
 
 def display(statistic: str, value: float) -> str:
-    """Format a number at the precision of its statistic."""
+    """Format a number at the precision of its statistic; not estimable if not finite."""
+    if not math.isfinite(value):
+        return NOT_ESTIMABLE
     decimals = next(
         (places for pattern, places in _DECIMALS if pattern.search(statistic)), _DEFAULT_DECIMALS
     )
