@@ -24,6 +24,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 
+from analysis.confounding import BALANCE
 from analysis.ledger import NOT_ESTIMABLE, display
 from analysis.study import Study, frame, rows
 from expectations.small_cells import HIDDEN, SMALL_CELL, TOLERANCE, Sum, hidden, is_small
@@ -494,6 +495,7 @@ class _Editor:
         self.hidden_variables = set()
         self.hidden_exhibits = set()
         self.hidden_events = set()
+        self.hidden_by_group = set()
         for one in counts:
             if self._hides(one.number):
                 number = one.number
@@ -501,6 +503,8 @@ class _Editor:
                 self.hidden_variables.add(number.where)
                 self.hidden_exhibits.add(number.place[:2])
                 self.hidden_events.add((number.whole, number.row["value"]))
+                if "group" in number.parameters:
+                    self.hidden_by_group.add((number.row["population"], number.row["variable"]))
         self.hidden_events |= set(_events_of_parts(numbers))
         self.curves = {
             (first["exhibit"], first["population"], first["endpoint"].lower(), first["group"]): own
@@ -549,7 +553,8 @@ class _Editor:
         if AT_RISK.match(statistic):
             return number.whole in self.concealed
         if statistic == "smd":
-            return number.where in self.hidden_variables
+            covariate = (row["population"], row["variable"].removeprefix(BALANCE))
+            return number.where in self.hidden_variables or covariate in self.hidden_by_group
         if AGREEMENT.match(statistic):
             return number.place[:2] in self.hidden_exhibits
         if SHARE.search(statistic) and number.place in self.hidden_places:

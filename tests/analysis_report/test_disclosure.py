@@ -111,6 +111,8 @@ def test_no_hidden_number_is_on_the_page_or_in_a_file(
         for row in shared.edition.compared
         for name in ("printed", "computed_display")
     }
+    # As numbers of the workbook.
+    visible |= {text.rstrip("0") for text in visible if "." in text}
     # Those that stand for nothing else: ticks of axes and whole numbers are too common.
     hidden = {
         before["display"].lstrip("-")
@@ -177,6 +179,20 @@ def test_percentages_follow_their_count(folder: Path) -> None:
     following = [row for row in shares if tuple(row[name] for name in place) in hidden]
     assert len(following) > 30
     assert all(row["display"] == HIDDEN and not row["value"] for row in following)
+
+
+def test_balance_is_hidden_where_a_cell_of_the_covariate_is(folder: Path) -> None:
+    rows = sheet(folder, "estimates")
+    hidden = {
+        row["variable"]
+        for row in rows
+        if (row["exhibit"], row["statistic"], row["display"]) == ("tableS1", "n", HIDDEN)
+    }
+    balance = [row for row in rows if (row["exhibit"], row["statistic"]) == ("figS7", "smd")]
+    assert len(balance) > 10
+    found = {row["variable"].removeprefix("balance: "): row["display"] == HIDDEN for row in balance}
+    assert len({*found.values()}) == 2
+    assert {name for name, is_hidden in found.items() if is_hidden} == hidden & {*found}
 
 
 def test_what_is_computed_from_few_is_hidden(exact: Contents, folder: Path) -> None:
