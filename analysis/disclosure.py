@@ -60,6 +60,8 @@ EXTREME = re.compile(r"^(min|max)_|^rmst_horizon")
 EXTREME_METHODS = ("smallest", "largest")
 #: Of how many arrangements a permutation test is exact tells how many patients a group has.
 ARRANGEMENTS = re.compile(r" \(\d+ arrangements\)")
+#: How far restricted means go is the longest time of a patient.
+HORIZON = re.compile(r"(?<=of restricted means) to [^,]+")
 TELLING_PARAMETERS = ("horizon_months",)
 #: What compares groups; patients and events behind it are sums over them.
 COMPARISON = re.compile(
@@ -520,7 +522,7 @@ class _Editor:
         row = dict(number.row)
         if row["exhibit"] == "provenance":
             return row
-        row["method"] = row["method"] and ARRANGEMENTS.sub("", row["method"])
+        row["method"] = row["method"] and HORIZON.sub("", ARRANGEMENTS.sub("", row["method"]))
         kept = {k: v for k, v in number.parameters.items() if k not in TELLING_PARAMETERS}
         row["parameters"] = json.dumps(kept, sort_keys=True, ensure_ascii=False)
         if at := SHARE_AT.fullmatch(row["statistic"]):

@@ -220,6 +220,12 @@ def test_extremes_are_of_one_patient_each_and_hidden(folder: Path) -> None:
     assert {row["display"] for row in rows} == {HIDDEN}
 
 
+def test_methods_do_not_tell_the_longest_time_of_a_patient(folder: Path) -> None:
+    methods = [row["method"] for row in sheet(folder, "estimates") if "restricted" in row["method"]]
+    assert len(methods) > 5
+    assert not [method for method in methods if re.search(r" to \d", method)]
+
+
 def test_numbers_at_risk_are_multiples(exact: Contents, folder: Path) -> None:
     at_risk = [row for row in sheet(folder, "estimates") if row["statistic"].startswith(AT_RISK)]
     shown = [float(row["value"]) for row in at_risk if row["value"]]
