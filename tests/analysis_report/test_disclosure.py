@@ -220,6 +220,21 @@ def test_extremes_are_of_one_patient_each_and_hidden(folder: Path) -> None:
     assert {row["display"] for row in rows} == {HIDDEN}
 
 
+def test_events_per_variable_are_hidden_with_the_events() -> None:
+    cohort = small_warehouse.calibrated()
+    cohort["death"] = [int(k >= 3) for k in range(len(cohort))]
+    with small_warehouse.build(":memory:", cohort) as connection:
+        connection.execute("update staging.stg_common__delivery set synthetic = 'no'")
+        estimates.compute(connection, STUDY)
+        edition = contents(connection, STUDY).edition
+    shown = {
+        row["statistic"]: row["display"]
+        for row in edition.estimates
+        if (row["exhibit"], row["variable"]) == ("table7", "os cox")
+    }
+    assert shown["events_n"] == shown["events_per_variable"] == HIDDEN
+
+
 def test_methods_do_not_tell_the_longest_time_of_a_patient(folder: Path) -> None:
     methods = [row["method"] for row in sheet(folder, "estimates") if "restricted" in row["method"]]
     assert len(methods) > 5
