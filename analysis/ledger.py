@@ -34,6 +34,8 @@ _DECIMALS = (
     (re.compile(r"hazard_ratio|hr_ci_|e_value|smd|_weight$|kappa"), 2),
 )
 _DEFAULT_DECIMALS = 1
+#: What is never 0.
+RATIO = re.compile(r"hazard_ratio|hr_ci_")
 
 
 class Interval(NamedTuple):
@@ -353,7 +355,10 @@ def display(statistic: str, value: float) -> str:
         return format_p(value)
     if decimals == 0:
         return f"{value:,.0f}"
-    return f"{round_half_up(value, decimals):.{decimals}f}"
+    rounded = round_half_up(value, decimals)
+    if value > 0 and rounded == 0 and RATIO.search(statistic):
+        return f"<{10.0**-decimals:.{decimals}f}"
+    return f"{rounded:.{decimals}f}"
 
 
 def is_p_value(statistic: str) -> bool:
