@@ -26,6 +26,7 @@ IMBALANCE = 0.1
 
 WEIGHTED, UNWEIGHTED = "weighted", "unweighted"
 BEFORE, AFTER = "before weighting", "after weighting"
+BALANCE = "balance: "
 
 
 def weighting(
@@ -77,7 +78,7 @@ def weighting(
         for column, label in (("before", BEFORE), ("after", AFTER)):
             size = abs(float(row[column]))
             page.add(
-                f"balance: {row['covariate']}",
+                f"{BALANCE}{row['covariate']}",
                 label,
                 "smd",
                 None if np.isnan(size) else size,

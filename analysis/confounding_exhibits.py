@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.book import NOTHING, Book
-from analysis.confounding import AFTER, BEFORE, UNWEIGHTED, WEIGHTED
+from analysis.confounding import AFTER, BALANCE, BEFORE, UNWEIGHTED, WEIGHTED
 from analysis.layout import (
     ABBREVIATIONS,
     PENALISED,
@@ -22,7 +22,6 @@ from analysis.pictures import Picture
 from analysis.study import Analysis, Study
 from analysis.survival_tables import RATIO_NOTE, marked_ratio
 
-BALANCE = "balance: "
 E_VALUE, E_VALUE_LIMIT = "e_value", "e_value_limit"
 
 
@@ -209,6 +208,9 @@ def imputation_table(study: Study, book: Book, analysis: Analysis) -> Table:
         for which in (COMPLETE, IMPUTED)
         if page.get(model, which, "n", PREFERRED)
     ]
+    without = page.get(model, COMPLETE, HAZARD_RATIO.value, PREFERRED)
+    if without and without.note:
+        sizes.append(f"No model of the complete cases. {without.note}")
     return Table(
         analysis.exhibit,
         number_of(analysis.exhibit),

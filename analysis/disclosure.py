@@ -24,6 +24,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 
+from analysis.confounding import BALANCE
 from analysis.ledger import NOT_ESTIMABLE, display
 from analysis.study import Study, frame, rows
 from expectations.small_cells import HIDDEN, SMALL_CELL, TOLERANCE, Sum, hidden, is_small
@@ -59,7 +60,13 @@ EXTREME = re.compile(r"^(min|max)_|^rmst_horizon")
 EXTREME_METHODS = ("smallest", "largest")
 #: Of how many arrangements a permutation test is exact tells how many patients a group has.
 ARRANGEMENTS = re.compile(r" \(\d+ arrangements\)")
+#: How far restricted means go is the longest time of a patient.
+HORIZON = re.compile(r"(?<=of restricted means) to [^,]+")
 TELLING_PARAMETERS = ("horizon_months",)
+#: What compares groups; patients and events behind it are sums over them.
+COMPARISON = re.compile(
+    r"^(p|ph_p|e_value.*|smd|tests_n|significant_n)$|^(logrank|gray|rmst)_|(hazard_ratio|hr_ci)"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +157,7 @@ def shareable(connection: duckdb.DuckDBPyConnection, study: Study) -> Edition:
     counts = [_count(number, study) for number in numbers if number.is_count]
     concealed = _concealed(study, numbers, counts)
     curves = _gathered(exact.curves, counts, concealed)
-    estimates = _Editor(study, counts, concealed, curves).edit(numbers)
+    estimates = _Editor(numbers, counts, concealed, curves).edit(numbers)
     changed = {
         row["estimate_id"]
         for row, before in zip(estimates, exact.estimates, strict=True)
@@ -324,9 +331,7 @@ def _question(one: Count) -> Hashable:
     row, parameters = one.number.row, one.number.parameters
     statistic, variable, level = row["statistic"], row["variable"], row["level"]
     if statistic in ("events_n", "deaths_n"):
-        names = ("endpoint", "line_rule_set_id", "endpoint_rule_set_id")
-        incidence = variable if "incidence" in variable else ""
-        return ("events", incidence, *(parameters.get(name) for name in names))
+        return _events_question(variable, parameters)
     if "value" in parameters and "detail_variable" in parameters:
         return ("value", parameters["detail_variable"], parameters["value"])
     if "group" in parameters and level:
@@ -334,6 +339,13 @@ def _question(one: Count) -> Hashable:
     if variable.startswith("missing: "):
         variable, level = variable.removeprefix("missing: "), "missing"
     return (statistic, variable.rpartition(" by ")[2], level)
+
+
+def _events_question(variable: str, parameters: dict[str, Any]) -> Hashable:
+    """Which events are counted."""
+    names = ("endpoint", "line_rule_set_id", "endpoint_rule_set_id")
+    incidence = variable if "incidence" in variable else ""
+    return ("events", incidence, *(parameters.get(name) for name in names))
 
 
 def _flow(counts: Sequence[Count], everybody: Patients) -> Iterator[Sum[Hashable]]:
@@ -473,7 +485,7 @@ class _Editor:
 
     def __init__(
         self,
-        study: Study,
+        numbers: Sequence[Number],
         counts: Sequence[Count],
         concealed: set[Hashable],
         curves: pd.DataFrame,
@@ -485,6 +497,7 @@ class _Editor:
         self.hidden_variables = set()
         self.hidden_exhibits = set()
         self.hidden_events = set()
+        self.hidden_by_group = set()
         for one in counts:
             if self._hides(one.number):
                 number = one.number
@@ -492,6 +505,9 @@ class _Editor:
                 self.hidden_variables.add(number.where)
                 self.hidden_exhibits.add(number.place[:2])
                 self.hidden_events.add((number.whole, number.row["value"]))
+                if "group" in number.parameters:
+                    self.hidden_by_group.add((number.row["population"], number.row["variable"]))
+        self.hidden_events |= set(_events_of_parts(numbers))
         self.curves = {
             (first["exhibit"], first["population"], first["endpoint"].lower(), first["group"]): own
             for _, own in curves.groupby("curve_id", sort=False)
@@ -506,7 +522,7 @@ class _Editor:
         row = dict(number.row)
         if row["exhibit"] == "provenance":
             return row
-        row["method"] = row["method"] and ARRANGEMENTS.sub("", row["method"])
+        row["method"] = row["method"] and HORIZON.sub("", ARRANGEMENTS.sub("", row["method"]))
         kept = {k: v for k, v in number.parameters.items() if k not in TELLING_PARAMETERS}
         row["parameters"] = json.dumps(kept, sort_keys=True, ensure_ascii=False)
         if at := SHARE_AT.fullmatch(row["statistic"]):
@@ -519,9 +535,13 @@ class _Editor:
         n_is_hidden = (
             self._hides(number) if number.whole is None else number.whole in self.concealed
         )
-        if n_is_hidden or (number.whole is None and is_small(row["n"] or 0)):
+        of_hidden_groups = (
+            number.where in self.hidden_variables
+            and COMPARISON.search(row["statistic"]) is not None
+        )
+        if n_is_hidden or of_hidden_groups or (number.whole is None and is_small(row["n"] or 0)):
             row["n"] = None
-        if self._has_hidden_events(number):
+        if of_hidden_groups or self._has_hidden_events(number):
             row["events"] = None
         return row
 
@@ -534,8 +554,11 @@ class _Editor:
             return row["value"] is not None
         if AT_RISK.match(statistic):
             return number.whole in self.concealed
+        if statistic == "events_per_variable" and self._has_hidden_events(number):
+            return True
         if statistic == "smd":
-            return number.where in self.hidden_variables
+            covariate = (row["population"], row["variable"].removeprefix(BALANCE))
+            return number.where in self.hidden_variables or covariate in self.hidden_by_group
         if AGREEMENT.match(statistic):
             return number.place[:2] in self.hidden_exhibits
         if SHARE.search(statistic) and number.place in self.hidden_places:
@@ -582,6 +605,24 @@ class _Editor:
             return
         row["value"] = 100 * (1 - share if at[1] == "incidence" else share)
         row["display"] = display(row["statistic"], row["value"])
+
+
+def _events_of_parts(numbers: Iterable[Number]) -> Iterator[tuple[Patients, int]]:
+    """Events of a part of patients that, beside those of all of them, tell of few others."""
+    told: dict[Hashable, dict[Patients, int]] = defaultdict(dict)
+    for number in numbers:
+        row, parameters = number.row, number.parameters
+        if number.whole and row["events"] is not None and "endpoint" in parameters:
+            told[_events_question(row["variable"], parameters)][number.whole] = row["events"]
+    for of in told.values():
+        hidden_parts: set[Patients] = set()
+        for part in sorted(of, key=len, reverse=True):
+            for whole in of:
+                if part < whole and whole not in hidden_parts:
+                    others, gone = len(whole) - len(part), of[whole] - of[part]
+                    if is_small(gone) or is_small(others - gone):
+                        hidden_parts.add(part)
+                        yield part, of[part]
 
 
 def _not_shown(row: Row) -> Row:

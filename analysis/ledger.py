@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import asdict, dataclass, field, replace
 from typing import Literal, NamedTuple
@@ -33,6 +34,8 @@ _DECIMALS = (
     (re.compile(r"hazard_ratio|hr_ci_|e_value|smd|_weight$|kappa"), 2),
 )
 _DEFAULT_DECIMALS = 1
+#: What is never 0.
+RATIO = re.compile(r"hazard_ratio|hr_ci_")
 
 
 class Interval(NamedTuple):
@@ -342,7 +345,9 @@ def slug(text: str) -> str:
 
 
 def display(statistic: str, value: float) -> str:
-    """Format a number at the precision of its statistic."""
+    """Format a number at the precision of its statistic; not estimable if not finite."""
+    if not math.isfinite(value):
+        return NOT_ESTIMABLE
     decimals = next(
         (places for pattern, places in _DECIMALS if pattern.search(statistic)), _DEFAULT_DECIMALS
     )
@@ -350,7 +355,10 @@ def display(statistic: str, value: float) -> str:
         return format_p(value)
     if decimals == 0:
         return f"{value:,.0f}"
-    return f"{round_half_up(value, decimals):.{decimals}f}"
+    rounded = round_half_up(value, decimals)
+    if value > 0 and rounded == 0 and RATIO.search(statistic):
+        return f"<{10.0**-decimals:.{decimals}f}"
+    return f"{rounded:.{decimals}f}"
 
 
 def is_p_value(statistic: str) -> bool:

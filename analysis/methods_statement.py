@@ -78,7 +78,8 @@ SENTENCES = (
     ),
     (
         "line_rule_sets",
-        "All headline numbers were recomputed under every other definition of a line of therapy.",
+        "The median times and hazard ratios of the sensitivity figure were recomputed under every "
+        "other definition of a line of therapy.",
     ),
     (
         "endpoint_rule_sets",

@@ -61,14 +61,15 @@ def imputation(
             note=str(error),
         )
         return
-    tables = {IMPUTED: (found.table, found.method, found.n, found.events)}
-    if found.complete_case is not None:
-        tables[COMPLETE] = (
-            found.complete_case.table,
+    tables = {
+        IMPUTED: (found.table, found.method, found.n, found.events),
+        COMPLETE: (
+            None if found.complete_case is None else found.complete_case.table,
             "Cox model, Efron's ties, complete cases",
             found.n_complete,
             found.events_complete,
-        )
+        ),
+    }
     short = {
         f"{v.name}={level.name}": (v, f"{level.short} vs {v.level(str(v.cox_reference)).short}")
         for v in modelled
@@ -87,6 +88,17 @@ def imputation(
             convention=PREFERRED,
             counted=among["event"] == 1,
         )
+        if table is None:
+            own.add(
+                model,
+                which,
+                HAZARD_RATIO.value,
+                None,
+                method,
+                convention=PREFERRED,
+                note=found.complete_case_reason,
+            )
+            continue
         for row in table.to_dict("records"):
             variable, contrast = short[str(row["term"])]
             for statistic, column in (

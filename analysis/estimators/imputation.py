@@ -33,6 +33,7 @@ RIDGE = 1e-5
 PRIOR_SD = 2.5
 NEWTON_STEPS = 50
 NEWTON_TOLERANCE = 1e-8
+MONOTONE = "A covariate has no event at one of its levels, so that its hazard ratio"
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +51,8 @@ class ImputedCox:
         fraction_missing_information.
     complete_case : CoxModel or None
         None where the complete cases do not allow the model.
+    complete_case_reason : str or None
+        Why they do not.
     m, seed : int
     method : str
         Fit for a footnote.
@@ -62,6 +65,7 @@ class ImputedCox:
     missing: pd.DataFrame
     table: pd.DataFrame
     complete_case: CoxModel | None
+    complete_case_reason: str | None
     m: int
     seed: int
     method: str
@@ -131,10 +135,7 @@ def imputed_cox(
 
     models = [fit(data) for data in completed]
     if any(model.monotone for model in models):
-        raise InvalidSurvivalInput(
-            "A covariate has no event at one of its levels, so that its hazard ratio cannot be "
-            "pooled; use fewer levels."
-        )
+        raise InvalidSurvivalInput(f"{MONOTONE} cannot be pooled; use fewer levels.")
     events = models[0].events
     pooled = rubin(
         np.array([model.coefficients for model in models]),
@@ -144,12 +145,18 @@ def imputed_cox(
     )
     missing = frame[covariates].isna()
     known = ~missing.any(axis=1)
-    complete_case = None
+    complete_case: CoxModel | None = None
+    reason: str | None = "Nobody has every covariate known."
     if known.any():
         try:
-            complete_case = fit(frame[known])
-        except InvalidSurvivalInput:
-            complete_case = None
+            fitted = fit(frame[known])
+        except InvalidSurvivalInput as error:
+            reason = str(error)
+        else:
+            if fitted.monotone:
+                reason = f"{MONOTONE} is infinite."
+            else:
+                complete_case, reason = fitted, None
     with np.errstate(over="ignore"):
         ratios = np.exp(pooled[["estimate", "lower", "upper"]].to_numpy())
     return ImputedCox(
@@ -179,6 +186,7 @@ def imputed_cox(
             }
         ),
         complete_case=complete_case,
+        complete_case_reason=reason,
         m=m,
         seed=seed,
         method=f"multiple imputation by chained equations with the event and its cumulative "

@@ -121,6 +121,26 @@ def test_estimates_are_those_of_mice_within_the_noise_of_imputation() -> None:
         assert found.loc[term, "std_error"] == pytest.approx(std_error, rel=0.08)
 
 
+def test_complete_cases_without_an_event_at_a_level_give_no_model() -> None:
+    generator = np.random.default_rng(3)
+    n = 80
+    frame = pd.DataFrame(
+        {
+            "time": generator.exponential(10, n).round(1) + 0.1,
+            "event": (generator.random(n) < 0.5).astype(int),
+            "a": np.where(np.arange(n) < 12, "B", "A"),
+        }
+    )
+    frame["b"] = np.where(generator.random(n) < 0.5, "x", "y")
+    frame.loc[(frame["a"] == "B") & (frame["event"] == 1), "b"] = None
+    found = imputed_cox(
+        frame, duration="time", event="event", covariates=["a", "b"], m=3, iterations=2
+    )
+    assert np.isfinite(found.table["hazard_ratio"]).all()
+    assert found.complete_case is None
+    assert "infinite" in str(found.complete_case_reason)
+
+
 def test_seed_decides_and_observed_values_stay() -> None:
     _, gaps = with_gaps(n=150)
     arguments = {"duration": "time", "event": "event", "columns": ["x", "z", "stage"]}

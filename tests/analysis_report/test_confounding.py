@@ -109,6 +109,19 @@ def test_missing_covariates_are_imputed_beside_the_complete_cases() -> None:
     assert "13 (20.6)" in text
 
 
+def test_complete_cases_without_a_finite_estimate_say_so() -> None:
+    cohort = small_warehouse.calibrated()
+    dead = (cohort["primary_site"] == "right colon") & (cohort["death"] == 1)
+    cohort["sex"] = cohort["sex"].where(~dead, None)
+    with small_warehouse.build(":memory:", cohort) as connection:
+        estimates.compute(connection, STUDY)
+        book = connection.execute("select * from results.estimates").fetchdf()
+        text = report.page(connection, contents(connection, STUDY), run={})
+    assert find(book, "tableS6", "os cox multiple imputation: sex", "hazard_ratio")
+    assert not find(book, "tableS6", "os cox complete cases: sex", "hazard_ratio")
+    assert "No model of the complete cases. A covariate has no event" in text
+
+
 def test_univariable_ratios_are_those_of_models_of_one_variable(
     warehouse: duckdb.DuckDBPyConnection, book: pd.DataFrame
 ) -> None:

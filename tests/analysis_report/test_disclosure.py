@@ -111,6 +111,8 @@ def test_no_hidden_number_is_on_the_page_or_in_a_file(
         for row in shared.edition.compared
         for name in ("printed", "computed_display")
     }
+    # As numbers of the workbook.
+    visible |= {text.rstrip("0") for text in visible if "." in text}
     # Those that stand for nothing else: ticks of axes and whole numbers are too common.
     hidden = {
         before["display"].lstrip("-")
@@ -179,6 +181,20 @@ def test_percentages_follow_their_count(folder: Path) -> None:
     assert all(row["display"] == HIDDEN and not row["value"] for row in following)
 
 
+def test_balance_is_hidden_where_a_cell_of_the_covariate_is(folder: Path) -> None:
+    rows = sheet(folder, "estimates")
+    hidden = {
+        row["variable"]
+        for row in rows
+        if (row["exhibit"], row["statistic"], row["display"]) == ("tableS1", "n", HIDDEN)
+    }
+    balance = [row for row in rows if (row["exhibit"], row["statistic"]) == ("figS7", "smd")]
+    assert len(balance) > 10
+    found = {row["variable"].removeprefix("balance: "): row["display"] == HIDDEN for row in balance}
+    assert len({*found.values()}) == 2
+    assert {name for name, is_hidden in found.items() if is_hidden} == hidden & {*found}
+
+
 def test_what_is_computed_from_few_is_hidden(exact: Contents, folder: Path) -> None:
     of_few = {
         row["estimate_id"]
@@ -202,6 +218,27 @@ def test_extremes_are_of_one_patient_each_and_hidden(folder: Path) -> None:
     ]
     assert len(rows) > 5
     assert {row["display"] for row in rows} == {HIDDEN}
+
+
+def test_events_per_variable_are_hidden_with_the_events() -> None:
+    cohort = small_warehouse.calibrated()
+    cohort["death"] = [int(k >= 3) for k in range(len(cohort))]
+    with small_warehouse.build(":memory:", cohort) as connection:
+        connection.execute("update staging.stg_common__delivery set synthetic = 'no'")
+        estimates.compute(connection, STUDY)
+        edition = contents(connection, STUDY).edition
+    shown = {
+        row["statistic"]: row["display"]
+        for row in edition.estimates
+        if (row["exhibit"], row["variable"]) == ("table7", "os cox")
+    }
+    assert shown["events_n"] == shown["events_per_variable"] == HIDDEN
+
+
+def test_methods_do_not_tell_the_longest_time_of_a_patient(folder: Path) -> None:
+    methods = [row["method"] for row in sheet(folder, "estimates") if "restricted" in row["method"]]
+    assert len(methods) > 5
+    assert not [method for method in methods if re.search(r" to \d", method)]
 
 
 def test_numbers_at_risk_are_multiples(exact: Contents, folder: Path) -> None:
@@ -321,16 +358,21 @@ class Attack:
         self.equations: list[tuple[Name, list[Name]]] = []
         for before, after in zip(exact.edition.estimates, shared.edition.estimates, strict=True):
             statistic = before["statistic"]
-            if (
-                before["exhibit"] == "provenance"
-                or before["value"] is None
-                or not re.search(r"(^|_)n$", statistic)
-            ):
+            if before["exhibit"] == "provenance":
                 continue
             name = tuple(
                 str(before[part] or "")
                 for part in ("exhibit", "population", "variable", "level", "statistic")
             )
+            if statistic in ("logrank_p", "hazard_ratio"):
+                for field in ("n", "events"):
+                    if before[field] is not None:
+                        behind = (*name[:4], field, "behind")
+                        self.true[behind] = int(before[field])
+                        if after[field] is not None:
+                            self.known[behind] = int(after[field])
+            if before["value"] is None or not re.search(r"(^|_)n$", statistic):
+                continue
             self.true[name] = int(before["value"])
             if after["value"] is not None:
                 self.known[name] = int(after["value"])
@@ -481,6 +523,30 @@ def attack(exact: Contents, shared: Contents) -> Attack:
     for name in list(it.true):
         if len(name) == 5 and name[4] == "events_n":
             it.add((*name[:4], "n"), [name], "without")
+
+    # What is behind tests: patients and events of both groups, and those of all but the left out.
+    figures = [("fig4", "wild type", "pfs"), ("fig4", "wild type", "os"), ("fig2", "all", "os")]
+    for exhibit, population, variable in figures:
+        for field, statistic in (("n", "n"), ("events", "events_n")):
+            groups_of = {x[3]: x for x in it.named(exhibit, population, statistic)[variable]}
+            for level in [x[3] for x in it.true if x[:3] == (exhibit, population, variable)]:
+                pair = [groups_of[part] for part in level.split(" vs ") if part in groups_of]
+                if len(pair) == 2:
+                    it.add((exhibit, population, variable, level, field, "behind"), pair)
+            it.add(
+                (exhibit, population, variable, "all groups", field, "behind"),
+                list(groups_of.values()),
+            )
+    contrast = ("group A vs group B",)
+    for months in (3, 6, 12):
+        landmark = ("fig2", "all", f"os landmark {months} months")
+        n, events = ((*landmark, *contrast, field, "behind") for field in ("n", "events"))
+        for of, statistic in ((n, "n"), (events, "events_n")):
+            it.add(of, it.named("fig2", "all", statistic)[landmark[2]])
+        it.add(n, [(*landmark, *contrast, side) for side in ("exposed_n", "unexposed_n")])
+        it.add(everybody, [n, (*landmark, *contrast, "excluded_n")])
+        it.add(deaths, [events], "of the excluded")
+        it.add((*landmark, *contrast, "excluded_n"), [("of the excluded", *deaths, *events)], "not")
 
     # Adverse events: patients with and without.
     for names in it.named("table5", "wild type", "patients_n").values():

@@ -23,6 +23,10 @@ from analysis.ledger import Ledger, display, format_p, round_half_up, slug
         ("firth_hr_ci_upper", 10.698, "10.70"),
         ("concordance", 0.7731, "0.773"),
         ("rmst_difference_months", -9.24, "-9.2"),
+        ("hr_ci_lower", 0.0049, "<0.01"),
+        ("hr_ci_lower", 0.005, "0.01"),
+        ("hr_ci_upper", float("inf"), "not estimable"),
+        ("p", float("nan"), "not estimable"),
     ],
 )
 def test_a_number_is_printed_at_the_precision_of_its_statistic(

@@ -253,8 +253,17 @@ def test_the_methods_statement_says_what_was_run(page: str, book: pd.DataFrame) 
     assert "inverse-probability-of-treatment" in statement
     assert "time-dependent covariate" in statement
     assert "HER2-positive tumour" in statement
+    assert "hazard ratios of the sensitivity figure were recomputed" in statement
+    assert "All headline numbers" not in statement
     # Nothing is missing in this cohort, so nothing was imputed.
     assert "imputation" not in statement
+
+
+def test_cautions_promise_no_more_than_is_done(page: str) -> None:
+    assert "Weighting makes the groups alike" not in page
+    assert "the figure shows what stays unlike" in page
+    assert "under every rule set says nothing about that bias" in page
+    assert "account for that selection" in page
 
 
 def test_the_statement_claims_nothing_that_was_not_run(
