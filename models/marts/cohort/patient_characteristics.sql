@@ -1,7 +1,8 @@
 -- Synchronous: the first metastasis within six months of the primary (Mekenkamp 2010, Br J Cancer
 -- 103:159; seed studies). A date known to the month or year decides only if every day it may mean
 -- decides alike.
--- Metastatic organs are counted up to the start of line 1: what was known when treatment was chosen.
+-- Metastatic organs are counted up to the start of line 1, what was known when treatment was chosen,
+-- or up to the index date where line 1 began before it. `greatest` skips NULL in both engines.
 -- A procedure or drug that a delivered file does not list was not given at this hospital; a file that
 -- was not delivered says nothing, and the answer stays unknown.
 
@@ -31,7 +32,8 @@ metastatic_organs as (
     inner join {{ ref('stg_common__metastases') }} as metastases
         on
             subjects.patient_key = metastases.patient_key
-            and metastases.metastasis_date <= subjects.baseline_date
+            and metastases.metastasis_date
+            <= greatest(subjects.baseline_date, subjects.index_date)
     group by subjects.study_id, subjects.patient_key
 ),
 
@@ -129,7 +131,10 @@ final as (
         dated.differentiation,
         dated.metastatic_pattern,
         cast(metastatic_organs.metastatic_organs as int) as metastatic_organs,
-        case when metastatic_organs.liver_metastasis then 'yes' else 'no' end as liver_metastasis,
+        case
+            when metastatic_organs.liver_metastasis then 'yes'
+            when metastatic_organs.patient_key is not null then 'no'
+        end as liver_metastasis,
         {%- for procedure in ['primary_resection', 'metastasectomy', 'local_therapy'] %}
         case
             when procedures.{{ procedure }} then 'yes'
