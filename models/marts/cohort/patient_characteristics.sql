@@ -77,6 +77,24 @@ adjuvant as (
     group by subjects.study_id, subjects.patient_key
 ),
 
+-- Before line 1 may begin (int_line_histories) a drug without a stated intent may have been adjuvant.
+unstated_intents as (
+    select distinct
+        subjects.study_id,
+        subjects.patient_key
+    from subjects
+    inner join {{ ref('studies') }} as studies
+        on subjects.study_id = studies.study_id
+    inner join {{ ref('line_rule_sets') }} as line_rule_sets
+        on studies.line_rule_set_id = line_rule_sets.rule_set_id
+    inner join {{ ref('int_drug_exposures') }} as exposures
+        on
+            subjects.patient_key = exposures.patient_key
+            and coalesce(exposures.intent, 'unknown') = 'unknown'
+            and exposures.role = 'antineoplastic'
+            and exposures.start_date < subjects.index_date + line_rule_sets.line1_min_offset_days
+),
+
 line_counts as (
     select
         study_id,
@@ -141,7 +159,10 @@ final as (
             when delivered.has_procedures then 'no'
         end as {{ procedure }},
         {%- endfor %}
-        case when adjuvant.patient_key is not null then 'yes' else 'no' end as adjuvant_chemotherapy,
+        case
+            when adjuvant.patient_key is not null then 'yes'
+            when unstated_intents.patient_key is null then 'no'
+        end as adjuvant_chemotherapy,
         coalesce(her2.status, 'unknown') as her2_status,
         coalesce(ras_braf.status, 'unknown') as ras_braf_status,
         cast(coalesce(line_counts.number_of_lines, 0) as int) as number_of_lines,
@@ -174,6 +195,10 @@ final as (
         on
             dated.study_id = adjuvant.study_id
             and dated.patient_key = adjuvant.patient_key
+    left join unstated_intents
+        on
+            dated.study_id = unstated_intents.study_id
+            and dated.patient_key = unstated_intents.patient_key
     left join line_counts
         on
             dated.study_id = line_counts.study_id
