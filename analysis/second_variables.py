@@ -147,8 +147,8 @@ def _completed_years(born: pd.Series, at: pd.Series) -> pd.Series:
 
 def _metastatic_organs(staged: _Staged) -> pd.Series:
     found = staged["metastases"]
-    baseline = staged.patients["line_start"].fillna(staged.patients["index_date"])
-    early = found[found["metastasis_date"] <= found["patient_key"].map(baseline)]
+    known = _latest(staged.patients["line_start"], staged.patients["index_date"])
+    early = found[found["metastasis_date"] <= found["patient_key"].map(known)]
     return staged.of(early.groupby("patient_key")["organ"].nunique())
 
 

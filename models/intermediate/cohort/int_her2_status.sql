@@ -54,12 +54,13 @@ judged as (
             when specimens.ihc_score is not null then 'negative'
             else 'unknown'
         end as specimen_status,
+        -- A share is rounded down: 49.9% must not read as the limit that it missed.
         concat_ws(
             ', ',
             'IHC ' || specimens.ihc_score,
-            'in ' || cast(cast(specimens.ihc_pct as int) as string) || '% of cells',
+            'in ' || cast(cast(floor(specimens.ihc_pct) as int) as string) || '% of cells',
             'ISH ratio ' || cast(specimens.ish_ratio as string),
-            'in ' || cast(cast(specimens.ish_pct as int) as string) || '% of cells'
+            'in ' || cast(cast(floor(specimens.ish_pct) as int) as string) || '% of cells'
         ) as evidence
     from specimens
     cross join {{ ref('studies') }} as studies

@@ -169,7 +169,7 @@ performance_records as (
 ),
 
 -- No entry in the list of conditions means no condition only if somebody asked: a reviewed problem
--- list up to baseline. Otherwise it is unknown.
+-- list up to baseline. Otherwise it is unknown, and so it is if a condition may have begun later.
 listed_conditions as (
     select
         conditions.patient_key,
@@ -177,6 +177,8 @@ listed_conditions as (
         -- The finding is published: only the code itself.
         regexp_extract(conditions.icd10, '^[A-Z][0-9]{2}([.][0-9A-Z]{1,2})?', 0) as icd10,
         conditions.onset_date_earliest,
+        conditions.onset_date_latest,
+        conditions.recorded_date,
         conditions.src_rid
     from {{ ref('stg_common__comorbidities') }} as conditions
     inner join {{ ref('code_lists') }} as code_lists
@@ -203,7 +205,13 @@ no_condition_in_code_list as (
         criteria.criterion_id,
         subjects.patient_key,
         case
-            when count(conditions.src_rid) > 0 then false
+            when
+                count_if(
+                    conditions.onset_date_latest <= subjects.baseline_date
+                    or conditions.recorded_date <= subjects.baseline_date
+                ) > 0
+                then false
+            when count(conditions.src_rid) > 0 then null
             when min(reviews.first_review_date) <= min(subjects.baseline_date) then true
         end as met,
         coalesce(
@@ -226,7 +234,10 @@ no_condition_in_code_list as (
         on
             subjects.patient_key = conditions.patient_key
             and criteria.argument = conditions.code_list
-            and conditions.onset_date_earliest <= subjects.baseline_date
+            and (
+                conditions.onset_date_earliest is null
+                or conditions.onset_date_earliest <= subjects.baseline_date
+            )
     left join reviews
         on subjects.patient_key = reviews.patient_key
     where criteria.rule = 'no_condition_in_code_list'

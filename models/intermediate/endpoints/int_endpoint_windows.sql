@@ -230,8 +230,9 @@ bounds as (
         follow_up.end_of_follow_up,
         follow_up.end_of_follow_up_src_rid,
         follow_up.was_assessed,
-        started.baseline_days_before is not null and based.interval_id is null
-            as lacks_baseline,
+        started.line_number > 0
+        and started.baseline_days_before is not null
+        and based.interval_id is null as lacks_baseline,
         case started.stop_at
             when 'next_line' then started.next_line_start_date
             when 'new_therapy' then new_therapies.fact_date

@@ -138,7 +138,7 @@ facts as (
         last_contact_date as fact_date,
         last_contact_src_rid as src_rid
     from lines
-    where death_date is null
+    where death_date is null and not coalesce(death_undated, false)
     union all
     select
         endpoint_line_id,

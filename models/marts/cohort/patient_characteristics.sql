@@ -1,7 +1,8 @@
 -- Synchronous: the first metastasis within six months of the primary (Mekenkamp 2010, Br J Cancer
 -- 103:159; seed studies). A date known to the month or year decides only if every day it may mean
 -- decides alike.
--- Metastatic organs are counted up to the start of line 1: what was known when treatment was chosen.
+-- Metastatic organs are counted up to the start of line 1, what was known when treatment was chosen,
+-- or up to the index date where line 1 began before it. `greatest` skips NULL in both engines.
 -- A procedure or drug that a delivered file does not list was not given at this hospital; a file that
 -- was not delivered says nothing, and the answer stays unknown.
 
@@ -31,7 +32,8 @@ metastatic_organs as (
     inner join {{ ref('stg_common__metastases') }} as metastases
         on
             subjects.patient_key = metastases.patient_key
-            and metastases.metastasis_date <= subjects.baseline_date
+            and metastases.metastasis_date
+            <= greatest(subjects.baseline_date, subjects.index_date)
     group by subjects.study_id, subjects.patient_key
 ),
 
@@ -73,6 +75,24 @@ adjuvant as (
             and exposures.role = 'antineoplastic'
             and exposures.start_date < subjects.index_date
     group by subjects.study_id, subjects.patient_key
+),
+
+-- Before line 1 may begin (int_line_histories) a drug without a stated intent may have been adjuvant.
+unstated_intents as (
+    select distinct
+        subjects.study_id,
+        subjects.patient_key
+    from subjects
+    inner join {{ ref('studies') }} as studies
+        on subjects.study_id = studies.study_id
+    inner join {{ ref('line_rule_sets') }} as line_rule_sets
+        on studies.line_rule_set_id = line_rule_sets.rule_set_id
+    inner join {{ ref('int_drug_exposures') }} as exposures
+        on
+            subjects.patient_key = exposures.patient_key
+            and coalesce(exposures.intent, 'unknown') = 'unknown'
+            and exposures.role = 'antineoplastic'
+            and exposures.start_date < subjects.index_date + line_rule_sets.line1_min_offset_days
 ),
 
 line_counts as (
@@ -129,14 +149,20 @@ final as (
         dated.differentiation,
         dated.metastatic_pattern,
         cast(metastatic_organs.metastatic_organs as int) as metastatic_organs,
-        case when metastatic_organs.liver_metastasis then 'yes' else 'no' end as liver_metastasis,
+        case
+            when metastatic_organs.liver_metastasis then 'yes'
+            when metastatic_organs.patient_key is not null then 'no'
+        end as liver_metastasis,
         {%- for procedure in ['primary_resection', 'metastasectomy', 'local_therapy'] %}
         case
             when procedures.{{ procedure }} then 'yes'
             when delivered.has_procedures then 'no'
         end as {{ procedure }},
         {%- endfor %}
-        case when adjuvant.patient_key is not null then 'yes' else 'no' end as adjuvant_chemotherapy,
+        case
+            when adjuvant.patient_key is not null then 'yes'
+            when unstated_intents.patient_key is null then 'no'
+        end as adjuvant_chemotherapy,
         coalesce(her2.status, 'unknown') as her2_status,
         coalesce(ras_braf.status, 'unknown') as ras_braf_status,
         cast(coalesce(line_counts.number_of_lines, 0) as int) as number_of_lines,
@@ -169,6 +195,10 @@ final as (
         on
             dated.study_id = adjuvant.study_id
             and dated.patient_key = adjuvant.patient_key
+    left join unstated_intents
+        on
+            dated.study_id = unstated_intents.study_id
+            and dated.patient_key = unstated_intents.patient_key
     left join line_counts
         on
             dated.study_id = line_counts.study_id

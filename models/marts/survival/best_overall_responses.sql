@@ -58,7 +58,8 @@ wanted as (
 lines as (
     select
         wanted.*,
-        coalesce(line_facts.fact_date, wanted.data_cutoff) as counted_until
+        -- `least` skips NULL in both engines; new therapy may be dated after the cut-off.
+        least(line_facts.fact_date, wanted.data_cutoff) as counted_until
     from wanted
     left join {{ ref('int_line_facts') }} as line_facts
         on

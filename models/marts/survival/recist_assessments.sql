@@ -203,6 +203,7 @@ followed_lesions as (
     group by visits.study_id, visits.patient_key, visits.line_number, visits.assessment_id
 ),
 
+-- A new lesion that disappeared is new no more; one whose status is not stated was still recorded.
 new_lesions as (
     select
         visits.study_id,
@@ -222,6 +223,7 @@ new_lesions as (
             visits.patient_key = measurements.patient_key
             and visits.assessment_id = measurements.assessment_id
             and measurements.is_new
+            and (measurements.is_present or not measurements.is_gone)
     inner join first_sightings
         on
             measurements.patient_key = first_sightings.patient_key
