@@ -51,8 +51,8 @@ Any other file may be left out; whatever rests on it is then unknown, not absent
   the delivery that was last published, each whole: every row of theirs, named in `patients.csv`,
   and every file that was delivered before, if only its header. What was refused or stopped by a
   check in between comes again. A patient who left is told by a delivery of all.
-- **Again.** The same files again are the same delivery, and what is built of them is the same. An extract drawn before
-  the published one is refused, unless `--allow-older` says that it is meant.
+- **Again.** The same files again are the same delivery, and what is built of them is the same. An
+  extract drawn before the published one is refused, unless `--allow-older` says that it is meant.
 - **Patient.** `patient_id` is the hospital's own number, the same in every file. It is replaced by
   a keyed pseudonym while the file is read; only the private archive of the files keeps it.
 - **Row key.** Identifies the row within its table, across all patients.
