@@ -200,7 +200,7 @@ class Copy:
     def _open(self, path: Path) -> duckdb.DuckDBPyConnection:
         self._connection = duckdb.connect(str(path))
         resources.limit(self._connection)
-        # A dictionary is as small and takes two thirds of the time to write.
+        # Dictionaries alone take 2% more bytes and three quarters of the time to write.
         self._connection.execute("set disabled_compression_methods = 'fsst'")
         return self._connection
 
