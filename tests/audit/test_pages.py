@@ -72,10 +72,22 @@ def test_every_published_column_has_its_type_in_the_documentation(runs: Runs) ->
             assert typed[schema, table] == set(columns)
 
 
+def test_the_overview_of_the_documentation_names_tables_that_are_published(runs: Runs) -> None:
+    text = (Path(__file__).parents[2] / "models" / "overview.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+\.\w+)`", text))
+    path = runs.layout.published / runs.second / "warehouse.duckdb"
+    with duckdb.connect(str(path), read_only=True) as connection:
+        found = connection.execute("select schema_name || '.' || table_name from duckdb_tables()")
+        published = {name for (name,) in found.fetchall()}
+    assert len(named) > 8
+    assert named <= published
+
+
 @needs_chromium
 def test_the_documentation_opens_without_a_network(browser: Any, runs: Runs) -> None:
     opened = Opened(browser, runs.layout.published / runs.second / dbt_docs.DOCS, 1280)
-    opened.page.wait_for_selector("text=Welcome!")
+    opened.page.wait_for_selector("text=Who was excluded from a study")
+    assert "synthetic" in opened.page.inner_text("body")
     assert not [url for url in opened.requests if not url.startswith("file:")]
     opened.page.goto(f"{opened.page.url.split('#')[0]}#!/model/model.oncology_rwe.cohort")
     shown = "document.body.innerText.includes('first_failed_criterion')"
