@@ -14,6 +14,7 @@ from analysis.layout import (
     cells,
     level_label,
     number_of,
+    term_label,
 )
 from analysis.ledger import HAZARD_RATIO, PREFERRED
 from analysis.love_plot import Balance, love_plot
@@ -170,7 +171,7 @@ def imputation_table(study: Study, book: Book, analysis: Analysis) -> Table:
     incomplete = page.cell(model, None, "incomplete_n", PREFERRED)
     rows = [
         Row(
-            f"{variable.label}: {contrast}",
+            term_label(variable, contrast),
             cells(
                 text
                 for which in (COMPLETE, IMPUTED)
@@ -240,15 +241,10 @@ def univariable_terms(study: Study, book: Book, analysis: Analysis) -> list[tupl
     page = book.page(analysis.exhibit, analysis.population)
     prefix = f"{str(analysis.endpoint).lower()} alone: "
     return [
-        (f"{variable.label}: {_in_words(contrast)}", f"{prefix}{variable.name}", contrast)
+        (term_label(variable, contrast), f"{prefix}{variable.name}", contrast)
         for variable in study.variables.values()
         for contrast in page.levels(f"{prefix}{variable.name}", HAZARD_RATIO.value, PREFERRED)
     ]
-
-
-def _in_words(contrast: str) -> str:
-    """A contrast of source values as people write it."""
-    return contrast.replace("_", " ").replace(">=", "\N{GREATER-THAN OR EQUAL TO}")
 
 
 UNIVARIABLE_LEGEND = (

@@ -34,7 +34,7 @@ from analysis.disclosure import (
 )
 from analysis.figures import MOST_BANDS, Ratio, forest, survival_panel
 from analysis.flow import Step, flow_diagram
-from analysis.ledger import HAZARD_RATIO, PREFERRED
+from analysis.ledger import FIRTH_HAZARD_RATIO, HAZARD_RATIO, PREFERRED
 from analysis.pictures import Picture
 from analysis.study import Analysis, Study, load_study, synthetic
 from analysis.survival import SIGNIFICANCE_LEVEL
@@ -524,18 +524,26 @@ def _forest(
 ) -> Sequence[Picture]:
     """A forest plot of the ratios named: label, variable and contrast of each."""
     page = book.page(analysis.exhibit, analysis.population)
-    ratios = [
-        Ratio(
-            label,
-            page.value(name, contrast, HAZARD_RATIO.value),
-            page.value(name, contrast, HAZARD_RATIO.lower),
-            page.value(name, contrast, HAZARD_RATIO.upper),
-            survival_tables.marked_ratio(page, name, contrast),
-            page.cell(name, contrast, "p", PREFERRED),
-            (page.value(name, contrast, "p") or 1.0) < SIGNIFICANCE_LEVEL,
+    ratios = []
+    for label, name, contrast in terms:
+        fit, p_value = HAZARD_RATIO, "p"
+        # Where that has no maximum, the penalised fit of the same model has one.
+        if (
+            page.value(name, contrast, HAZARD_RATIO.value) is None
+            and page.value(name, contrast, FIRTH_HAZARD_RATIO.value) is not None
+        ):
+            fit, p_value = FIRTH_HAZARD_RATIO, "firth_p"
+        ratios.append(
+            Ratio(
+                label,
+                page.value(name, contrast, fit.value),
+                page.value(name, contrast, fit.lower),
+                page.value(name, contrast, fit.upper),
+                survival_tables.marked_ratio(page, name, contrast, fit),
+                page.cell(name, contrast, p_value, PREFERRED),
+                (page.value(name, contrast, p_value) or 1.0) < SIGNIFICANCE_LEVEL,
+            )
         )
-        for label, name, contrast in terms
-    ]
     if not ratios:
         return ()
     words = "; ".join(f"{ratio.label}: {ratio.shown}, P {ratio.p_value}" for ratio in ratios)

@@ -31,6 +31,7 @@ ROW = 0.172
 LEFT, RIGHT = 1.2, 0.14
 AXIS_FOOT = 0.56
 LABEL_CHARACTERS = 17
+FOREST_LABEL_CHARACTERS = 52
 
 #: With more curves than this their bands overlap to mud: each then has a small panel of its own.
 MOST_BANDS = 2
@@ -321,8 +322,11 @@ def _numbers_at_risk(
 
 def forest(identifier: str, title: str, ratios: Sequence[Ratio], description: str) -> Picture:
     """Draw hazard ratios with their intervals on a logarithmic axis, numbers beside."""
-    row, head, foot = 0.25, 0.3, 0.52
-    height = head + row * len(ratios) + foot
+    row, line, head, foot = 0.25, 0.13, 0.3, 0.52
+    labels = [textwrap.wrap(ratio.label, FOREST_LABEL_CHARACTERS) for ratio in ratios]
+    heights = [row + line * (len(label) - 1) for label in labels]
+    middles = np.cumsum(heights) - np.array(heights) / 2
+    height = head + sum(heights) + foot
     limits = [
         limit
         for ratio in ratios
@@ -332,10 +336,10 @@ def forest(identifier: str, title: str, ratios: Sequence[Ratio], description: st
     low = max(min([0.5, *limits]) / 1.2, SMALLEST_RATIO)
     high = min(max([2.0, *limits]) * 1.2, LARGEST_RATIO)
     with drawing(FULL_WIDTH, height) as figure:
-        axes = figure.add_axes((0.41, foot / height, 0.3, row * len(ratios) / height))
+        axes = figure.add_axes((0.41, foot / height, 0.3, sum(heights) / height))
         axes.set_xscale("log")
         axes.set_xlim(low, high)
-        axes.set_ylim(len(ratios) - 0.5, -0.5)
+        axes.set_ylim(sum(heights), 0)
         axes.axvline(1, color=MUTED, linewidth=0.7, zorder=1)
         for x, text, side in (
             (0.005, "Comparison", "left"),
@@ -345,10 +349,10 @@ def forest(identifier: str, title: str, ratios: Sequence[Ratio], description: st
             figure.text(
                 x, 1 - head / 2 / height, text, va="center", ha=side, color=MUTED, fontsize=6.8
             )
-        for number, ratio in enumerate(ratios):
-            _draw_ratio(axes, ratio, number)
-            y = 1 - (head + row * (number + 0.5)) / height
-            figure.text(0.005, y, ratio.label, va="center", ha="left")
+        for ratio, label, middle in zip(ratios, labels, middles, strict=True):
+            _draw_ratio(axes, ratio, middle)
+            y = 1 - (head + middle) / height
+            figure.text(0.005, y, "\n".join(label), va="center", ha="left")
             figure.text(0.905, y, ratio.shown, va="center", ha="right")
             figure.text(0.995, y, ratio.p_value, va="center", ha="right")
         ticks = ratio_ticks(low, high)
@@ -371,9 +375,9 @@ def ratio_ticks(low: float, high: float) -> list[float]:
     return [tick for tick in ticks if low <= tick <= high]
 
 
-def _draw_ratio(axes: Axes, ratio: Ratio, number: int) -> None:
+def _draw_ratio(axes: Axes, ratio: Ratio, middle: float) -> None:
     if ratio.value is None or ratio.lower is None or ratio.upper is None:
         return
     shade = PALETTE[0] if ratio.emphasis else MUTED
-    axes.plot([ratio.lower, ratio.upper], [number, number], color=shade, linewidth=1.3)
-    axes.plot([ratio.value], [number], marker="s", markersize=5, color=shade, linestyle="none")
+    axes.plot([ratio.lower, ratio.upper], [middle, middle], color=shade, linewidth=1.3)
+    axes.plot([ratio.value], [middle], marker="s", markersize=5, color=shade, linestyle="none")

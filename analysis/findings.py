@@ -62,7 +62,7 @@ def _follow_up(study: Study, book: Book, analyses: list[Analysis]) -> Iterator[F
             f"{page.display(endpoint, None, 'deaths_n')} patients "
             f"({page.display(endpoint, None, 'deaths_pct')}%) died. Median follow-up was "
             f"{_median(page, 'follow_up', name)} by the reverse Kaplan\N{EN DASH}Meier method; the "
-            "median of all observed times, which the study printed, was "
+            "median of all observed times was "
             f"{page.display('follow_up', None, 'median_months')} months.",
         )
 
@@ -141,9 +141,8 @@ def _pairs(page: BookPage, variable: str, analysis: Analysis) -> Iterator[Findin
     adjusted = page.display(variable, ALL_PAIRS, "significant_n", PREFERRED)
     yield Finding(
         f"{endpoint_label(analysis)} by group ({number_of(analysis.exhibit)})",
-        f"{plain} of {tests} pairwise log-rank tests have P < {SIGNIFICANCE_LEVEL:g} as the study "
-        f"computed them; {adjusted} of {tests} with permutation tests for small groups and Holm’s "
-        "adjustment.",
+        f"{plain} of {tests} pairwise log-rank tests have P < {SIGNIFICANCE_LEVEL:g} unadjusted; "
+        f"{adjusted} of {tests} with permutation tests for small groups and Holm’s adjustment.",
     )
 
 

@@ -18,7 +18,7 @@ def characteristics_by_group_table(study: Study, book: Book, analysis: Analysis)
     groups = page.levels(group.name, "n", PREFERRED)
     rows: list[Row] = []
     for variable in study.variables.values():
-        if not variable.in_table1:
+        if not variable.in_table1 or variable == group:
             continue
         rows.append(
             Row(
@@ -66,7 +66,9 @@ def characteristics_by_group_table(study: Study, book: Book, analysis: Analysis)
         ],
         rows,
         [
-            f"Standardised difference: over all known levels, without sign; from {IMBALANCE:g} on "
+            "Standardised difference: over all known levels, without sign"
+            + (", the largest of any two groups" if len(groups) > 2 else "")
+            + f"; from {IMBALANCE:g} on "
             "the groups count as unlike. No P values: the groups were not randomised, so there is "
             "no hypothesis of chance to test.",
             *cautions(study, analysis.exhibit),

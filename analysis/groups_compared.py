@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import duckdb
 
 from analysis.descriptive import MISSING, percent, shown_levels
@@ -15,7 +17,10 @@ ALL_PATIENTS = "all patients"
 def characteristics_by_group(
     connection: duckdb.DuckDBPyConnection, study: Study, analysis: Analysis, ledger: Ledger
 ) -> None:
-    """Enter counts by level and group, and the standardised difference of each variable."""
+    """Enter counts by level and group, and the standardised difference of each variable.
+
+    Of more than two groups it is the largest between any two of them (McCaffrey 2013).
+    """
     members = study.members(analysis.population)
     group = study.variable(analysis.group_variable)
     groups = shown_levels(study, group.name)
@@ -25,7 +30,7 @@ def characteristics_by_group(
         )
         page.add(group.name, name, "n", page.n, "count of patients", convention=PREFERRED)
     for variable in study.variables.values():
-        if not variable.in_table1:
+        if not variable.in_table1 or variable == group:
             continue
         values = members[variable.name]
         for level in [*variable.level_names, *([MISSING] if values.isna().any() else [])]:
@@ -56,17 +61,22 @@ def characteristics_by_group(
                     missing=NO_PATIENTS,
                 )
         known = members[members[group.name].notna() & values.notna()]
-        difference = None
-        if len(groups) == 2 and known[group.name].nunique() == 2:
-            difference = standardised_difference(
-                known[variable.name].astype(str), known[group.name].astype(str)
-            )
+        present = [name for name in groups if (known[group.name] == name).any()]
+        between = [
+            standardised_difference(pair[variable.name].astype(str), pair[group.name].astype(str))
+            for two in combinations(present, 2)
+            for pair in [known[known[group.name].isin(two)]]
+        ]
+        known_all = [each for each in between if each is not None]
+        every = len(present) == len(groups) and len(known_all) == len(between)
+        difference = max(known_all, default=None) if every else None
         ledger.page(analysis.exhibit, analysis.population).about(known).add(
             variable.name,
             None,
             "smd",
             difference,
-            "standardised difference over all levels (Yang and Dalton 2012)",
+            "standardised difference over all levels (Yang and Dalton 2012)"
+            + (", largest of any two groups (McCaffrey 2013)" if len(groups) > 2 else ""),
             convention=PREFERRED,
             missing=NOT_ESTIMABLE,
         )

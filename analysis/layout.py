@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from analysis.book import NOTHING, Book
 from analysis.group_tests import SMALL_GROUP
-from analysis.study import Analysis, Study
+from analysis.study import Analysis, Study, Variable
 from expectations.small_cells import HIDDEN
 
 ABBREVIATIONS = (
@@ -89,6 +89,12 @@ def level_label(level: str) -> str:
     """A level as a table prints it."""
     label = level.replace(">=", "\N{GREATER-THAN OR EQUAL TO}")
     return label[:1].upper() + label[1:]
+
+
+def term_label(variable: Variable, contrast: str) -> str:
+    """A comparison of two levels as tables and figures print it, after its variable."""
+    spelled = variable.spelled(contrast).replace(">=", "\N{GREATER-THAN OR EQUAL TO}")
+    return f"{variable.label}: {spelled}"
 
 
 def cells(texts: Iterable[str]) -> list[Cell]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from analysis.book import Book, Number
 from analysis.layout import (
     ABBREVIATIONS,
+    PENALISED,
     Cell,
     Row,
     Table,
@@ -13,6 +14,7 @@ from analysis.layout import (
     equals,
     level_label,
     number_of,
+    term_label,
 )
 from analysis.ledger import FIRTH_HAZARD_RATIO, HAZARD_RATIO, MEDIAN, PREFERRED
 from analysis.study import Analysis, Study
@@ -81,9 +83,9 @@ def univariable_table(study: Study, book: Book, analysis: Analysis) -> Table:
                 Cell("Patients"),
                 Cell("Deaths" if endpoint == "os" else "Events"),
                 Cell("Median, months"),
-                Cell("95% CI, as the study computed"),
+                Cell("95% CI, SPSS"),
                 Cell("95% CI, preferred"),
-                Cell("P, as the study computed"),
+                Cell("P, SPSS"),
                 Cell("P, preferred"),
                 Cell("P, Holm"),
                 Cell("Restricted mean difference, months (95%\N{NO-BREAK SPACE}CI); P"),
@@ -129,7 +131,7 @@ def cox_table(study: Study, book: Book, analysis: Analysis) -> Table:
         [
             [
                 Cell("Comparison", rows=2),
-                Cell("As the study computed (Breslow)", span=2),
+                Cell("SPSS (Breslow)", span=2),
                 Cell("Preferred (Efron)", span=2),
                 Cell("Firth’s penalty", span=2),
                 Cell("P, proportional hazards", rows=2),
@@ -149,7 +151,8 @@ def cox_table(study: Study, book: Book, analysis: Analysis) -> Table:
             "of proportional hazards "
             f"P {equals(page.cell(model, None, 'ph_p', PREFERRED))}.",
             "HR, hazard ratio, adjusted for the other rows. Intervals and P: Wald for Breslow and "
-            "Efron, profile penalised likelihood for Firth.",
+            "Efron, profile penalised likelihood for Firth; the figure shows Efron’s, or "
+            f"({PENALISED}) Firth’s where the others have no maximum.",
             ABBREVIATIONS,
             *cautions(study, analysis.exhibit),
         ],
@@ -168,7 +171,7 @@ def cox_terms(study: Study, book: Book, analysis: Analysis) -> list[tuple[str, s
     page = book.page(analysis.exhibit, analysis.population)
     model = f"{str(analysis.endpoint).lower()} cox"
     return [
-        (f"{variable.label}: {contrast}", f"{model}: {variable.name}", contrast)
+        (term_label(variable, contrast), f"{model}: {variable.name}", contrast)
         for variable in study.variables.values()
         if variable.cox_reference
         for contrast in page.levels(f"{model}: {variable.name}", HAZARD_RATIO.value)

@@ -144,7 +144,7 @@ def _asked(criterion: dict[str, Any]) -> str:
         return f"at least {float(low):g}"
     if high is not None:
         return f"at most {float(high):g}"
-    return str(criterion["wanted"])
+    return str(criterion["wanted"]).replace("_", " ")
 
 
 def _window(before: object, after: object) -> str:

@@ -58,6 +58,11 @@ class Variable:
         """Return the level of that name."""
         return next(level for level in self.levels if level.name == name)
 
+    def spelled(self, contrast: str) -> str:
+        """A contrast of short names in the words of the levels."""
+        words = {level.short: level.name for level in self.levels}
+        return " vs ".join(words.get(short, short) for short in contrast.split(" vs "))
+
 
 @dataclass(frozen=True)
 class Population:

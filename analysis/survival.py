@@ -74,7 +74,7 @@ def _enter_tests(
 ) -> None:
     variable = endpoint.lower()
     present = [level for level in levels if (group == level).any()]
-    if len(present) > 2:
+    if len(present) > 2 or (len(present) == 2 and not (analysis.contrast or analysis.pairwise)):
         enter_test(page, variable, ALL_GROUPS, compare_groups(patients, group))
     if analysis.contrast is not None and analysis.contrast_level is not None:
         known = patients[group.notna()]

@@ -22,7 +22,7 @@ from analysis.layout import (
     level_label,
     number_of,
 )
-from analysis.ledger import HAZARD_RATIO, MEAN_DIFFERENCE, MEDIAN, PREFERRED
+from analysis.ledger import HAZARD_RATIO, MEAN_DIFFERENCE, MEDIAN, PREFERRED, Interval
 from analysis.study import Analysis, Study
 from analysis.survival import ALL_GROUPS
 from expectations.small_cells import HIDDEN
@@ -96,7 +96,7 @@ def medians_table(study: Study, book: Book, analyses: Sequence[Analysis]) -> Tab
                 Cell("Patients"),
                 Cell("Events"),
                 Cell("Median, months"),
-                Cell("95% CI, as the study computed"),
+                Cell("95% CI, SPSS"),
                 Cell("95% CI, preferred"),
                 *(Cell(f"At {month:g} months, % (95%\N{NO-BREAK SPACE}CI)") for month in months),
             ]
@@ -104,7 +104,7 @@ def medians_table(study: Study, book: Book, analyses: Sequence[Analysis]) -> Tab
         rows,
         [
             ABBREVIATIONS,
-            "As the study computed: SPSS, median \N{PLUS-MINUS SIGN} 1.96 standard errors. "
+            "SPSS: median \N{PLUS-MINUS SIGN} 1.96 standard errors. "
             "Preferred: Brookmeyer\N{EN DASH}Crowley limits from the log\N{EN DASH}log band.",
         ],
     )
@@ -180,7 +180,7 @@ def tests_table(study: Study, book: Book, analyses: Sequence[Analysis]) -> Table
     keep = [True, True, True, has_holm, has_ratio, has_ratio, has_mean]
     head = [
         Cell("\N{GREEK SMALL LETTER CHI}\N{SUPERSCRIPT TWO}, log-rank"),
-        Cell("P, as the study computed"),
+        Cell("P, SPSS"),
         Cell("P, preferred"),
         Cell("P, Holm"),
         Cell("Hazard ratio (95%\N{NO-BREAK SPACE}CI)"),
@@ -227,11 +227,11 @@ def mean_difference(page: BookPage, variable: str, level: str | None) -> str:
     return f"{difference}; {page.cell(variable, level, 'rmst_p', PREFERRED)}"
 
 
-def marked_ratio(page: BookPage, variable: str, level: str) -> str:
-    """An unadjusted hazard ratio with its interval, marked if it is penalised."""
-    number = page.get(variable, level, HAZARD_RATIO.value, PREFERRED)
+def marked_ratio(page: BookPage, variable: str, level: str, ratio: Interval = HAZARD_RATIO) -> str:
+    """A hazard ratio with its interval, marked if it is penalised."""
+    number = page.get(variable, level, ratio.value, PREFERRED)
     mark = PENALISED if number and number.value is not None and "Firth" in number.method else ""
-    return page.with_limits(variable, level, HAZARD_RATIO, PREFERRED) + mark
+    return page.with_limits(variable, level, ratio, PREFERRED) + mark
 
 
 def preferred_p(page: BookPage, variable: str, level: str | None) -> str:

@@ -292,6 +292,7 @@ def _reported(layout: Layout, about: dict[str, str]) -> Iterator[None]:
 def _compute(layout: Layout) -> tuple[list[str], list[str]]:
     """Compute every study, and again by a second programme; return them and what to warn of."""
     from analysis import estimates, second_programming
+    from analysis.study import StudyError
 
     disagreements = []
     with duckdb.connect(str(layout.warehouse)) as connection:
@@ -299,7 +300,10 @@ def _compute(layout: Layout) -> tuple[list[str], list[str]]:
         studies = [study_id for (study_id,) in found.fetchall()]
         for study_id in studies:
             faults.point("analysis")
-            estimates.compute(connection, study_id)
+            try:
+                estimates.compute(connection, study_id)
+            except StudyError as error:
+                raise CommandError(f"{error} Mend seeds/studies and build again") from None
             disagreements += [
                 f"{study_id} {found.exhibit}: {found.what}: a second programme finds otherwise "
                 f"(largest difference {found.largest_difference:.1g}). Do not use these numbers; "

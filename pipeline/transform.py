@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import duckdb
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 
@@ -126,6 +127,15 @@ def _release_warehouse() -> None:
         DuckDBConnectionManager.close_all_connections()
 
 
+def _rows_told(failure: Any, layout: Layout) -> str:
+    """The rows that a test of the seeds found, which are no patient's, a line each."""
+    if failure.status != "fail" or not failure.node.config.meta.get("rows_may_be_told"):
+        return ""
+    with duckdb.connect(str(layout.warehouse), read_only=True) as connection:
+        found = connection.execute(failure.node.compiled_code).fetchmany(LONGEST_LIST_OF_FAILURES)
+    return "".join(f"\n      {'; '.join(map(str, row))}" for row in found)
+
+
 def _reason(result: Any, layout: Layout) -> CommandError:
     if isinstance(result.exception, (OSError, MemoryError)):
         return as_command_error(result.exception)
@@ -140,8 +150,9 @@ def _reason(result: Any, layout: Layout) -> CommandError:
                 refusal + textwrap.indent(textwrap.dedent(checks), "  "), Exit.DATA_QUALITY
             )
     lines = [
-        f"  - {failure.node.name}: {(failure.message or failure.status).strip()}"
+        f"  - {failure.node.name}: {(failure.message or failure.status).strip()}{told}"
         for failure in failures[:LONGEST_LIST_OF_FAILURES]
+        for told in [_rows_told(failure, layout)]
     ]
     if len(failures) > LONGEST_LIST_OF_FAILURES:
         lines.append(f"  ... and {len(failures) - LONGEST_LIST_OF_FAILURES} more")
