@@ -166,14 +166,16 @@ def _her2(staged: _Staged) -> pd.Series:
     rule = staged.definition
     reports = staged["pathology"]
     reports = reports.assign(known=reports["reported_date"].fillna(reports["collected_date"]))
-    reports = reports.sort_values(["known", "report_id"])
+    reports = reports[reports["known"] <= staged.cutoff].sort_values(["known", "report_id"])
     specimen = ["patient_key", "accession_no"]
-    stained = reports.dropna(subset=["her2_ihc_score"])
-    hybridised = reports.dropna(subset=["her2_ish_ratio"])
-    tested = pd.concat([stained, hybridised]).groupby(specimen)["known"].max().to_frame("known")
-    tested = tested.join(
-        stained.groupby(specimen)[["her2_ihc_score", "her2_ihc_pct"]].last(), how="left"
-    ).join(hybridised.groupby(specimen)[["her2_ish_ratio", "her2_ish_pct"]].last(), how="left")
+    # The last row of each, with what it leaves out: `last` of a group would fill that from another.
+    stained, hybridised = (
+        reports.dropna(subset=[test])
+        .drop_duplicates(specimen, keep="last")
+        .set_index(specimen)[[test, share]]
+        for test, share in (("her2_ihc_score", "her2_ihc_pct"), ("her2_ish_ratio", "her2_ish_pct"))
+    )
+    tested = stained.join(hybridised, how="outer")
     score, share = tested["her2_ihc_score"], tested["her2_ihc_pct"]
     strong = score == rule["ihc_positive_score"]
     unsure = score == rule["ihc_equivocal_score"]
@@ -188,8 +190,7 @@ def _her2(staged: _Staged) -> pd.Series:
         | (unsure & excluded)
         | (score.notna() & ~strong & ~unsure)
     )
-    late = tested["known"] > staged.cutoff
-    rank = pd.Series(1, index=tested.index).mask(negative, 0).mask(positive, 2).mask(late, 1)
+    rank = pd.Series(1, index=tested.index).mask(negative, 0).mask(positive, 2)
     worst = rank.groupby("patient_key").max()
     return staged.of(worst).map({2: "positive", 1: "unknown", 0: "negative"}).fillna("unknown")
 

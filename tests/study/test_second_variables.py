@@ -43,6 +43,18 @@ def test_both_agree_on_every_patient_with_metastasis(copy: duckdb.DuckDBPyConnec
     assert statuses["events of PFS"] == {True, False}
 
 
+def test_what_was_reported_after_the_cutoff_changes_nothing(
+    copy: duckdb.DuckDBPyConnection,
+) -> None:
+    copy.execute(
+        "insert into staging.stg_common__pathology by name "
+        "select pathology.* replace "
+        "('0' as her2_ihc_score, cast(studies.data_cutoff + 1 as date) as reported_date) "
+        "from staging.stg_common__pathology as pathology cross join reference.studies as studies"
+    )
+    assert set(differences(copy).values()) == {0}
+
+
 @pytest.mark.parametrize(
     ("what", "change"),
     [
