@@ -209,16 +209,30 @@ def _ras_braf(staged: _Staged) -> pd.Series:
 
 
 def _deaths_and_contacts(staged: _Staged) -> pd.DataFrame:
-    """Date of death, where it is known, and of the last activity of any kind."""
+    """Date of death, where it is known, and the last day of proved life."""
     stated = staged["vital_status"]
     given = staged["drug_administrations"]
-    dated = [
+    given = given[given["record_status"] == "completed"]
+    proofs = [
         stated.set_index("patient_key")["last_contact_date"],
-        staged["encounters"].set_index("patient_key")["start_date"],
-        staged["tumour_assessments"].set_index("patient_key")["assessment_date"],
-        given[given["record_status"] == "completed"].set_index("patient_key")["start_date"],
+        given.set_index("patient_key")["start_date"],
+        given[given["record_type"] == "administration"].set_index("patient_key")["end_date"],
+        *(
+            staged[table].set_index("patient_key")[day]
+            for table, day in (
+                ("encounters", "start_date"),
+                ("encounters", "end_date"),
+                ("procedures", "procedure_date"),
+                ("tumour_assessments", "assessment_date"),
+                ("metastases", "metastasis_date"),
+                ("pathology", "collected_date"),
+                ("molecular_tests", "collected_date"),
+                ("performance_status", "assessed_date"),
+                ("adverse_events", "onset_date"),
+            )
+        ),
     ]
-    last = staged.of(pd.concat(dated).groupby(level=0).max())
+    last = staged.of(pd.concat(proofs).groupby(level=0).max())
     dead = stated[stated["status"] == "dead"].assign(
         vague=lambda rows: rows["death_date_precision"].map({"day": 1, "month": 2, "year": 3})
     )
@@ -232,7 +246,10 @@ def _deaths_and_contacts(staged: _Staged) -> pd.DataFrame:
     # Nobody dies before the last contact.
     imputed = _earliest(_latest(middle, _earliest(last, latest)), latest)
     death = first.where(best["vague"] == 1, imputed).where(best["vague"].notna())
-    return pd.DataFrame({"death": death.where(death <= staged.cutoff), "last": last})
+    # Who died after the cut-off lived until the first day that the date may mean.
+    return pd.DataFrame(
+        {"death": death.where(death <= staged.cutoff), "last": _latest(last, first)}
+    )
 
 
 def _overall_survival(staged: _Staged) -> pd.DataFrame:
