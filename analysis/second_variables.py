@@ -70,6 +70,7 @@ class _Staged:
     def __init__(self, connection: duckdb.DuckDBPyConnection, study: Study) -> None:
         self._connection, self._study = connection, study
         self._read: dict[str, pd.DataFrame] = {}
+        self.disease = self.setting("code_lists", "code_list", study.settings["disease_code_list"])
         self.cutoff = pd.Timestamp(study.settings["data_cutoff"])
         self.patients = frame(
             connection,
@@ -119,6 +120,20 @@ class _Staged:
         name = self._study.settings["her2_definition_id"]
         return self.setting("her2_definitions", "her2_definition_id", name)[0]
 
+    def in_disease_list(self, topography: str, morphology: str | None) -> bool | None:
+        """Whether a diagnosis is of the study's disease; None where its morphology is missing."""
+
+        def is_listed(code: str, system: str) -> bool:
+            return any(
+                code.startswith(str(row["code"]))
+                for row in self.disease
+                if row["code_system"] == system
+            )
+
+        if not is_listed(topography, "icdo3_topography"):
+            return False
+        return None if pd.isna(morphology) else is_listed(morphology, "icdo3_morphology")
+
     def of(self, by_patient: pd.Series) -> pd.Series:
         """One answer for every patient."""
         return pd.Series(by_patient.reindex(self.patients.index))
@@ -146,10 +161,26 @@ def _completed_years(born: pd.Series, at: pd.Series) -> pd.Series:
 
 
 def _metastatic_organs(staged: _Staged) -> pd.Series:
+    primaries: dict[str, dict[str, bool | None]] = {}
+    diagnoses = staged["diagnoses"]
+    diagnoses = diagnoses[diagnoses["diagnosis_date_earliest"] <= staged.cutoff]
+    for row in diagnoses.to_dict("records"):
+        answer = staged.in_disease_list(row["icdo3_topography"], row["icdo3_morphology"])
+        primaries.setdefault(row["patient_key"], {})[row["diagnosis_id"]] = answer
     found = staged["metastases"]
-    known = _latest(staged.patients["line_start"], staged.patients["index_date"])
-    early = found[found["metastasis_date"] <= found["patient_key"].map(known)]
-    return staged.of(early.groupby("patient_key")["organ"].nunique())
+    baseline = _latest(staged.patients["line_start"], staged.patients["index_date"])
+    found = found[found["metastasis_date"] <= found["patient_key"].map(baseline)]
+    # Of each organ, whether the study's disease is known to be there; without it, it may be.
+    organs: dict[str, dict[str, bool]] = {}
+    for row in found.to_dict("records"):
+        answers = primaries.get(row["patient_key"], {})
+        named = [row["diagnosis_id"]] if pd.notna(row["diagnosis_id"]) else list(answers)
+        whose = {answers.get(diagnosis) for diagnosis in named}
+        if whose != {False}:
+            seen = organs.setdefault(row["patient_key"], {})
+            seen[row["organ"]] = seen.get(row["organ"], False) or whose == {True}
+    counts = {patient: len(seen) for patient, seen in organs.items() if all(seen.values())}
+    return staged.of(pd.Series(counts, dtype=float))
 
 
 def _procedure(kind: str) -> Callable[[_Staged], pd.Series]:

@@ -6,6 +6,16 @@ with criteria as (
     select * from {{ ref('study_criteria') }}
 ),
 
+undecided_metastases as (
+    select
+        study_id,
+        patient_key,
+        {{ src_rids('src_rid') }} as src_rids
+    from {{ ref('int_study_metastases') }}
+    where is_of_disease is null
+    group by study_id, patient_key
+),
+
 subjects as (
     select
         primary_diagnosis.study_id,
@@ -14,13 +24,18 @@ subjects as (
         primary_diagnosis.stage,
         primary_diagnosis.src_rid as diagnosis_src_rid,
         study_index.index_date,
-        study_index.src_rids as index_src_rids,
+        coalesce(study_index.src_rids, undecided_metastases.src_rids) as index_src_rids,
+        undecided_metastases.patient_key is not null as has_undecided_metastasis,
         coalesce(first_lines.start_date, study_index.index_date) as baseline_date
     from {{ ref('int_primary_diagnosis') }} as primary_diagnosis
     left join {{ ref('int_study_index') }} as study_index
         on
             primary_diagnosis.study_id = study_index.study_id
             and primary_diagnosis.patient_key = study_index.patient_key
+    left join undecided_metastases
+        on
+            primary_diagnosis.study_id = undecided_metastases.study_id
+            and primary_diagnosis.patient_key = undecided_metastases.patient_key
     left join {{ ref('int_study_lines') }} as first_lines
         on
             primary_diagnosis.study_id = first_lines.study_id
@@ -51,8 +66,10 @@ index_in_period as (
         case
             when subjects.index_date is not null
                 then subjects.index_date between studies.period_start and studies.data_cutoff
-            -- Stage IV without a dated metastasis, or no stage at all, does not say.
-            when subjects.stage in ('I', 'II', 'III') then false
+            -- Stage IV without a dated metastasis, no stage at all, or a metastasis that may be
+            -- another cancer's does not say.
+            when subjects.stage in ('I', 'II', 'III') and not subjects.has_undecided_metastasis
+                then false
         end as met,
         coalesce('stage ' || subjects.stage || ' at diagnosis', 'stage unknown') as finding,
         cast(null as date) as known_date,
