@@ -49,7 +49,11 @@ diagnosis_in_code_list as (
         criteria.criterion_id,
         subjects.patient_key,
         subjects.in_disease_list as met,
-        cast(null as string) as finding,
+        case
+            when subjects.in_disease_list then 'disease of the study'
+            when not subjects.in_disease_list then 'another disease'
+            else 'morphology unknown'
+        end as finding,
         cast(null as date) as known_date,
         {{ src_rid_list('subjects.diagnosis_src_rid') }} as src_rids
     from criteria
@@ -71,7 +75,13 @@ index_in_period as (
             when subjects.stage in ('I', 'II', 'III') and not subjects.has_undecided_metastasis
                 then false
         end as met,
-        coalesce('stage ' || subjects.stage || ' at diagnosis', 'stage unknown') as finding,
+        case
+            when subjects.index_date < studies.period_start
+                then 'first metastasis before the study period'
+            when subjects.index_date is not null then 'first metastasis in the study period'
+            when subjects.has_undecided_metastasis then 'metastasis of an unknown primary'
+            else coalesce('stage ' || subjects.stage || ' at diagnosis', 'stage unknown')
+        end as finding,
         cast(null as date) as known_date,
         subjects.index_src_rids as src_rids
     from criteria

@@ -16,7 +16,6 @@ deaths as (
         death_date_earliest,
         death_date_latest,
         death_date_precision,
-        cause_of_death,
         src_rid
     from statements
     where status = 'dead'
@@ -83,7 +82,6 @@ final as (
     select
         contacts.patient_key,
         case when deaths.patient_key is not null then 'dead' else 'alive' end as status,
-        deaths.cause_of_death,
         deaths.death_date_precision,
         case
             when deaths.death_date_precision = 'day' then deaths.death_date_earliest
