@@ -132,7 +132,10 @@ class _Staged:
 
         if not is_listed(topography, "icdo3_topography"):
             return False
-        return None if pd.isna(morphology) else is_listed(morphology, "icdo3_morphology")
+        if morphology is None or pd.isna(morphology):
+            return None
+        is_cancer = morphology.partition("/")[2] not in ("0", "1", "2")
+        return is_cancer and is_listed(morphology, "icdo3_morphology")
 
     def of(self, by_patient: pd.Series) -> pd.Series:
         """One answer for every patient."""
@@ -167,6 +170,11 @@ def _metastatic_organs(staged: _Staged) -> pd.Series:
     for row in diagnoses.to_dict("records"):
         answer = staged.in_disease_list(row["icdo3_topography"], row["icdo3_morphology"])
         primaries.setdefault(row["patient_key"], {})[row["diagnosis_id"]] = answer
+    harmless = set(
+        diagnoses.loc[
+            diagnoses["icdo3_morphology"].str.endswith(("/0", "/2"), na=False), "diagnosis_id"
+        ]
+    )
     found = staged["metastases"]
     baseline = _latest(staged.patients["line_start"], staged.patients["index_date"])
     found = found[found["metastasis_date"] <= found["patient_key"].map(baseline)]
@@ -174,7 +182,10 @@ def _metastatic_organs(staged: _Staged) -> pd.Series:
     organs: dict[str, dict[str, bool]] = {}
     for row in found.to_dict("records"):
         answers = primaries.get(row["patient_key"], {})
-        named = [row["diagnosis_id"]] if pd.notna(row["diagnosis_id"]) else list(answers)
+        if pd.notna(row["diagnosis_id"]):
+            named = [row["diagnosis_id"]]
+        else:
+            named = [diagnosis for diagnosis in answers if diagnosis not in harmless] or [*answers]
         whose = {answers.get(diagnosis) for diagnosis in named}
         if whose != {False}:
             seen = organs.setdefault(row["patient_key"], {})

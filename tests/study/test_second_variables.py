@@ -70,6 +70,14 @@ def test_what_was_reported_after_the_cutoff_changes_nothing(
             "and endpoint = 'PFS'",
         ),
         (
+            "metastatic organs",  # with a second cancer nobody knows whose they are
+            "insert into staging.stg_common__diagnoses by name "
+            "select * replace ('second' as diagnosis_id, 'C61.9' as icdo3_topography) "
+            "from staging.stg_common__diagnoses "
+            "where patient_key = (select min(patient_key) from cohort.cohort where included); "
+            "update staging.stg_common__metastases set diagnosis_id = null",
+        ),
+        (
             "her2 status",
             "update staging.stg_common__pathology set her2_ihc_pct = 10, her2_ish_pct = 10 "
             "where patient_key = (select min(patient_key) from cohort.cohort where included)",

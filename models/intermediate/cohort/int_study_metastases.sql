@@ -8,7 +8,8 @@ with primaries as (
         patient_key,
         diagnosis_id,
         count_if(in_disease_list) = count(*) as is_in_list,
-        count_if(not in_disease_list) = count(*) as is_another
+        count_if(not in_disease_list) = count(*) as is_another,
+        count_if(may_metastasise) > 0 as may_metastasise
     from {{ ref('int_study_primaries') }}
     group by study_id, patient_key, diagnosis_id
 ),
@@ -17,7 +18,8 @@ patients as (
     select
         study_id,
         patient_key,
-        count_if(is_in_list) = count(*) as all_in_list,
+        count_if(is_in_list) > 0
+        and count_if(is_in_list or not may_metastasise) = count(*) as all_in_list,
         count_if(is_another) = count(*) as all_others
     from primaries
     group by study_id, patient_key

@@ -1,5 +1,7 @@
 -- Every primary of a patient that is known at a study's data cut-off, and whether it lies in the
--- study's list of diseases. A diagnosis without morphology may or may not: unknown, not no.
+-- study's list of diseases. A diagnosis without morphology may or may not: unknown, not no. Adenomas
+-- and carcinomas in situ have the four digits of their carcinomas: by its behaviour (ICD-O-3: /0
+-- benign, /1 uncertain whether malignant, /2 in situ) a tumour is not of a list of cancers.
 
 with topographies as (
     select
@@ -33,8 +35,11 @@ final as (
         diagnoses.diagnosis_id,
         case
             when topographies.icdo3_topography is null then false
+            when substr(diagnoses.icdo3_morphology, 5, 2) in ('/0', '/1', '/2') then false
             when diagnoses.icdo3_morphology is not null then morphologies.icdo3_morphology is not null
         end as in_disease_list,
+        coalesce(substr(diagnoses.icdo3_morphology, 5, 2) not in ('/0', '/2'), true)
+            as may_metastasise,
         diagnoses.icdo3_topography,
         sides.value as primary_side,
         diagnoses.icdo3_morphology,
