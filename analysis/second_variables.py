@@ -70,6 +70,7 @@ class _Staged:
     def __init__(self, connection: duckdb.DuckDBPyConnection, study: Study) -> None:
         self._connection, self._study = connection, study
         self._read: dict[str, pd.DataFrame] = {}
+        self.disease = self.setting("code_lists", "code_list", study.settings["disease_code_list"])
         self.cutoff = pd.Timestamp(study.settings["data_cutoff"])
         self.patients = frame(
             connection,
@@ -119,6 +120,23 @@ class _Staged:
         name = self._study.settings["her2_definition_id"]
         return self.setting("her2_definitions", "her2_definition_id", name)[0]
 
+    def in_disease_list(self, topography: str, morphology: str | None) -> bool | None:
+        """Whether a diagnosis is of the study's disease; None where its morphology is missing."""
+
+        def is_listed(code: str, system: str) -> bool:
+            return any(
+                code.startswith(str(row["code"]))
+                for row in self.disease
+                if row["code_system"] == system
+            )
+
+        if not is_listed(topography, "icdo3_topography"):
+            return False
+        if morphology is None or pd.isna(morphology):
+            return None
+        is_cancer = morphology.partition("/")[2] not in ("0", "1", "2")
+        return is_cancer and is_listed(morphology, "icdo3_morphology")
+
     def of(self, by_patient: pd.Series) -> pd.Series:
         """One answer for every patient."""
         return pd.Series(by_patient.reindex(self.patients.index))
@@ -146,10 +164,34 @@ def _completed_years(born: pd.Series, at: pd.Series) -> pd.Series:
 
 
 def _metastatic_organs(staged: _Staged) -> pd.Series:
+    primaries: dict[str, dict[str, bool | None]] = {}
+    diagnoses = staged["diagnoses"]
+    diagnoses = diagnoses[diagnoses["diagnosis_date_earliest"] <= staged.cutoff]
+    for row in diagnoses.to_dict("records"):
+        answer = staged.in_disease_list(row["icdo3_topography"], row["icdo3_morphology"])
+        primaries.setdefault(row["patient_key"], {})[row["diagnosis_id"]] = answer
+    harmless = set(
+        diagnoses.loc[
+            diagnoses["icdo3_morphology"].str.endswith(("/0", "/2"), na=False), "diagnosis_id"
+        ]
+    )
     found = staged["metastases"]
-    known = _latest(staged.patients["line_start"], staged.patients["index_date"])
-    early = found[found["metastasis_date"] <= found["patient_key"].map(known)]
-    return staged.of(early.groupby("patient_key")["organ"].nunique())
+    baseline = _latest(staged.patients["line_start"], staged.patients["index_date"])
+    found = found[found["metastasis_date"] <= found["patient_key"].map(baseline)]
+    # Of each organ, whether the study's disease is known to be there; without it, it may be.
+    organs: dict[str, dict[str, bool]] = {}
+    for row in found.to_dict("records"):
+        answers = primaries.get(row["patient_key"], {})
+        if pd.notna(row["diagnosis_id"]):
+            named = [row["diagnosis_id"]]
+        else:
+            named = [diagnosis for diagnosis in answers if diagnosis not in harmless] or [*answers]
+        whose = {answers.get(diagnosis) for diagnosis in named}
+        if whose != {False}:
+            seen = organs.setdefault(row["patient_key"], {})
+            seen[row["organ"]] = seen.get(row["organ"], False) or whose == {True}
+    counts = {patient: len(seen) for patient, seen in organs.items() if all(seen.values())}
+    return staged.of(pd.Series(counts, dtype=float))
 
 
 def _procedure(kind: str) -> Callable[[_Staged], pd.Series]:
@@ -166,14 +208,16 @@ def _her2(staged: _Staged) -> pd.Series:
     rule = staged.definition
     reports = staged["pathology"]
     reports = reports.assign(known=reports["reported_date"].fillna(reports["collected_date"]))
-    reports = reports.sort_values(["known", "report_id"])
+    reports = reports[reports["known"] <= staged.cutoff].sort_values(["known", "report_id"])
     specimen = ["patient_key", "accession_no"]
-    stained = reports.dropna(subset=["her2_ihc_score"])
-    hybridised = reports.dropna(subset=["her2_ish_ratio"])
-    tested = pd.concat([stained, hybridised]).groupby(specimen)["known"].max().to_frame("known")
-    tested = tested.join(
-        stained.groupby(specimen)[["her2_ihc_score", "her2_ihc_pct"]].last(), how="left"
-    ).join(hybridised.groupby(specimen)[["her2_ish_ratio", "her2_ish_pct"]].last(), how="left")
+    # The last row of each, with what it leaves out: `last` of a group would fill that from another.
+    stained, hybridised = (
+        reports.dropna(subset=[test])
+        .drop_duplicates(specimen, keep="last")
+        .set_index(specimen)[[test, share]]
+        for test, share in (("her2_ihc_score", "her2_ihc_pct"), ("her2_ish_ratio", "her2_ish_pct"))
+    )
+    tested = stained.join(hybridised, how="outer")
     score, share = tested["her2_ihc_score"], tested["her2_ihc_pct"]
     strong = score == rule["ihc_positive_score"]
     unsure = score == rule["ihc_equivocal_score"]
@@ -188,8 +232,7 @@ def _her2(staged: _Staged) -> pd.Series:
         | (unsure & excluded)
         | (score.notna() & ~strong & ~unsure)
     )
-    late = tested["known"] > staged.cutoff
-    rank = pd.Series(1, index=tested.index).mask(negative, 0).mask(positive, 2).mask(late, 1)
+    rank = pd.Series(1, index=tested.index).mask(negative, 0).mask(positive, 2)
     worst = rank.groupby("patient_key").max()
     return staged.of(worst).map({2: "positive", 1: "unknown", 0: "negative"}).fillna("unknown")
 
@@ -208,16 +251,30 @@ def _ras_braf(staged: _Staged) -> pd.Series:
 
 
 def _deaths_and_contacts(staged: _Staged) -> pd.DataFrame:
-    """Date of death, where it is known, and of the last activity of any kind."""
+    """Date of death, where it is known, and the last day of proved life."""
     stated = staged["vital_status"]
     given = staged["drug_administrations"]
-    dated = [
+    given = given[given["record_status"] == "completed"]
+    proofs = [
         stated.set_index("patient_key")["last_contact_date"],
-        staged["encounters"].set_index("patient_key")["start_date"],
-        staged["tumour_assessments"].set_index("patient_key")["assessment_date"],
-        given[given["record_status"] == "completed"].set_index("patient_key")["start_date"],
+        given.set_index("patient_key")["start_date"],
+        given[given["record_type"] == "administration"].set_index("patient_key")["end_date"],
+        *(
+            staged[table].set_index("patient_key")[day]
+            for table, day in (
+                ("encounters", "start_date"),
+                ("encounters", "end_date"),
+                ("procedures", "procedure_date"),
+                ("tumour_assessments", "assessment_date"),
+                ("metastases", "metastasis_date"),
+                ("pathology", "collected_date"),
+                ("molecular_tests", "collected_date"),
+                ("performance_status", "assessed_date"),
+                ("adverse_events", "onset_date"),
+            )
+        ),
     ]
-    last = staged.of(pd.concat(dated).groupby(level=0).max())
+    last = staged.of(pd.concat(proofs).groupby(level=0).max())
     dead = stated[stated["status"] == "dead"].assign(
         vague=lambda rows: rows["death_date_precision"].map({"day": 1, "month": 2, "year": 3})
     )
@@ -231,7 +288,10 @@ def _deaths_and_contacts(staged: _Staged) -> pd.DataFrame:
     # Nobody dies before the last contact.
     imputed = _earliest(_latest(middle, _earliest(last, latest)), latest)
     death = first.where(best["vague"] == 1, imputed).where(best["vague"].notna())
-    return pd.DataFrame({"death": death.where(death <= staged.cutoff), "last": last})
+    # Who died after the cut-off lived until the first day that the date may mean.
+    return pd.DataFrame(
+        {"death": death.where(death <= staged.cutoff), "last": _latest(last, first)}
+    )
 
 
 def _overall_survival(staged: _Staged) -> pd.DataFrame:

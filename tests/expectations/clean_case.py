@@ -167,7 +167,7 @@ BY_HAND = {
         for ingredient in ("cetuximab", "trastuzumab")
     ],
     "intermediate.int_primary_diagnosis": [STUDY],
-    "intermediate.int_vital_status": [{"status": "dead", "last_contact_date": "2020-05-30"}],
+    "intermediate.int_vital_status": [{"status": "dead", "last_contact_date": "2020-06-01"}],
     "cohort.biomarkers": [
         {**STUDY, "biomarker": "BRAF", "status": "wild_type"},
         {**STUDY, "biomarker": "HER2", "status": "positive"},

@@ -43,6 +43,18 @@ def test_both_agree_on_every_patient_with_metastasis(copy: duckdb.DuckDBPyConnec
     assert statuses["events of PFS"] == {True, False}
 
 
+def test_what_was_reported_after_the_cutoff_changes_nothing(
+    copy: duckdb.DuckDBPyConnection,
+) -> None:
+    copy.execute(
+        "insert into staging.stg_common__pathology by name "
+        "select pathology.* replace "
+        "('0' as her2_ihc_score, cast(studies.data_cutoff + 1 as date) as reported_date) "
+        "from staging.stg_common__pathology as pathology cross join reference.studies as studies"
+    )
+    assert set(differences(copy).values()) == {0}
+
+
 @pytest.mark.parametrize(
     ("what", "change"),
     [
@@ -56,6 +68,14 @@ def test_both_agree_on_every_patient_with_metastasis(copy: duckdb.DuckDBPyConnec
             "update survival.survival_intervals set time_days = time_days + 1 "
             "where patient_key = (select min(patient_key) from cohort.cohort where included) "
             "and endpoint = 'PFS'",
+        ),
+        (
+            "metastatic organs",  # with a second cancer nobody knows whose they are
+            "insert into staging.stg_common__diagnoses by name "
+            "select * replace ('second' as diagnosis_id, 'C61.9' as icdo3_topography) "
+            "from staging.stg_common__diagnoses "
+            "where patient_key = (select min(patient_key) from cohort.cohort where included); "
+            "update staging.stg_common__metastases set diagnosis_id = null",
         ),
         (
             "her2 status",

@@ -3,69 +3,113 @@
 -- report. A patient with one positive specimen is positive; one whose specimens were all judged and
 -- none was positive is negative; an equivocal score without hybridisation is unknown, and so is a
 -- patient who was never tested.
+-- A specimen is known from the report whose reading still stands: an addendum that repeats it, or a
+-- hybridisation that the score did not need, adds nothing. A report after the data cut-off is not
+-- known to the study, whatever else was reported of the specimen.
 
-with specimens as (
-    select
-        patient_key,
-        accession_no,
-        max_by(her2_ihc_score, collected_and_reported) filter (where her2_ihc_score is not null)
-            as ihc_score,
-        {{ value_at_max('her2_ihc_pct', 'collected_and_reported') }}
-        filter (where her2_ihc_score is not null) as ihc_pct,
-        max_by(her2_ish_ratio, collected_and_reported) filter (where her2_ish_ratio is not null)
-            as ish_ratio,
-        {{ value_at_max('her2_ish_pct', 'collected_and_reported') }}
-        filter (where her2_ish_ratio is not null) as ish_pct,
-        max(coalesce(reported_date, collected_date)) as known_date,
-        {{ src_rids('src_rid') }} as src_rids
-    from (
-        select
-            *,
-            concat_ws(' ', cast(coalesce(reported_date, collected_date) as string), report_id)
-                as collected_and_reported
-        from {{ ref('stg_common__pathology') }}
-        where her2_ihc_score is not null or her2_ish_ratio is not null
-    ) as her2_reports
-    group by patient_key, accession_no
-),
-
-judged as (
+with reports as (
     select
         studies.study_id,
-        specimens.*,
+        pathology.patient_key,
+        pathology.accession_no,
+        pathology.her2_ihc_score,
+        pathology.her2_ihc_pct,
+        pathology.her2_ish_ratio,
+        pathology.her2_ish_pct,
+        coalesce(pathology.reported_date, pathology.collected_date) as known_date,
         case
-            when specimens.known_date > studies.data_cutoff then 'unknown'
-            when specimens.ihc_score = definitions.ihc_positive_score
+            when pathology.her2_ihc_score = definitions.ihc_positive_score
                 then case
-                    when specimens.ihc_pct >= definitions.ihc_min_pct then 'positive'
-                    when specimens.ihc_pct < definitions.ihc_min_pct then 'negative'
+                    when pathology.her2_ihc_pct >= definitions.ihc_min_pct then 'positive'
+                    when pathology.her2_ihc_pct < definitions.ihc_min_pct then 'negative'
                     else 'unknown'
                 end
-            when specimens.ihc_score = definitions.ihc_equivocal_score
-                then case
-                    when specimens.ish_ratio < definitions.ish_min_ratio then 'negative'
-                    when specimens.ish_pct < definitions.ish_min_pct then 'negative'
-                    when
-                        specimens.ish_ratio >= definitions.ish_min_ratio
-                        and specimens.ish_pct >= definitions.ish_min_pct
-                        then 'positive'
-                    else 'unknown'
-                end
-            when specimens.ihc_score is not null then 'negative'
+            when pathology.her2_ihc_score = definitions.ihc_equivocal_score then 'equivocal'
+            when pathology.her2_ihc_score is not null then 'negative'
+        end as ihc_reading,
+        case
+            when pathology.her2_ish_ratio < definitions.ish_min_ratio then 'negative'
+            when pathology.her2_ish_ratio is null then null
+            when pathology.her2_ish_pct < definitions.ish_min_pct then 'negative'
+            when pathology.her2_ish_pct >= definitions.ish_min_pct then 'positive'
             else 'unknown'
+        end as ish_reading,
+        row_number() over (
+            partition by studies.study_id, pathology.patient_key, pathology.accession_no
+            order by
+                coalesce(pathology.reported_date, pathology.collected_date),
+                pathology.report_id,
+                pathology.src_rid
+        ) as report_no,
+        pathology.src_rid
+    from {{ ref('stg_common__pathology') }} as pathology
+    inner join {{ ref('studies') }} as studies
+        on coalesce(pathology.reported_date, pathology.collected_date) <= studies.data_cutoff
+    inner join {{ ref('her2_definitions') }} as definitions
+        on studies.her2_definition_id = definitions.her2_definition_id
+    where pathology.her2_ihc_score is not null or pathology.her2_ish_ratio is not null
+),
+
+compared as (
+    select
+        *,
+        lag(ihc_reading) over (
+            partition by study_id, patient_key, accession_no, ihc_reading is null
+            order by report_no
+        ) as previous_ihc_reading,
+        lag(ish_reading) over (
+            partition by study_id, patient_key, accession_no, ish_reading is null
+            order by report_no
+        ) as previous_ish_reading
+    from reports
+),
+
+specimens as (
+    select
+        study_id,
+        patient_key,
+        accession_no,
+        max_by(ihc_reading, report_no) filter (where ihc_reading is not null) as ihc_reading,
+        max_by(ish_reading, report_no) filter (where ish_reading is not null) as ish_reading,
+        max(known_date) filter (where ihc_reading is distinct from previous_ihc_reading)
+            as ihc_known_date,
+        max(known_date) filter (where ish_reading is distinct from previous_ish_reading)
+            as ish_known_date,
+        max_by(her2_ihc_score, report_no) filter (where her2_ihc_score is not null) as ihc_score,
+        {{ value_at_max('her2_ihc_pct', 'report_no') }}
+        filter (where her2_ihc_score is not null) as ihc_pct,
+        max_by(her2_ish_ratio, report_no) filter (where her2_ish_ratio is not null) as ish_ratio,
+        {{ value_at_max('her2_ish_pct', 'report_no') }}
+        filter (where her2_ish_ratio is not null) as ish_pct,
+        {{ src_rids('src_rid') }} as src_rids
+    from compared
+    group by study_id, patient_key, accession_no
+),
+
+-- `greatest` skips NULL in both engines.
+judged as (
+    select
+        study_id,
+        patient_key,
+        accession_no,
+        case
+            when ihc_reading = 'equivocal' then coalesce(ish_reading, 'unknown')
+            else coalesce(ihc_reading, 'unknown')
         end as specimen_status,
+        case
+            when ihc_reading = 'equivocal' then greatest(ihc_known_date, ish_known_date)
+            else coalesce(ihc_known_date, ish_known_date)
+        end as known_date,
         -- A share is rounded down: 49.9% must not read as the limit that it missed.
         concat_ws(
             ', ',
-            'IHC ' || specimens.ihc_score,
-            'in ' || cast(cast(floor(specimens.ihc_pct) as int) as string) || '% of cells',
-            'ISH ratio ' || cast(specimens.ish_ratio as string),
-            'in ' || cast(cast(floor(specimens.ish_pct) as int) as string) || '% of cells'
-        ) as evidence
+            'IHC ' || ihc_score,
+            'in ' || cast(cast(floor(ihc_pct) as int) as string) || '% of cells',
+            'ISH ratio ' || cast(ish_ratio as string),
+            'in ' || cast(cast(floor(ish_pct) as int) as string) || '% of cells'
+        ) as evidence,
+        src_rids
     from specimens
-    cross join {{ ref('studies') }} as studies
-    inner join {{ ref('her2_definitions') }} as definitions
-        on studies.her2_definition_id = definitions.her2_definition_id
 ),
 
 final as (

@@ -6,6 +6,16 @@ with criteria as (
     select * from {{ ref('study_criteria') }}
 ),
 
+undecided_metastases as (
+    select
+        study_id,
+        patient_key,
+        {{ src_rids('src_rid') }} as src_rids
+    from {{ ref('int_study_metastases') }}
+    where is_of_disease is null
+    group by study_id, patient_key
+),
+
 subjects as (
     select
         primary_diagnosis.study_id,
@@ -14,13 +24,18 @@ subjects as (
         primary_diagnosis.stage,
         primary_diagnosis.src_rid as diagnosis_src_rid,
         study_index.index_date,
-        study_index.src_rids as index_src_rids,
+        coalesce(study_index.src_rids, undecided_metastases.src_rids) as index_src_rids,
+        undecided_metastases.patient_key is not null as has_undecided_metastasis,
         coalesce(first_lines.start_date, study_index.index_date) as baseline_date
     from {{ ref('int_primary_diagnosis') }} as primary_diagnosis
     left join {{ ref('int_study_index') }} as study_index
         on
             primary_diagnosis.study_id = study_index.study_id
             and primary_diagnosis.patient_key = study_index.patient_key
+    left join undecided_metastases
+        on
+            primary_diagnosis.study_id = undecided_metastases.study_id
+            and primary_diagnosis.patient_key = undecided_metastases.patient_key
     left join {{ ref('int_study_lines') }} as first_lines
         on
             primary_diagnosis.study_id = first_lines.study_id
@@ -34,7 +49,11 @@ diagnosis_in_code_list as (
         criteria.criterion_id,
         subjects.patient_key,
         subjects.in_disease_list as met,
-        cast(null as string) as finding,
+        case
+            when subjects.in_disease_list then 'disease of the study'
+            when not subjects.in_disease_list then 'another disease'
+            else 'morphology unknown'
+        end as finding,
         cast(null as date) as known_date,
         {{ src_rid_list('subjects.diagnosis_src_rid') }} as src_rids
     from criteria
@@ -51,10 +70,18 @@ index_in_period as (
         case
             when subjects.index_date is not null
                 then subjects.index_date between studies.period_start and studies.data_cutoff
-            -- Stage IV without a dated metastasis, or no stage at all, does not say.
-            when subjects.stage in ('I', 'II', 'III') then false
+            -- Stage IV without a dated metastasis, no stage at all, or a metastasis that may be
+            -- another cancer's does not say.
+            when subjects.stage in ('I', 'II', 'III') and not subjects.has_undecided_metastasis
+                then false
         end as met,
-        coalesce('stage ' || subjects.stage || ' at diagnosis', 'stage unknown') as finding,
+        case
+            when subjects.index_date < studies.period_start
+                then 'first metastasis before the study period'
+            when subjects.index_date is not null then 'first metastasis in the study period'
+            when subjects.has_undecided_metastasis then 'metastasis of an unknown primary'
+            else coalesce('stage ' || subjects.stage || ' at diagnosis', 'stage unknown')
+        end as finding,
         cast(null as date) as known_date,
         subjects.index_src_rids as src_rids
     from criteria
@@ -65,23 +92,31 @@ index_in_period as (
     where criteria.rule = 'index_in_period'
 ),
 
+-- The last decision counts. Of two on one day the one against wins: no order of rows may make
+-- consent of a withdrawal.
+consent_decisions as (
+    select
+        *,
+        concat_ws(
+            ' ',
+            cast(consent_date as string),
+            case when decision = 'given' then '1' else '2' end,
+            cast(src_rid as string)
+        ) as decided
+    from {{ ref('stg_common__consent') }}
+),
+
 consent_given as (
     select
         criteria.study_id,
         criteria.criterion_id,
         consent.patient_key,
-        max_by(
-            consent.decision = 'given',
-            concat_ws(' ', cast(consent.consent_date as string), cast(consent.src_rid as string))
-        ) as met,
-        max_by(
-            consent.decision,
-            concat_ws(' ', cast(consent.consent_date as string), cast(consent.src_rid as string))
-        ) as finding,
+        max_by(consent.decision = 'given', consent.decided) as met,
+        max_by(consent.decision, consent.decided) as finding,
         cast(null as date) as known_date,
         {{ src_rids('consent.src_rid') }} as src_rids
     from criteria
-    inner join {{ ref('stg_common__consent') }} as consent
+    inner join consent_decisions as consent
         on criteria.argument = consent.purpose
     where criteria.rule = 'consent_given'
     group by criteria.study_id, criteria.criterion_id, consent.patient_key
@@ -108,22 +143,46 @@ biomarker_status as (
 ),
 
 -- RECIST 1.1, 3.1.1: measurable is a longest diameter of 10 mm by CT, or a node of 15 mm short axis.
+-- A target lesion without its measure may be measurable; one too small to measure is not, nor is a
+-- lesion that nobody took for a target.
+lesions as (
+    select
+        patient_key,
+        lesion_id,
+        measured_date,
+        coalesce(
+            case
+                when
+                    is_lymph_node = 'yes'
+                    or (is_lymph_node is null and organ = 'distant_lymph_node')
+                    then short_axis_mm >= 15
+                else longest_diameter_mm >= 10
+            end,
+            case when lesion_status in ('disappeared', 'too_small') then false end
+        ) as is_measurable,
+        lesion_role = 'target' as is_target,
+        src_rid
+    from {{ ref('stg_common__lesion_measurements') }}
+),
+
 measurable_lesions as (
     select
         criteria.study_id,
         criteria.criterion_id,
         subjects.patient_key,
-        count(distinct lesions.lesion_id) filter (
-            where
-            (coalesce(lesions.is_lymph_node, 'no') = 'no' and lesions.longest_diameter_mm >= 10)
-            or (lesions.is_lymph_node = 'yes' and lesions.short_axis_mm >= 15)
-        ) as measurable_count,
+        count(distinct case when lesions.is_measurable then lesions.lesion_id end)
+            as measurable_count,
+        count(
+            distinct case
+                when coalesce(lesions.is_measurable, lesions.is_target) then lesions.lesion_id
+            end
+        ) as possible_count,
         max(criteria.minimum) as minimum,
         {{ src_rids('lesions.src_rid') }} as src_rids
     from criteria
     inner join subjects
         on criteria.study_id = subjects.study_id
-    inner join {{ ref('stg_common__lesion_measurements') }} as lesions
+    inner join lesions
         on
             subjects.patient_key = lesions.patient_key
             and lesions.measured_date >= subjects.baseline_date - criteria.days_before
@@ -132,7 +191,29 @@ measurable_lesions as (
     group by criteria.study_id, criteria.criterion_id, subjects.patient_key
 ),
 
--- The record nearest to baseline counts; Karnofsky scores are read as ECOG after Oken 1982.
+-- Karnofsky scores are read as ECOG after Oken 1982. A score that its scale does not have, such as
+-- ECOG 80, was written under the wrong scale and says nothing.
+performance_scores as (
+    select
+        patient_key,
+        assessed_date,
+        case
+            when scale = 'ECOG' then score
+            when score >= 90 then 0
+            when score >= 70 then 1
+            when score >= 50 then 2
+            when score >= 30 then 3
+            when score >= 10 then 4
+            else 5
+        end as ecog,
+        src_rid
+    from {{ ref('stg_common__performance_status') }}
+    where
+        (scale = 'ECOG' and score <= 5)
+        or (scale = 'KPS' and (score >= 10 or score = 0))
+),
+
+-- The record nearest to baseline counts.
 performance_records as (
     select
         criteria.study_id,
@@ -140,20 +221,12 @@ performance_records as (
         subjects.patient_key,
         criteria.minimum,
         criteria.maximum,
-        case
-            when records.scale = 'ECOG' then records.score
-            when records.score >= 90 then 0
-            when records.score >= 70 then 1
-            when records.score >= 50 then 2
-            when records.score >= 30 then 3
-            when records.score >= 10 then 4
-            else 5
-        end as ecog,
+        records.ecog,
         records.src_rid
     from criteria
     inner join subjects
         on criteria.study_id = subjects.study_id
-    inner join {{ ref('stg_common__performance_status') }} as records
+    inner join performance_scores as records
         on
             subjects.patient_key = records.patient_key
             and records.assessed_date >= subjects.baseline_date - criteria.days_before
@@ -217,6 +290,7 @@ no_condition_in_code_list as (
         coalesce(
             {{ string_agg_sorted('conditions.icd10', ', ') }},
             case
+                when min(subjects.baseline_date) is null then 'no index date'
                 when min(reviews.first_review_date) <= min(subjects.baseline_date)
                     then 'problem list reviewed, none listed'
                 else 'problem list not reviewed'
@@ -249,8 +323,16 @@ treatment_cycles as (
         criteria.study_id,
         criteria.criterion_id,
         subjects.patient_key,
-        coalesce(study_lines.n_cycles, 0) >= criteria.minimum as met,
-        cast(coalesce(study_lines.n_cycles, 0) as string) || ' cycles' as finding,
+        -- Lines are counted from the index date.
+        case
+            when subjects.index_date is not null
+                then coalesce(study_lines.n_cycles, 0) >= criteria.minimum
+        end as met,
+        case
+            when subjects.index_date is not null
+                then cast(coalesce(study_lines.n_cycles, 0) as string) || ' cycles'
+            else 'no index date'
+        end as finding,
         cast(null as date) as known_date,
         study_lines.src_rids
     from criteria
@@ -281,7 +363,10 @@ evaluations as (
         study_id,
         criterion_id,
         patient_key,
-        measurable_count >= minimum as met,
+        case
+            when measurable_count >= minimum then true
+            when possible_count < minimum then false
+        end as met,
         cast(measurable_count as string) || ' measurable lesions' as finding,
         cast(null as date) as known_date,
         src_rids

@@ -1,23 +1,15 @@
--- Day 0 of a patient is the first proof of distant metastasis of the study's primary tumour.
+-- Day 0 of a patient is the first proof of distant metastasis of the study's disease.
 -- Nothing after the study's data cut-off is known to the study: later deaths are not yet deaths.
 
 with metastatic as (
     select
-        primary_diagnosis.study_id,
-        primary_diagnosis.patient_key,
-        min(metastases.metastasis_date) as index_date,
-        {{ src_rids('metastases.src_rid') }} as src_rids
-    from {{ ref('int_primary_diagnosis') }} as primary_diagnosis
-    inner join {{ ref('studies') }} as studies
-        on primary_diagnosis.study_id = studies.study_id
-    inner join {{ ref('stg_common__metastases') }} as metastases
-        on
-            primary_diagnosis.patient_key = metastases.patient_key
-            and coalesce(metastases.diagnosis_id, primary_diagnosis.diagnosis_id)
-            = primary_diagnosis.diagnosis_id
-            and metastases.metastasis_date <= studies.data_cutoff
-    where primary_diagnosis.in_disease_list
-    group by primary_diagnosis.study_id, primary_diagnosis.patient_key
+        study_id,
+        patient_key,
+        min(metastasis_date) as index_date,
+        {{ src_rids('src_rid') }} as src_rids
+    from {{ ref('int_study_metastases') }}
+    where is_of_disease
+    group by study_id, patient_key
 ),
 
 final as (

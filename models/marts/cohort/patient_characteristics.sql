@@ -2,7 +2,8 @@
 -- 103:159; seed studies). A date known to the month or year decides only if every day it may mean
 -- decides alike.
 -- Metastatic organs are counted up to the start of line 1, what was known when treatment was chosen,
--- or up to the index date where line 1 began before it. `greatest` skips NULL in both engines.
+-- or up to the index date where line 1 began before it. `greatest` skips NULL in both engines. An organ
+-- whose metastasis may be another cancer's leaves the count open.
 -- A procedure or drug that a delivered file does not list was not given at this hospital; a file that
 -- was not delivered says nothing, and the answer stays unknown.
 
@@ -26,12 +27,17 @@ metastatic_organs as (
     select
         subjects.study_id,
         subjects.patient_key,
-        count(distinct metastases.organ) as metastatic_organs,
-        count_if(metastases.organ = 'liver') > 0 as liver_metastasis
+        count(distinct metastases.organ) filter (where metastases.is_of_disease)
+            as metastatic_organs,
+        count(distinct metastases.organ) as possible_organs,
+        count_if(metastases.organ = 'liver' and metastases.is_of_disease) > 0 as liver_metastasis,
+        count_if(metastases.organ = 'liver') > 0 as possible_liver_metastasis
     from subjects
-    inner join {{ ref('stg_common__metastases') }} as metastases
+    inner join {{ ref('int_study_metastases') }} as metastases
         on
-            subjects.patient_key = metastases.patient_key
+            subjects.study_id = metastases.study_id
+            and subjects.patient_key = metastases.patient_key
+            and metastases.is_of_disease is distinct from false
             and metastases.metastasis_date
             <= greatest(subjects.baseline_date, subjects.index_date)
     group by subjects.study_id, subjects.patient_key
@@ -148,10 +154,13 @@ final as (
         dated.primary_side,
         dated.differentiation,
         dated.metastatic_pattern,
-        cast(metastatic_organs.metastatic_organs as int) as metastatic_organs,
+        case
+            when metastatic_organs.metastatic_organs = metastatic_organs.possible_organs
+                then cast(metastatic_organs.metastatic_organs as int)
+        end as metastatic_organs,
         case
             when metastatic_organs.liver_metastasis then 'yes'
-            when metastatic_organs.patient_key is not null then 'no'
+            when not metastatic_organs.possible_liver_metastasis then 'no'
         end as liver_metastasis,
         {%- for procedure in ['primary_resection', 'metastasectomy', 'local_therapy'] %}
         case
