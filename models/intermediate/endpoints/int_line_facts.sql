@@ -11,27 +11,31 @@ with lines as (
     where line_id = endpoint_line_id and line_number > 0
 ),
 
-treatment_days as (
-    select
-        patient_key,
-        start_date,
-        min(src_rid) as src_rid
-    from {{ ref('stg_common__drug_administrations') }}
-    where record_status = 'completed'
-    group by patient_key, start_date
-),
-
+-- Evidence of the next line is a row of a drug that began it.
 next_lines as (
     select
         lines.endpoint_line_id,
         lines.next_line_start_date as fact_date,
-        treatment_days.src_rid
+        min(administrations.src_rid) as src_rid
     from lines
-    left join treatment_days
+    inner join {{ ref('int_line_histories') }} as histories
         on
-            lines.patient_key = treatment_days.patient_key
-            and lines.next_line_start_date = treatment_days.start_date
-    where lines.next_line_start_date is not null
+            lines.study_id = histories.study_id
+            and lines.line_rule_set_id = histories.rule_set_id
+            and lines.patient_key = histories.patient_key
+    inner join {{ ref('int_line_layouts') }} as layouts
+        on histories.history_id = layouts.history_id
+    inner join {{ ref('int_exposure_lines') }} as exposures
+        on
+            layouts.layout_id = exposures.layout_id
+            and lines.next_line_start_date = exposures.start_date
+            and exposures.placement = 'STARTS_LINE'
+    inner join {{ ref('stg_common__drug_administrations') }} as administrations
+        on
+            lines.patient_key = administrations.patient_key
+            and exposures.start_date = administrations.start_date
+            and array_contains(exposures.src_rids, administrations.src_rid)
+    group by lines.endpoint_line_id, lines.next_line_start_date
 ),
 
 local_therapies as (
