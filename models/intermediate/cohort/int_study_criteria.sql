@@ -108,28 +108,47 @@ biomarker_status as (
 ),
 
 -- RECIST 1.1, 3.1.1: measurable is a longest diameter of 10 mm by CT, or a node of 15 mm short axis.
-measurable_lesions as (
+-- A target lesion without a size may be; one that the reader did not choose as target has no size to
+-- miss.
+baseline_lesions as (
     select
         criteria.study_id,
         criteria.criterion_id,
+        criteria.minimum,
         subjects.patient_key,
-        count(distinct lesions.lesion_id) filter (
-            where
-            (coalesce(lesions.is_lymph_node, 'no') = 'no' and lesions.longest_diameter_mm >= 10)
-            or (lesions.is_lymph_node = 'yes' and lesions.short_axis_mm >= 15)
-        ) as measurable_count,
-        max(criteria.minimum) as minimum,
-        {{ src_rids('lesions.src_rid') }} as src_rids
+        lesions.lesion_id,
+        case
+            when lesions.size_mm is not null
+                then lesions.size_mm >= case when lesions.is_node then 15 else 10 end
+            when
+                lesions.lesion_role <> 'target'
+                or lesions.lesion_status in ('disappeared', 'too_small')
+                then false
+        end as is_measurable,
+        lesions.src_rid
     from criteria
     inner join subjects
         on criteria.study_id = subjects.study_id
-    inner join {{ ref('stg_common__lesion_measurements') }} as lesions
+    inner join {{ ref('int_lesions') }} as lesions
         on
             subjects.patient_key = lesions.patient_key
             and lesions.measured_date >= subjects.baseline_date - criteria.days_before
             and lesions.measured_date <= subjects.baseline_date + criteria.days_after
     where criteria.rule = 'measurable_lesions'
-    group by criteria.study_id, criteria.criterion_id, subjects.patient_key
+),
+
+measurable_lesions as (
+    select
+        study_id,
+        criterion_id,
+        patient_key,
+        max(minimum) as minimum,
+        count(distinct case when is_measurable then lesion_id end) as measurable_count,
+        count(distinct case when coalesce(is_measurable, true) then lesion_id end)
+            as possible_count,
+        {{ src_rids('src_rid') }} as src_rids
+    from baseline_lesions
+    group by study_id, criterion_id, patient_key
 ),
 
 -- The record nearest to baseline counts; Karnofsky scores are read as ECOG after Oken 1982.
@@ -281,8 +300,17 @@ evaluations as (
         study_id,
         criterion_id,
         patient_key,
-        measurable_count >= minimum as met,
-        cast(measurable_count as string) || ' measurable lesions' as finding,
+        case
+            when measurable_count >= minimum then true
+            when possible_count < minimum then false
+        end as met,
+        cast(measurable_count as string)
+        || ' measurable lesions'
+        || case
+            when possible_count > measurable_count
+                then ', ' || cast(possible_count - measurable_count as string) || ' of unknown size'
+            else ''
+        end as finding,
         cast(null as date) as known_date,
         src_rids
     from measurable_lesions
