@@ -143,52 +143,47 @@ biomarker_status as (
 ),
 
 -- RECIST 1.1, 3.1.1: measurable is a longest diameter of 10 mm by CT, or a node of 15 mm short axis.
--- A target lesion without its measure may be measurable; one too small to measure is not, nor is a
--- lesion that nobody took for a target.
-lesions as (
-    select
-        patient_key,
-        lesion_id,
-        measured_date,
-        coalesce(
-            case
-                when
-                    is_lymph_node = 'yes'
-                    or (is_lymph_node is null and organ = 'distant_lymph_node')
-                    then short_axis_mm >= 15
-                else longest_diameter_mm >= 10
-            end,
-            case when lesion_status in ('disappeared', 'too_small') then false end
-        ) as is_measurable,
-        lesion_role = 'target' as is_target,
-        src_rid
-    from {{ ref('stg_common__lesion_measurements') }}
-),
-
-measurable_lesions as (
+-- A target lesion without a size may be; one that the reader did not choose as target has no size to
+-- miss.
+baseline_lesions as (
     select
         criteria.study_id,
         criteria.criterion_id,
+        criteria.minimum,
         subjects.patient_key,
-        count(distinct case when lesions.is_measurable then lesions.lesion_id end)
-            as measurable_count,
-        count(
-            distinct case
-                when coalesce(lesions.is_measurable, lesions.is_target) then lesions.lesion_id
-            end
-        ) as possible_count,
-        max(criteria.minimum) as minimum,
-        {{ src_rids('lesions.src_rid') }} as src_rids
+        lesions.lesion_id,
+        case
+            when lesions.size_mm is not null
+                then lesions.size_mm >= case when lesions.is_node then 15 else 10 end
+            when
+                lesions.lesion_role <> 'target'
+                or lesions.lesion_status in ('disappeared', 'too_small')
+                then false
+        end as is_measurable,
+        lesions.src_rid
     from criteria
     inner join subjects
         on criteria.study_id = subjects.study_id
-    inner join lesions
+    inner join {{ ref('int_lesions') }} as lesions
         on
             subjects.patient_key = lesions.patient_key
             and lesions.measured_date >= subjects.baseline_date - criteria.days_before
             and lesions.measured_date <= subjects.baseline_date + criteria.days_after
     where criteria.rule = 'measurable_lesions'
-    group by criteria.study_id, criteria.criterion_id, subjects.patient_key
+),
+
+measurable_lesions as (
+    select
+        study_id,
+        criterion_id,
+        patient_key,
+        max(minimum) as minimum,
+        count(distinct case when is_measurable then lesion_id end) as measurable_count,
+        count(distinct case when coalesce(is_measurable, true) then lesion_id end)
+            as possible_count,
+        {{ src_rids('src_rid') }} as src_rids
+    from baseline_lesions
+    group by study_id, criterion_id, patient_key
 ),
 
 -- Karnofsky scores are read as ECOG after Oken 1982. A score that its scale does not have, such as
@@ -367,7 +362,13 @@ evaluations as (
             when measurable_count >= minimum then true
             when possible_count < minimum then false
         end as met,
-        cast(measurable_count as string) || ' measurable lesions' as finding,
+        cast(measurable_count as string)
+        || ' measurable lesions'
+        || case
+            when possible_count > measurable_count
+                then ', ' || cast(possible_count - measurable_count as string) || ' of unknown size'
+            else ''
+        end as finding,
         cast(null as date) as known_date,
         src_rids
     from measurable_lesions

@@ -1,7 +1,7 @@
 -- The dated facts of a line of therapy that endpoints are made of, one row a fact and day. New
--- anticancer therapy is the next line or, before it, an operation, ablation, infusion or
--- radiotherapy (FDA 2018, Clinical Trial Endpoints: any new anticancer therapy). What was given
--- before the line is none. Treatment ends on the last covered day of a line that is known to have
+-- anticancer therapy is the next line or, before it, an operation, ablation, radiotherapy, a
+-- hepatic-artery infusion or a drug given regionally (FDA 2018, Clinical Trial Endpoints: any new
+-- anticancer therapy). What was given before the line is none. Treatment ends on the last covered day of a line that is known to have
 -- ended (Stewart 2019, JCO Clin Cancer Inform 3:1). Contact ends, for a reverse Kaplan-Meier, only
 -- for those not known to have died.
 
@@ -11,27 +11,42 @@ with lines as (
     where line_id = endpoint_line_id and line_number > 0
 ),
 
-treatment_days as (
+-- Rows of the drugs that began a later line or, kept out of all lines, were given regionally.
+later_drugs as (
     select
-        patient_key,
-        start_date,
-        min(src_rid) as src_rid
-    from {{ ref('stg_common__drug_administrations') }}
-    where record_status = 'completed'
-    group by patient_key, start_date
+        lines.endpoint_line_id,
+        lines.next_line_start_date,
+        exposures.placement,
+        exposures.start_date as fact_date,
+        administrations.src_rid
+    from lines
+    inner join {{ ref('int_line_histories') }} as histories
+        on
+            lines.study_id = histories.study_id
+            and lines.line_rule_set_id = histories.rule_set_id
+            and lines.patient_key = histories.patient_key
+    inner join {{ ref('int_line_layouts') }} as layouts
+        on histories.history_id = layouts.history_id
+    inner join {{ ref('int_exposure_lines') }} as exposures
+        on
+            layouts.layout_id = exposures.layout_id
+            and lines.start_date < exposures.start_date
+            and exposures.placement in ('STARTS_LINE', 'REGIONAL_ROUTE')
+    inner join {{ ref('stg_common__drug_administrations') }} as administrations
+        on
+            lines.patient_key = administrations.patient_key
+            and exposures.start_date = administrations.start_date
+            and array_contains(exposures.src_rids, administrations.src_rid)
 ),
 
 next_lines as (
     select
-        lines.endpoint_line_id,
-        lines.next_line_start_date as fact_date,
-        treatment_days.src_rid
-    from lines
-    left join treatment_days
-        on
-            lines.patient_key = treatment_days.patient_key
-            and lines.next_line_start_date = treatment_days.start_date
-    where lines.next_line_start_date is not null
+        endpoint_line_id,
+        fact_date,
+        min(src_rid) as src_rid
+    from later_drugs
+    where placement = 'STARTS_LINE' and fact_date = next_line_start_date
+    group by endpoint_line_id, fact_date
 ),
 
 local_therapies as (
@@ -45,6 +60,13 @@ local_therapies as (
             lines.patient_key = procedures.patient_key
             and lines.start_date < procedures.procedure_date
     where procedures.procedure_type <> 'other'
+    union all
+    select
+        endpoint_line_id,
+        fact_date,
+        src_rid
+    from later_drugs
+    where placement = 'REGIONAL_ROUTE'
 ),
 
 new_therapies as (

@@ -1,6 +1,7 @@
--- A drug is known by the longest of the dictionary's synonyms that its text contains (seed
--- drug_synonyms), an anticancer drug before the diluent or premedication named beside it; by its
--- ATC code only where the text says nothing. Planned and cancelled records never count, and an
+-- A text means every drug of which it contains a synonym (seed drug_synonyms), except those whose
+-- name is part of the name of another that it contains, and except diluents, premedication and
+-- "chemotherapy" beside a named anticancer drug. An ATC code speaks only where the text says
+-- nothing. Planned and cancelled records never count, and an
 -- order is not a second exposure beside the administration or dispensing that carried it out.
 -- Coverage lasts to the end of the days supplied, else of the administration: the discontinuation
 -- date of Hess 2021 (Future Oncol 17:1865).
@@ -54,19 +55,35 @@ synonyms as (
     select
         synonyms.synonym,
         synonyms.script,
-        length(synonyms.synonym) as synonym_length,
         synonyms.ingredient,
-        ingredients.role = 'supportive' as is_supportive
+        ingredients.role,
+        count(*) over (partition by synonyms.synonym) = 1 as means_one
     from {{ ref('drug_synonyms') }} as synonyms
     inner join {{ ref('ingredients') }} as ingredients
         on synonyms.ingredient = ingredients.ingredient
 ),
 
-longest as (
-    select
+-- Tegafur is part of the name of S-1, trastuzumab of that of its conjugates.
+parts as (
+    select distinct
+        synonyms.ingredient,
+        longer.ingredient as whole_ingredient
+    from synonyms
+    inner join synonyms as longer
+        on
+            synonyms.ingredient <> longer.ingredient
+            and longer.means_one
+            and case synonyms.script
+                when 'latin' then ' ' || longer.synonym || ' ' like '% ' || synonyms.synonym || ' %'
+                else longer.synonym like '%' || synonyms.synonym || '%'
+            end
+),
+
+named as (
+    select distinct
         words.drug_text,
-        synonyms.synonym,
-        synonyms.ingredient
+        synonyms.ingredient,
+        synonyms.role
     from words
     inner join synonyms
         on
@@ -74,11 +91,37 @@ longest as (
                 when 'latin' then words.latin_words like '% ' || synonyms.synonym || ' %'
                 else words.searchable like '%' || synonyms.synonym || '%'
             end
-    qualify
-        rank() over (
-            partition by words.drug_text
-            order by synonyms.is_supportive, synonyms.synonym_length desc, synonyms.synonym
-        ) = 1
+),
+
+named_parts as (
+    select distinct
+        named.drug_text,
+        parts.ingredient
+    from named
+    inner join parts
+        on named.ingredient = parts.whole_ingredient
+),
+
+named_drugs as (
+    select
+        named.*,
+        bool_or(named.role in ('antineoplastic', 'investigational')) over (
+            partition by named.drug_text
+        ) as names_anticancer
+    from named
+    left join named_parts
+        on
+            named.drug_text = named_parts.drug_text
+            and named.ingredient = named_parts.ingredient
+    where named_parts.ingredient is null
+),
+
+text_drugs as (
+    select
+        drug_text,
+        ingredient
+    from named_drugs
+    where not names_anticancer or role not in ('supportive', 'unknown_antineoplastic')
 ),
 
 codes as (
@@ -103,12 +146,12 @@ unambiguous_codes as (
 known_by_text as (
     select
         exposures.*,
-        longest.ingredient,
-        case when longest.ingredient is null then upper(trim(exposures.drug_code)) end
+        text_drugs.ingredient,
+        case when text_drugs.ingredient is null then upper(trim(exposures.drug_code)) end
             as fallback_code
     from exposures
-    left join longest
-        on exposures.drug_text = longest.drug_text
+    left join text_drugs
+        on exposures.drug_text = text_drugs.drug_text
 ),
 
 mapped as (

@@ -159,6 +159,7 @@ new_drugs as (
         case
             when
                 additions.max_day is not null
+                or drugs.modality in ('targeted', 'immunotherapy')
                 or (drugs.modality = 'cytotoxic' and histories.monotherapy_add_days is not null)
                 then absences.start_date + histories.regimen_window_days
         end as window_end,

@@ -43,6 +43,39 @@ metastatic_organs as (
     group by subjects.study_id, subjects.patient_key
 ),
 
+-- An infusion into the hepatic artery is delivered as a procedure, as the drug given, or both.
+arterial_drugs as (
+    select
+        administrations.patient_key,
+        administrations.start_date,
+        administrations.src_rid
+    from {{ ref('stg_common__drug_administrations') }} as administrations
+    inner join {{ ref('int_drug_exposures') }} as exposures
+        on
+            administrations.patient_key = exposures.patient_key
+            and administrations.start_date = exposures.start_date
+            and array_contains(exposures.src_rids, administrations.src_rid)
+    where
+        administrations.route = 'intra_arterial'
+        and exposures.role in ('antineoplastic', 'investigational', 'unknown_antineoplastic')
+),
+
+all_procedures as (
+    select
+        patient_key,
+        procedure_type,
+        procedure_date,
+        src_rid
+    from {{ ref('stg_common__procedures') }}
+    union all
+    select
+        patient_key,
+        'hepatic_artery_infusion' as procedure_type,
+        start_date as procedure_date,
+        src_rid
+    from arterial_drugs
+),
+
 procedures as (
     select
         subjects.study_id,
@@ -55,7 +88,7 @@ procedures as (
         ) > 0 as local_therapy,
         {{ src_rids('procedures.src_rid') }} as src_rids
     from subjects
-    inner join {{ ref('stg_common__procedures') }} as procedures
+    inner join all_procedures as procedures
         on
             subjects.patient_key = procedures.patient_key
             and procedures.procedure_date <= subjects.data_cutoff

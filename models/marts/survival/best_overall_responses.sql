@@ -126,6 +126,42 @@ up_to_progression as (
     from assessments
 ),
 
+-- Of the responses of one day the worst stands, so that no progression is a response too; one not
+-- evaluable says nothing beside another. No source speaks of it; the rule is ours.
+days as (
+    select
+        line_id,
+        stable_from,
+        confirmation_days,
+        max_not_evaluable_between,
+        max_stable_between,
+        assessment_date,
+        max_by(
+            recorded,
+            case recorded
+                when 'NE' then 0
+                when 'CR' then 1
+                when 'PR' then 2
+                when 'SD' then 3
+                when 'NON-CR/NON-PD' then 4
+                else 5
+            end
+        ) as recorded,
+        count(*) as n_assessments,
+        array_agg(src_rid) as src_rids
+    from up_to_progression
+    where
+        assessment_date <= coalesce(first_progression_date, assessment_date)
+        and not only_ends_response
+    group by
+        line_id,
+        stable_from,
+        confirmation_days,
+        max_not_evaluable_between,
+        max_stable_between,
+        assessment_date
+),
+
 records as (
     select
         *,
@@ -133,14 +169,8 @@ records as (
             when recorded in ('SD', 'NON-CR/NON-PD') and assessment_date < stable_from then 'NE'
             else recorded
         end as response,
-        row_number() over (
-            partition by line_id
-            order by assessment_date, recorded, src_rid
-        ) as visit
-    from up_to_progression
-    where
-        assessment_date <= coalesce(first_progression_date, assessment_date)
-        and not only_ends_response
+        row_number() over (partition by line_id order by assessment_date) as visit
+    from days
 ),
 
 candidates as (
@@ -244,8 +274,8 @@ best as (
         min(case when response in ('CR', 'PR', 'SD', 'NON-CR/NON-PD') then assessment_date end)
             as disease_control_date,
         max(assessment_date) as last_date,
-        count(*) as n_assessments,
-        {{ src_rids('src_rid') }} as src_rids
+        sum(n_assessments) as n_assessments,
+        array_sort(flatten(array_agg(src_rids))) as src_rids
     from ranked
     group by line_id
 ),

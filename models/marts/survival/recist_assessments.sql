@@ -37,17 +37,12 @@ measurements as (
         lesions.lesion_id,
         max(case when lesions.lesion_role = 'target' then 1 else 0 end) = 1 as is_target,
         max(case when lesions.lesion_role = 'new' then 1 else 0 end) = 1 as is_new,
-        max(case when lesions.is_lymph_node = 'yes' then 1 else 0 end) = 1 as is_node,
+        bool_or(lesions.is_node) as is_node,
         max(
             case
                 when lesions.lesion_status = 'not_evaluable' then null
                 when lesions.lesion_status = 'disappeared' then 0
-                when lesions.is_lymph_node = 'yes' and lesions.short_axis_mm is not null
-                    then lesions.short_axis_mm
-                when
-                    coalesce(lesions.is_lymph_node, 'no') = 'no'
-                    and lesions.longest_diameter_mm is not null
-                    then lesions.longest_diameter_mm
+                when lesions.size_mm is not null then lesions.size_mm
                 when lesions.lesion_status = 'too_small' then criteria.too_small_mm
             end
         ) as lesion_mm,
@@ -57,7 +52,7 @@ measurements as (
         max(case when lesions.lesion_status = 'disappeared' then 1 else 0 end) = 1 as is_gone,
         min(lesions.measured_date) as measured_date,
         {{ src_rids('lesions.src_rid') }} as src_rids
-    from {{ ref('stg_common__lesion_measurements') }} as lesions
+    from {{ ref('int_lesions') }} as lesions
     cross join {{ ref('response_criteria') }} as criteria
     where criteria.response_criteria_id = 'recist_1_1'
     group by lesions.patient_key, lesions.assessment_id, lesions.lesion_id
@@ -156,7 +151,8 @@ followed_lesions as (
         coalesce(
             max(
                 case
-                    when baseline_lesions.is_target and not baseline_lesions.is_node
+                    -- What may be a node proves no complete response.
+                    when baseline_lesions.is_target and not coalesce(baseline_lesions.is_node, false)
                         then measurements.lesion_mm
                 end
             ),
