@@ -39,8 +39,8 @@ Any other file may be left out; whatever rests on it is then unknown, not absent
 ## How to deliver
 
 - **Files.** UTF-8 (with or without a byte-order mark), comma-separated, values in double quotes
-  where they hold a comma, a quote or a line break, a quote inside doubled. No other file in the
-  folder, but for `manifest.csv`.
+  where they hold a comma, a quote or a line break, a quote inside doubled, no blank between quote
+  and comma. No other file in the folder, but for `manifest.csv`.
 - **Manifest.** `manifest.csv` may say of each file what the sender knows, in the columns
   `file_name`, `sha256`, `size_bytes`, `n_records` and `encoding` (utf-8, gb18030 or utf-16); all
   but the first may be left out. A file that is not as it says is refused.

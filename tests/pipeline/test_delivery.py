@@ -16,7 +16,7 @@ from pipeline.contract import Table, read_contract
 from pipeline.delivery import files, land, raw_views
 from pipeline.errors import CommandError
 from pipeline.pseudonyms import key_id, load_key, pseudonym
-from pipeline.reader import DeliveryError
+from pipeline.reader import LONGEST_FIELD, DeliveryError
 from pipeline.run import RUN_BEGUN
 from pipeline.unpack import UnsafeArchiveError
 
@@ -287,8 +287,12 @@ def test_byte_order_mark_is_accepted(delivery: Path, work: Path) -> None:
 RAGGED = {
     "one field too many": "fields, the header",
     "one field too few": "fields, the header",
+    "a comma at the end": "fields, the header",
+    "a comma at the end, quoted": "fields, the header",
     "open quote": "a quote is not closed",
     "stray quote": "a quote is not closed, or stands within a value",
+    "blank before a quote": "a quote is not closed, or stands within a value",
+    "blank after a quote": "a quote is not closed, or stands within a value",
     "NUL": "NUL character",
 }
 
@@ -301,17 +305,40 @@ def test_a_broken_record_costs_one_record(delivery: Path, work: Path, fault: str
     broken[2] = {
         "one field too many": broken[2] + ",x",
         "one field too few": broken[2].rpartition(",")[0],
+        "a comma at the end": broken[2] + ",",
+        "a comma at the end, quoted": broken[2].replace(",given", ',"given, x"') + ",",
         "open quote": '"' + broken[2],
         "stray quote": broken[2].replace(SECRET, f'"{SECRET}"x'),
+        "blank before a quote": broken[2].replace(",given", ', "given"'),
+        "blank after a quote": broken[2].replace(",given", ',"given" '),
         "NUL": broken[2] + "\0",
     }[fault]
     rewrite_lines(path, broken)
-    rows = landed(delivery, work).rows("consent")
+    raw = landed(delivery, work)
+    rows = raw.rows("consent")
     assert [r["line_no"] for r in rows] == [2, 3, 4]
     assert [r["row_hash"] for r in rows] == [before[0]["row_hash"], None, before[2]["row_hash"]]
     assert RAGGED[fault] in rows[1]["load_fault"]
     assert rows[1]["consent_id"] is None
     assert SECRET not in rows[1]["load_fault"]
+    assert proved(raw, "consent") == {1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    "value", ['"a, ""b"" , c"', '"a , "', '" a"', 'a "b"', '""', '"' + "x" * LONGEST_FIELD + '"']
+)
+def test_a_value_is_read_alike_from_the_delivery_and_from_the_archive(
+    delivery: Path, work: Path, value: str
+) -> None:
+    rewrite(delivery / "consent.csv", ",given", f",{value}")
+    raw = landed(delivery, work)
+    assert proved(raw, "consent") == {1, 2, 3}
+    table, file = read_contract().tables["consent"], raw.file("consent")
+    again = reread(work, table, file["sha256"], file["encoding"], {1, 2, 3})
+    told = [again[number].fields for number in (1, 2, 3)]
+    assert [row["decision"] for row in raw.rows("consent")] == [
+        fields and (fields[3] or None) for fields in told
+    ]
 
 
 def test_a_file_that_ends_within_a_record_is_refused(delivery: Path, work: Path) -> None:
