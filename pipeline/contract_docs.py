@@ -50,9 +50,12 @@ Any other file may be left out; whatever rests on it is then unknown, not absent
   before; or `delivery.covers` says `changes`, and it holds the patients whose record changed since
   the delivery that was last published, each whole: every row of theirs, named in `patients.csv`,
   and every file that was delivered before, if only its header. What was refused or stopped by a
-  check in between comes again. A patient who left is told by a delivery of all.
+  check in between comes again: changes without the patients of such changes are refused, and a
+  delivery of all that was passed over is named by a warning. A patient who left is told by a
+  delivery of all.
 - **Again.** The same files again are the same delivery, and what is built of them is the same. An
-  extract drawn before the published one is refused, unless `--allow-older` says that it is meant.
+  extract drawn before the published one, or changes that came before it, are refused, unless
+  `--allow-older` says that it is meant; later changes then change what was gone back to.
 - **Patient.** `patient_id` is the hospital's own number, the same in every file. It is replaced by
   a keyed pseudonym while the file is read; only the private archive of the files keeps it.
 - **Row key.** Identifies the row within its table, across all patients.
@@ -123,6 +126,8 @@ Faults of folder, manifest and headers are listed together, before any row is re
 | `changes bring every file` | add the file, if only its header |
 | `did not bring this file` | deliver all patients once |
 | `patients without a readable` | name every patient of the changes there |
+| `which were not published` | deliver these patients too, or all patients once |
+| `came before the delivery that is published` | deliver them anew, under another `delivery_id` |
 
 ## Tables
 """

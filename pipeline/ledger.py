@@ -26,7 +26,7 @@ create table if not exists deliveries (
     base_seq integer,               -- of changes: the delivery they change
     landed_at timestamptz not null default now(),
     accepted_run varchar,           -- the first published run that was built from it
-    accepted_at timestamptz
+    accepted_at timestamptz         -- the last time that one was
 );
 create table if not exists erased (
     digest varchar primary key,     -- of the pseudonym, under the same key; no pseudonym is kept
@@ -41,11 +41,17 @@ create table if not exists rewritten (
 """
 
 COLUMNS = "seq, identity, delivery_id, site_code, extract_date, covers, base_seq, accepted_run"
+ACCEPTANCE = (
+    "case when accepted_run is null then 0 else row_number() over (order by accepted_at) end"
+)
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """One delivery; `accepted_run` is the first published run that was built from it."""
+    """One delivery; `accepted_run` is the first published run that was built from it.
+
+    Of those that were published, `acceptance` says in which order they last were.
+    """
 
     seq: int
     identity: str
@@ -55,6 +61,7 @@ class Delivery:
     covers: str
     base_seq: int | None
     accepted_run: str | None = None
+    acceptance: int = 0
 
 
 def raw_folder(work: Path, seq: int) -> Path:
@@ -79,7 +86,9 @@ def opened(work: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 def deliveries(work: Path) -> list[Delivery]:
     """Return every delivery, in the order in which they came."""
     with opened(work) as connection:
-        found = connection.execute(f"select {COLUMNS} from deliveries order by seq").fetchall()
+        found = connection.execute(
+            f"select {COLUMNS}, {ACCEPTANCE} from deliveries order by seq"
+        ).fetchall()
     return [Delivery(*row) for row in found]
 
 
@@ -105,10 +114,18 @@ def accept(work: Path, seq: int, run_id: str) -> None:
     """Note that a run built from this delivery was published."""
     with opened(work) as connection:
         connection.execute(
-            "update deliveries set accepted_run = ?, accepted_at = now() "
-            "where seq = ? and accepted_run is null",
+            "update deliveries set accepted_run = coalesce(accepted_run, ?), accepted_at = "
+            # Clocks may go back; what was published last has not.
+            "greatest(now(), (select max(accepted_at) + interval 1 microsecond from deliveries)) "
+            "where seq = ?",
             [run_id, seq],
         )
+
+
+def last_published(known: list[Delivery], site_code: str | None) -> Delivery | None:
+    """Return the delivery of a site that the last published run of it was built from."""
+    accepted = [d for d in known if d.accepted_run and d.site_code == site_code]
+    return max(accepted, key=lambda d: d.acceptance, default=None)
 
 
 def state(known: list[Delivery], seq: int) -> list[Delivery]:
@@ -118,6 +135,19 @@ def state(known: list[Delivery], seq: int) -> list[Delivery]:
     while chain[0].covers == "changes" and chain[0].base_seq is not None:
         chain.insert(0, by_seq[chain[0].base_seq])
     return chain
+
+
+def passed_over(known: list[Delivery], changes: Delivery) -> list[Delivery]:
+    """Return what a site delivered between some changes and what they change: never published."""
+    return [
+        earlier
+        for earlier in known
+        if changes.base_seq is not None
+        and earlier.accepted_run is None
+        and earlier.site_code == changes.site_code
+        and changes.base_seq < earlier.seq < changes.seq
+        and earlier.base_seq in (None, changes.base_seq)
+    ]
 
 
 def erase(work: Path, digest: str, key_id: str) -> None:

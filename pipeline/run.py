@@ -86,6 +86,7 @@ def build(
     with on_record(layout, run_id, delivery):
         step("land: headers, hashes, archive, rows as text")
         landed = _land(delivery.resolve(), layout, allow_older=allow_older)
+        passed_over = _passed_over(layout, landed)
 
         step("dbt build: staging, cohort, lines, endpoints, marts, and the checks at both gates")
         os.environ["RWE_RUN_ID"] = run_id
@@ -119,7 +120,7 @@ def build(
         warehouse=layout.current / WAREHOUSE,
         reports=[layout.current / f"{study_id}.html" for study_id in studies],
         quality=layout.current / quality_pages.SHAREABLE,
-        warnings=warnings + told,
+        warnings=passed_over + warnings + told,
     )
 
 
@@ -171,6 +172,16 @@ def _land(folder: Path, layout: Layout, *, allow_older: bool) -> Delivery:
         raise CommandError(str(error.msg), Exit.SECURITY) from None
     except DeliveryError as error:
         raise CommandError(str(error.msg), Exit.BAD_INPUT) from None
+
+
+def _passed_over(layout: Layout, landed: Delivery) -> list[str]:
+    """Say which deliveries of all patients these changes do not stand on."""
+    return [
+        f"delivery {earlier.delivery_id} of {earlier.extract_date} was never published and is not "
+        f"in this build: the changes {landed.delivery_id} must hold what it changed too"
+        for earlier in ledger.passed_over(ledger.deliveries(layout.work), landed)
+        if earlier.covers == "all"
+    ]
 
 
 def next_run_id(layout: Layout, started: datetime) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipeline import audit, ledger
+from pipeline import audit, ledger, run
 from pipeline.archive import archived, records_of, reread, row_hashes
 from pipeline.contract import Table, read_contract
 from pipeline.delivery import files, land, raw_views
 from pipeline.errors import CommandError
+from pipeline.paths import Layout
 from pipeline.pseudonyms import key_id, load_key, pseudonym
 from pipeline.reader import LONGEST_FIELD, DeliveryError
 from pipeline.run import RUN_BEGUN
@@ -84,10 +86,11 @@ def landed(folder: Path, work: Path) -> Raw:
     return Raw(work, land(folder, work).seq)
 
 
-def refusal(folder: Path, work: Path) -> str:
+def refusal(folder: Path, work: Path, *, may_name: bool = False) -> str:
+    """What a refusal says: no value, unless it may name a delivery."""
     with pytest.raises(DeliveryError) as caught:
         land(folder, work)
-    assert SECRET not in str(caught.value.msg)
+    assert may_name or SECRET not in str(caught.value.msg)
     return str(caught.value.msg)
 
 
@@ -492,6 +495,75 @@ def test_changes_bring_no_file_that_was_not_there(delivery: Path, work: Path) ->
     (delivery.parent / "procedures.csv").rename(delivery / "procedures.csv")
     drawn(delivery, "2020-03-01", "changes")
     assert "procedures.csv: the delivery that these changes change" in refusal(delivery, work)
+
+
+def only(delivery: Path, *patients: int) -> None:
+    """Leave these patients alone in every file."""
+    for table in read_contract().tables.values():
+        if table.patient_column:
+            path = delivery / table.file_name
+            header, *records = lines(path)
+            kept = [r for r in records if any(f"{SECRET}-{n}" in r for n in patients)]
+            rewrite_lines(path, [header, *kept])
+
+
+@pytest.fixture
+def blocked(delivery: Path, work: Path) -> Path:
+    """Changes of one patient that were landed after a published delivery and not published."""
+    ledger.accept(work, land(delivery, work).seq, "run-1")
+    changes = Path(shutil.copytree(delivery, delivery.parent / "blocked"))
+    only(changes, 1)
+    drawn(changes, "2020-03-01", "changes")
+    assert land(changes, work).seq == 2
+    return changes
+
+
+def test_changes_bring_the_patients_of_changes_that_were_not_published(
+    blocked: Path, delivery: Path, work: Path
+) -> None:
+    whole = Path(shutil.copytree(delivery, delivery.parent / "whole"))
+    only(delivery, 2)
+    drawn(delivery, "2020-03-01", "changes")
+    message = refusal(delivery, work, may_name=True)
+    assert "does not name 1 patients of the changes" in message
+    assert "of 2020-03-01, which were not published" in message
+    assert len(ledger.deliveries(work)) == 2
+    only(whole, 1, 2)
+    drawn(whole, "2020-03-01", "changes")
+    assert land(whole, work).base_seq == 1
+    ledger.accept(work, 3, "run-3")
+    # What those changes held stands in the later ones: nothing more is asked for.
+    assert land(delivery, work).base_seq == 3
+
+
+def test_changes_that_were_overtaken_do_not_take_back_what_was_published_since(
+    blocked: Path, delivery: Path, work: Path
+) -> None:
+    only(delivery, 1, 2)
+    drawn(delivery, "2020-03-01", "changes")
+    ledger.accept(work, land(delivery, work).seq, "run-3")
+    assert "do not stand on it" in refusal(blocked, work, may_name=True)
+    assert land(blocked, work, allow_older=True).seq == 2
+
+
+def test_changes_change_what_was_published_last(delivery: Path, work: Path) -> None:
+    first = Path(shutil.copytree(delivery, delivery.parent / "first"))
+    ledger.accept(work, land(first, work).seq, "run-1")
+    drawn(delivery, "2020-03-01")
+    ledger.accept(work, land(delivery, work).seq, "run-2")
+    ledger.accept(work, land(first, work, allow_older=True).seq, "run-3")
+    assert [d.accepted_run for d in ledger.deliveries(work)] == ["run-1", "run-2"]
+    drawn(delivery, "2020-03-01", "changes")
+    assert land(delivery, work).base_seq == 1
+
+
+def test_a_delivery_of_all_that_changes_pass_over_is_named(delivery: Path, work: Path) -> None:
+    ledger.accept(work, land(delivery, work).seq, "run-1")
+    drawn(delivery, "2020-03-01")
+    land(delivery, work)
+    drawn(delivery, "2020-03-02", "changes")
+    (told,) = run._passed_over(Layout(work, work), land(delivery, work))
+    assert "of 2020-03-01 was never published and is not in this build" in told
 
 
 def test_changes_need_the_key_of_what_they_change(
