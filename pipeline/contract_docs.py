@@ -118,6 +118,10 @@ Faults of folder, manifest and headers are listed together, before any row is re
 | `its SHA-256 is not the one in manifest.csv` | the file changed on its way; deliver it again |
 | `as many records as manifest.csv says` | the same |
 | `within a record` | the file was cut short; deliver it again |
+| `holds something that is not a file` | pack the files alone, without folders or links |
+| `holds two files of one name` | pack one |
+| `unpacks to more than` | deliver the files themselves |
+| `the archive is broken, cut short or encrypted` | pack and deliver it again, without a password |
 | `before the one that is published` | deliver the newest extract |
 | `a column has no name` | take the comma from the end of the header, or name the column |
 | `covers is neither` | write `all` or `changes` |
