@@ -109,6 +109,12 @@ def events(work: Path) -> list[Event]:
         return [Event(**row) for row in rows(connection, f"select * from {EVENTS} order by seq")]
 
 
+def last_key_id(work: Path) -> str | None:
+    """Return the id of the key under which the last run began; None before the first."""
+    known = [told["key_id"] for told in map(_detail, events(work)) if "key_id" in told]
+    return known[-1] if known else None
+
+
 def head(work: Path) -> dict[str, Any] | None:
     """Return seq and hash of the last event; None if there is none."""
     trail = events(work)
@@ -127,6 +133,11 @@ def verify(trail: list[Event]) -> Break | None:
             return Break(place, "its content was changed")
         previous = event.hash
     return None
+
+
+def _detail(event: Event) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(event.detail)
+    return told
 
 
 def _last(connection: duckdb.DuckDBPyConnection) -> Event | None:

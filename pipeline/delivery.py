@@ -34,7 +34,7 @@ from pipeline.delivered_folder import (
     unlike,
 )
 from pipeline.ledger import Delivery
-from pipeline.pseudonyms import erasure_digest, key_id, load_key, pseudonym
+from pipeline.pseudonyms import erasure_digest, key_id, load_key, pseudonym, require_key
 from pipeline.reader import (
     DeliveryError,
     Inspected,
@@ -82,13 +82,14 @@ def land(folder: Path, work: Path, *, allow_older: bool = False) -> Delivery:
 
     A folder `<work>/deliveries/<seq>` is what was landed from it before. Raises DeliveryError with
     every fault of folder and headers, not only the first; and if the extract is older than one that
-    was published.
+    was published. CommandError if the key of the pseudonyms is not as `require_key` wants it.
     """
     if folder.parent == ledger.raw_folder(work, 0).parents[1]:
         return _landed_before(folder, work)
     contract = read_contract()
     names = {table.file_name for table in contract.tables.values()} | {SENDERS_MANIFEST}
     work.mkdir(parents=True, exist_ok=True)
+    require_key(audit.last_key_id(work), work)
     for killed in work.glob(f"{LANDING}*"):
         shutil.rmtree(killed)
     with tempfile.TemporaryDirectory(dir=work, prefix=LANDING) as scratch:

@@ -254,16 +254,6 @@ def _not_on_record(run_id: str, error: BaseException) -> NotOnRecordError:
     )
 
 
-def _last_key_id(work: Path) -> str | None:
-    """The key of the pseudonyms of the last run; None before the first."""
-    known = [
-        json.loads(event.detail)["key_id"]
-        for event in audit.events(work)
-        if event.kind == RUN_BEGUN
-    ]
-    return known[-1] if known else None
-
-
 def _last_events(work: Path) -> dict[str, str]:
     """The last event of each run of the audit trail."""
     return {
@@ -285,7 +275,7 @@ def workplace(delivery: Path, layout: Layout) -> Iterator[list[str]]:
         delivered * resources.BUILD_BYTES_PER_DELIVERED_BYTE + resources.LEAST_FREE_BYTES,
     )
     with lock.only_one(layout.work, layout.published):
-        last = _last_key_id(layout.work)
+        last = audit.last_key_id(layout.work)
         now = require_key(last, layout.work, layout.published)
         rotated = (
             [f"the pseudonym key is another one ({now}, before {last}): all pseudonyms change"]

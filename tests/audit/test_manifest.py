@@ -12,6 +12,7 @@ import pytest
 from expectations.tables import columns
 from pipeline import manifest
 from pipeline.content import LOW_HALF, content
+from pipeline.pseudonyms import require_key
 
 ROWS = "(values (1, 'a', 0.1::double, [1, 2], null), (2, null, 2, null, date '2020-02-29')) as t"
 
@@ -84,7 +85,11 @@ def test_the_hash_is_what_the_documentation_says(connection: duckdb.DuckDBPyConn
     assert held(connection, "kept") == (2, expected)
 
 
-def test_code_and_configuration_are_told_apart() -> None:
+def test_code_and_configuration_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RWE_KEY_FILE", str(tmp_path / "pseudonym.key"))
+    require_key(None)
     assert set(manifest.configuration(manifest.PROJECT / "extracts")["rules"]) == set(
         manifest.CONFIGURATION
     )

@@ -19,7 +19,7 @@ from pipeline.contract import read_contract
 from pipeline.dbt_plugin import Plugin
 from pipeline.delivery import LANDING, land
 from pipeline.errors import Exit, as_command_error
-from pipeline.pseudonyms import erasure_digest, key_id, load_key, pseudonym
+from pipeline.pseudonyms import erasure_digest, key_id, load_key, pseudonym, require_key
 from synthetic import generate
 from tests.faults.trials import EXIT_CODES
 from tests.processes import ended
@@ -38,6 +38,7 @@ def extract(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def key(extract: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
     monkeypatch.setenv("RWE_KEY_FILE", str(extract.with_suffix(".key")))
+    require_key(None)
     return load_key()
 
 

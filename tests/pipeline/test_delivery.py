@@ -17,7 +17,7 @@ from pipeline.contract import Table, read_contract
 from pipeline.delivery import files, land, raw_views
 from pipeline.errors import CommandError
 from pipeline.paths import Layout
-from pipeline.pseudonyms import key_id, load_key, pseudonym
+from pipeline.pseudonyms import key_id, load_key, pseudonym, require_key
 from pipeline.reader import LONGEST_FIELD, DeliveryError
 from pipeline.run import RUN_BEGUN
 from pipeline.unpack import UnsafeArchiveError
@@ -29,6 +29,7 @@ SITE = f"{SECRET}-0"
 @pytest.fixture(autouse=True)
 def private_key(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RWE_KEY_FILE", str(tmp_path_factory.mktemp("key") / "pseudonym.key"))
+    require_key(None)
 
 
 def cell(table: Table, column: str, row: int) -> str:
@@ -574,6 +575,11 @@ def test_changes_need_the_key_of_what_they_change(
     drawn(delivery, "2020-03-01", "changes")
     assert land(delivery, work).base_seq == 1
     monkeypatch.setenv("RWE_KEY_FILE", str(tmp_path / "another.key"))
+    with pytest.raises(
+        CommandError, match="is missing; the pseudonyms of this warehouse were made"
+    ):
+        land(delivery, work)
+    require_key(None)
     assert "were made with another key" in refusal(delivery, work)
 
 
@@ -645,6 +651,10 @@ def test_short_key_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_key_is_private_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key_file = tmp_path / "sub" / "pseudonym.key"
     monkeypatch.setenv("RWE_KEY_FILE", str(key_file))
+    with pytest.raises(CommandError, match="is missing; restore it from its copy"):
+        load_key()
+    assert not key_file.exists()
+    require_key(None)
     key = load_key()
     assert key_file.stat().st_mode & 0o777 == 0o600
     assert load_key() == key
