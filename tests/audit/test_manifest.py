@@ -65,6 +65,7 @@ def test_any_change_of_content_changes_the_logical_hash(
     [
         "create or replace table copied as select * from copied order by id desc",
         "alter table copied add column run_id varchar default 'this run'",
+        "alter table copied add column checked_at varchar default 'this morning'",
     ],
 )
 def test_order_and_the_run_itself_do_not(
