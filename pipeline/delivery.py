@@ -23,7 +23,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from pipeline import audit, faults, ledger
+from pipeline import audit, faults, ledger, resources
 from pipeline.archive import ROW_HASH_VERSION, archived, blank_records, records_of, row_hash_sql
 from pipeline.contract import CONTRACT_FILE, Contract, Table, read_contract
 from pipeline.delivered_folder import (
@@ -202,7 +202,7 @@ def files(work: Path, standing: list[Delivery]) -> pa.Table:
     """Return one row for each table of the deliveries that stand: `raw.files`."""
     contract = read_contract()
     found: list[Row] = []
-    with duckdb.connect() as connection:
+    with resources.in_memory(work) as connection:
         for number, delivery in enumerate(standing):
             folder = ledger.raw_folder(work, delivery.seq)
             later = standing[number + 1 :]
@@ -299,7 +299,7 @@ class _Landing:
         folder = self.scratch / "raw"
         folder.mkdir()
         rows = []
-        with duckdb.connect() as connection:
+        with resources.in_memory(self.scratch) as connection:
             connection.execute("create table pseudonyms (number varchar, patient_key varchar)")
             for table in self.contract.tables.values():
                 faults.point("load")

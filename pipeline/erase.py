@@ -20,7 +20,7 @@ from pathlib import Path
 import duckdb
 from rich.console import Console
 
-from pipeline import audit, diff, increment, ledger, manifest, run, signing
+from pipeline import audit, diff, increment, ledger, manifest, resources, run, signing
 from pipeline.archive import archived, records_of, reread
 from pipeline.byte_search import files_with, texts_in
 from pipeline.contract import Table, read_contract
@@ -45,6 +45,7 @@ MADE_BY_BUILDS = (
     f"{LANDING}*",
     "logs",
     "spark",
+    resources.SPILL,
 )
 """What a build makes of patients in the work folder. What else is there is searched, not removed:
 who names a folder of other things as the work folder must not lose them."""
@@ -288,7 +289,7 @@ def _mark_withdrawn(layout: Layout, holders: Collection[Delivery]) -> list[str]:
 
 def _blank(work: Path, known: list[Delivery], patient: _Patient) -> None:
     """Empty rows first, archived records last: these are what the rows are found by."""
-    with duckdb.connect() as connection:
+    with resources.in_memory(work) as connection:
         for delivery in known:
             for _, rows, file, first_rid in _tables(work, delivery):
                 record_nos = patient.records.get(file, [])

@@ -23,6 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from dbt_common.exceptions import DbtRuntimeError
 
+from pipeline.errors import resources_error
+
 ENCODINGS = ("utf-8", "gb18030", "utf-16")
 """What a delivery may declare in manifest.csv; utf-8 if it declares nothing."""
 
@@ -166,8 +168,10 @@ def write_records(connection: duckdb.DuckDBPyConnection, found: Inspected, targe
                 f"copy (select * from read_csv('{quoted(found.text)}', {options})) "
                 f"to '{quoted(target)}' (format parquet, compression uncompressed)"
             )
-        except duckdb.Error:
-            pass  # some record does not fit its header; the careful reader says which
+        except duckdb.Error as error:
+            if resources_error(str(error)):
+                raise
+            # Some record does not fit its header; the careful reader says which.
         else:
             if _is_plain(connection, found, target):
                 return
