@@ -11,6 +11,7 @@ import getpass
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass, fields
@@ -21,10 +22,12 @@ from typing import Any
 import duckdb
 
 from expectations.tables import exist, rows
+from pipeline.errors import CommandError, Exit
 
 STORE = "audit.duckdb"
 STORE_MODE = 0o600
 EVENTS = "events"
+WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.05, 20.0
 FIRST = "0" * 64
 """What the first event names as the hash before it."""
 
@@ -73,10 +76,26 @@ def store(work: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyCon
     path = work / STORE
     if not read_only and not path.exists():
         work.mkdir(parents=True, exist_ok=True)
-        duckdb.connect(str(path)).close()
+        _open(path, read_only=False).close()
         path.chmod(STORE_MODE)
-    with duckdb.connect(str(path), read_only=read_only) as connection:
+    with _open(path, read_only=read_only) as connection:
         yield connection
+
+
+def _open(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    """Open the store, which whoever reads or writes has for a moment; wait for that to pass."""
+    until = time.monotonic() + LONGEST_WAIT_SECONDS
+    while True:
+        try:
+            return duckdb.connect(str(path), read_only=read_only, config={"threads": 1})
+        except duckdb.IOException as error:
+            if "Could not set lock" not in str(error):
+                raise
+            if time.monotonic() > until:
+                raise CommandError(
+                    f"{path} is in use by another process; end it, or wait for it to end", Exit.BUSY
+                ) from None
+        time.sleep(WAIT_SECONDS)
 
 
 def append(work: Path, kind: str, detail: dict[str, Any]) -> Event:
@@ -109,6 +128,12 @@ def events(work: Path) -> list[Event]:
         return [Event(**row) for row in rows(connection, f"select * from {EVENTS} order by seq")]
 
 
+def last_key_id(work: Path) -> str | None:
+    """Return the id of the key under which the last run began; None before the first."""
+    known = [told["key_id"] for told in map(_detail, events(work)) if "key_id" in told]
+    return known[-1] if known else None
+
+
 def head(work: Path) -> dict[str, Any] | None:
     """Return seq and hash of the last event; None if there is none."""
     trail = events(work)
@@ -127,6 +152,11 @@ def verify(trail: list[Event]) -> Break | None:
             return Break(place, "its content was changed")
         previous = event.hash
     return None
+
+
+def _detail(event: Event) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(event.detail)
+    return told
 
 
 def _last(connection: duckdb.DuckDBPyConnection) -> Event | None:

@@ -28,6 +28,16 @@ def files_with(folders: Iterable[Path], texts: Collection[str]) -> tuple[int, li
     return len(whole), [path for path in whole if _holds(path, texts)]
 
 
+def texts_in(folders: Iterable[Path], texts: Collection[str]) -> set[str]:
+    """Return which of the texts stand in a file of the folders, found as `files_with` does."""
+    found: set[str] = set()
+    for path in (path for folder in folders for path in sorted(folder.rglob("*"))):
+        left = set(texts) - found
+        if left and path.is_file() and not path.is_symlink() and _holds(path, left):
+            found |= {text for text in left if _holds(path, {text})}
+    return found
+
+
 def _holds(path: Path, texts: Collection[str]) -> bool:
     wanted = _pattern(texts)
     if any(wanted.search(content) for content in _contents(path)):

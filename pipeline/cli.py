@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline import resources
-from pipeline.errors import CommandError, Exit, as_command_error
+from pipeline.errors import CommandError, Exit, NotOnRecordError, as_command_error
 from pipeline.paths import DEMO_EXTRACT, DIRTY_EXTRACT, Layout
 
 app = typer.Typer(
@@ -415,7 +415,8 @@ def main() -> None:
         app()
     except (Exception, SystemExit, KeyboardInterrupt) as error:
         if received:
-            _tell(f"stopped by {signal.Signals(received[0]).name}; nothing was published")
+            done = str(error) if isinstance(error, NotOnRecordError) else "nothing was published"
+            _tell(f"stopped by {signal.Signals(received[0]).name}; {done}")
             sys.exit(SIGNALLED + received[0])
         if isinstance(error, SystemExit):
             raise

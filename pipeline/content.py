@@ -10,7 +10,7 @@ import duckdb
 
 LOW_HALF = (1 << 64) - 1
 
-OF_THE_RUN = ("run_id",)
+OF_THE_RUN = ("run_id", "checked_at")
 """Columns that differ between runs over the same data; a logical hash leaves them out."""
 
 

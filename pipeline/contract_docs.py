@@ -39,8 +39,8 @@ Any other file may be left out; whatever rests on it is then unknown, not absent
 ## How to deliver
 
 - **Files.** UTF-8 (with or without a byte-order mark), comma-separated, values in double quotes
-  where they hold a comma, a quote or a line break, a quote inside doubled. No other file in the
-  folder, but for `manifest.csv`.
+  where they hold a comma, a quote or a line break, a quote inside doubled, no blank between quote
+  and comma. No other file in the folder, but for `manifest.csv`.
 - **Manifest.** `manifest.csv` may say of each file what the sender knows, in the columns
   `file_name`, `sha256`, `size_bytes`, `n_records` and `encoding` (utf-8, gb18030 or utf-16); all
   but the first may be left out. A file that is not as it says is refused.
@@ -50,9 +50,12 @@ Any other file may be left out; whatever rests on it is then unknown, not absent
   before; or `delivery.covers` says `changes`, and it holds the patients whose record changed since
   the delivery that was last published, each whole: every row of theirs, named in `patients.csv`,
   and every file that was delivered before, if only its header. What was refused or stopped by a
-  check in between comes again. A patient who left is told by a delivery of all.
+  check in between comes again: changes without the patients of such changes are refused, and a
+  delivery of all that was passed over is named by a warning. A patient who left is told by a
+  delivery of all.
 - **Again.** The same files again are the same delivery, and what is built of them is the same. An
-  extract drawn before the published one is refused, unless `--allow-older` says that it is meant.
+  extract drawn before the published one, or changes that came before it, are refused, unless
+  `--allow-older` says that it is meant; later changes then change what was gone back to.
 - **Patient.** `patient_id` is the hospital's own number, the same in every file. It is replaced by
   a keyed pseudonym while the file is read; only the private archive of the files keeps it.
 - **Row key.** Identifies the row within its table, across all patients.
@@ -115,6 +118,10 @@ Faults of folder, manifest and headers are listed together, before any row is re
 | `its SHA-256 is not the one in manifest.csv` | the file changed on its way; deliver it again |
 | `as many records as manifest.csv says` | the same |
 | `within a record` | the file was cut short; deliver it again |
+| `holds something that is not a file` | pack the files alone, without folders or links |
+| `holds two files of one name` | pack one |
+| `unpacks to more than` | deliver the files themselves |
+| `the archive is broken, cut short or encrypted` | pack and deliver it again, without a password |
 | `before the one that is published` | deliver the newest extract |
 | `a column has no name` | take the comma from the end of the header, or name the column |
 | `covers is neither` | write `all` or `changes` |
@@ -123,6 +130,8 @@ Faults of folder, manifest and headers are listed together, before any row is re
 | `changes bring every file` | add the file, if only its header |
 | `did not bring this file` | deliver all patients once |
 | `patients without a readable` | name every patient of the changes there |
+| `which were not published` | deliver these patients too, or all patients once |
+| `came before the delivery that is published` | deliver them anew, under another `delivery_id` |
 
 ## Tables
 """

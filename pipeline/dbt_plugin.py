@@ -19,7 +19,6 @@ from dbt.adapters.duckdb.utils import SourceConfig
 from pipeline import ledger, lock, resources
 from pipeline.delivery import files, land, raw_views
 from pipeline.errors import CommandError
-from pipeline.pseudonyms import load_key
 from pipeline.reader import DeliveryError
 
 DATABASE_VARIABLE = "RWE_DATABASE"
@@ -42,7 +41,6 @@ class Plugin(BasePlugin):
         creds.path = os.environ.get(DATABASE_VARIABLE, creds.path)
         try:
             lock.hold(Path(creds.path).parent)
-            load_key()
         except CommandError as refused:
             raise DeliveryError(str(refused)) from None
 
@@ -58,7 +56,10 @@ class Plugin(BasePlugin):
         meta = source_config.meta
         folder = Path(os.environ.get(DELIVERY_VARIABLE, meta["folder"]))
         allow_older = os.environ.get(ALLOW_OLDER_VARIABLE, str(meta["allow_older"]))
-        delivery = land(folder, work, allow_older=allow_older.lower() == "true")
+        try:
+            delivery = land(folder, work, allow_older=allow_older.lower() == "true")
+        except CommandError as refused:
+            raise DeliveryError(str(refused)) from None
         standing = ledger.state(ledger.deliveries(work), delivery.seq)
         read = [delivery] if os.environ.get(ONLY_CHANGES_VARIABLE) == "True" else standing
         with self.connection.cursor() as cursor:

@@ -23,7 +23,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from pipeline import audit, faults, ledger
+from pipeline import audit, faults, ledger, resources
 from pipeline.archive import ROW_HASH_VERSION, archived, blank_records, records_of, row_hash_sql
 from pipeline.contract import CONTRACT_FILE, Contract, Table, read_contract
 from pipeline.delivered_folder import (
@@ -34,7 +34,7 @@ from pipeline.delivered_folder import (
     unlike,
 )
 from pipeline.ledger import Delivery
-from pipeline.pseudonyms import erasure_digest, key_id, load_key, pseudonym
+from pipeline.pseudonyms import erasure_digest, key_id, load_key, pseudonym, require_key
 from pipeline.reader import (
     DeliveryError,
     Inspected,
@@ -82,13 +82,14 @@ def land(folder: Path, work: Path, *, allow_older: bool = False) -> Delivery:
 
     A folder `<work>/deliveries/<seq>` is what was landed from it before. Raises DeliveryError with
     every fault of folder and headers, not only the first; and if the extract is older than one that
-    was published.
+    was published. CommandError if the key of the pseudonyms is not as `require_key` wants it.
     """
     if folder.parent == ledger.raw_folder(work, 0).parents[1]:
         return _landed_before(folder, work)
     contract = read_contract()
     names = {table.file_name for table in contract.tables.values()} | {SENDERS_MANIFEST}
     work.mkdir(parents=True, exist_ok=True)
+    require_key(audit.last_key_id(work), work)
     for killed in work.glob(f"{LANDING}*"):
         shutil.rmtree(killed)
     with tempfile.TemporaryDirectory(dir=work, prefix=LANDING) as scratch:
@@ -105,6 +106,8 @@ def land(folder: Path, work: Path, *, allow_older: bool = False) -> Delivery:
         known = ledger.deliveries(work)
         if same := next((d for d in known if d.identity == identity), None):
             _refuse_older(same, known, allow_older=allow_older)
+            if not allow_older:
+                _refuse_overtaken(same, known)
             return same
         about = landing.about(inspected["delivery"])
         delivery = Delivery(
@@ -121,8 +124,8 @@ def land(folder: Path, work: Path, *, allow_older: bool = False) -> Delivery:
         if base := next((d for d in known if d.seq == delivery.base_seq), None):
             _refuse_another_key(folder, work, base)
             _refuse_gaps(folder, work, base, inspected)
-        before = [d for d in known if d.accepted_run and d.site_code == delivery.site_code]
-        stood = ledger.state(known, before[-1].seq) if before else []
+        before = ledger.last_published(known, delivery.site_code)
+        stood = ledger.state(known, before.seq) if before else []
         n_erased = landing.write(inspected, delivery, stood)
     ledger.record(work, delivery)
     if n_erased:
@@ -199,7 +202,7 @@ def files(work: Path, standing: list[Delivery]) -> pa.Table:
     """Return one row for each table of the deliveries that stand: `raw.files`."""
     contract = read_contract()
     found: list[Row] = []
-    with duckdb.connect() as connection:
+    with resources.in_memory(work) as connection:
         for number, delivery in enumerate(standing):
             folder = ledger.raw_folder(work, delivery.seq)
             later = standing[number + 1 :]
@@ -296,7 +299,7 @@ class _Landing:
         folder = self.scratch / "raw"
         folder.mkdir()
         rows = []
-        with duckdb.connect() as connection:
+        with resources.in_memory(self.scratch) as connection:
             connection.execute("create table pseudonyms (number varchar, patient_key varchar)")
             for table in self.contract.tables.values():
                 faults.point("load")
@@ -328,6 +331,7 @@ class _Landing:
                 )
             if delivery.covers == "changes":
                 self._refuse_unnamed(connection, inspected, folder)
+                self._refuse_lost(connection, delivery, folder)
             n_erased = self._leave_out_erased(connection, inspected, delivery, folder)
             connection.register("rows", pa.Table.from_pylist(rows, FILES_SCHEMA))
             connection.execute(f"copy rows to '{quoted(folder / 'files.parquet')}'")
@@ -358,6 +362,32 @@ class _Landing:
                         f"{table.file_name}: has rows of {count:,} patients without a readable "
                         "record in patients.csv; changes bring each patient whole"
                     )
+        if wrong:
+            raise _refused(self.folder, wrong)
+
+    def _refuse_lost(
+        self, connection: duckdb.DuckDBPyConnection, delivery: Delivery, folder: Path
+    ) -> None:
+        """Refuse changes that leave out patients of earlier ones that were never published.
+
+        They change what was published last: what came in between stands nowhere else.
+        """
+        named = among(folder / "patients.parquet")
+        wrong = []
+        for earlier in ledger.passed_over(ledger.deliveries(self.work), delivery):
+            if earlier.covers == "all":  # which of its patients changed is not known; a build warns
+                continue
+            (count,) = connection.execute(
+                "select count(distinct patient_key) from "
+                f"'{quoted(patients_of(self.work, earlier))}' "
+                f"where patient_key is not null and not {named}"
+            ).fetchone() or (0,)
+            if count:
+                wrong.append(
+                    f"patients.csv: does not name {count:,} patients of the changes "
+                    f"{earlier.delivery_id} of {earlier.extract_date}, which were not published "
+                    "and would be lost; deliver these patients too, or all patients once"
+                )
         if wrong:
             raise _refused(self.folder, wrong)
 
@@ -591,13 +621,13 @@ def _covers(about: Row, contract: Contract, folder: Path) -> str:
 def _base(delivery: Delivery, known: list[Delivery], folder: Path) -> int | None:
     if delivery.covers == "all":
         return None
-    accepted = [d for d in known if d.accepted_run and d.site_code == delivery.site_code]
-    if not accepted:
+    last = ledger.last_published(known, delivery.site_code)
+    if last is None:
         raise _refused(
             folder,
             ["delivery.csv: covers changes, but no delivery of this site was published before"],
         )
-    return accepted[-1].seq
+    return last.seq
 
 
 def _refuse_another_key(folder: Path, work: Path, base: Delivery) -> None:
@@ -649,6 +679,19 @@ def _refuse_older(delivery: Delivery, known: list[Delivery], *, allow_older: boo
         raise DeliveryError(
             f"The extract was drawn on {delivery.extract_date}, before the one that is published "
             f"({newer[-1].extract_date}); it would take corrections back. To go back on purpose, "
+            "set --vars 'allow_older: true', or give --allow-older to rwe build."
+        )
+
+
+def _refuse_overtaken(delivery: Delivery, known: list[Delivery]) -> None:
+    """Refuse changes landed before what is published: what that one changed would be lost."""
+    last = ledger.last_published(known, delivery.site_code)
+    standing = ledger.state(known, delivery.seq)
+    if delivery.covers == "changes" and last and last.seq not in {d.seq for d in standing}:
+        raise DeliveryError(
+            f"These changes ({delivery.delivery_id}) came before the delivery that is published "
+            f"({last.delivery_id}) and do not stand on it; what that one changed would be lost. "
+            "Deliver them anew, under another delivery_id. To go back on purpose, "
             "set --vars 'allow_older: true', or give --allow-older to rwe build."
         )
 

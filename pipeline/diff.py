@@ -16,7 +16,7 @@ import duckdb
 
 from analysis.study import FIRST_LINE
 from expectations.tables import rows
-from pipeline import ledger, manifest
+from pipeline import ledger, manifest, resources
 from pipeline.contract import Table, read_contract
 from pipeline.delivery import patients_of, raw_views
 from pipeline.manifest import Record
@@ -124,7 +124,7 @@ def compare_with(layout: Layout, before: str, folder: Path, new: Record) -> Diff
         manifest.require_standing(place)
     old = manifest.read(layout.published / before)
     after = str(new["run_id"])
-    with duckdb.connect() as connection:
+    with resources.in_memory(layout.work) as connection:
         for name, place in (("old", layout.published / before), ("new", folder)):
             path = place / "warehouse.duckdb"
             connection.execute(f"attach '{quoted(path)}' as {name} (read_only)")
@@ -249,7 +249,7 @@ def _raw_rows(layout: Layout, old: Record, new: Record) -> list[RowChanges] | No
     before, after = (ledger.state([*known.values()], seq) for seq in standing)
     # What came on top of what stood replaces the rows of its patients and no others.
     added = after[len(before) :] if after[: len(before)] == before else []
-    with duckdb.connect() as connection:
+    with resources.in_memory(layout.work) as connection:
         try:
             for name, deliveries in (("old", before), ("new", added or after)):
                 connection.execute(f"attach ':memory:' as {name}")

@@ -20,11 +20,11 @@ from pathlib import Path
 import duckdb
 from rich.console import Console
 
-from pipeline import audit, diff, ledger, lock, manifest, run, signing
+from pipeline import audit, diff, increment, ledger, manifest, resources, run, signing
 from pipeline.archive import archived, records_of, reread
-from pipeline.byte_search import files_with
+from pipeline.byte_search import files_with, texts_in
 from pipeline.contract import Table, read_contract
-from pipeline.delivery import RID_SHIFT, blank_rows, rewrite
+from pipeline.delivery import LANDING, RID_SHIFT, blank_rows, rewrite
 from pipeline.errors import CommandError, Exit
 from pipeline.ledger import Delivery
 from pipeline.paths import Layout
@@ -37,8 +37,18 @@ REASON = "erasure"
 PATIENT_ERASED, RUN_WITHDRAWN = "patient erased", "run withdrawn"
 """How the audit trail calls them; neither event names the patient."""
 
-OUTLIVES_BUILDS = ("archive", "deliveries", "target", audit.STORE, lock.LOCK_FILE)
-"""What is in the work folder beside what a build makes of patients; dbt's `target` is SQL."""
+MADE_BY_BUILDS = (
+    "warehouse.duckdb*",
+    *(f"{name}*" for name in (increment.WHOLE, increment.CHANGES, increment.BEFORE)),
+    increment.BUILT,
+    f"*{run.PRIVATE_PAGE}",
+    f"{LANDING}*",
+    "logs",
+    "spark",
+    resources.SPILL,
+)
+"""What a build makes of patients in the work folder. What else is there is searched, not removed:
+who names a folder of other things as the work folder must not lose them."""
 OUTLIVES_RUNS = (manifest.MANIFEST, manifest.WITHDRAWN, signing.SIGNATURES)
 """What stays of a withdrawn run: numbers and hashes, so that the chain of manifests holds."""
 
@@ -62,6 +72,8 @@ class Erasure:
     superseded_by: str | None
     n_numbers: int
     n_searched: int
+    shared_columns: list[str]
+    """Columns beyond the contract of whose values others have some too: these cannot be proved."""
 
 
 @dataclass
@@ -71,7 +83,8 @@ class _Patient:
     site_code: str | None
     number: str | None
     keys: set[str]
-    texts: set[str] = field(default_factory=set)
+    texts: dict[str, set[str]] = field(default_factory=dict)
+    """Values of columns beyond the contract, and of which columns."""
     records: dict[_File, list[int]] = field(default_factory=dict)
 
 
@@ -108,9 +121,9 @@ def erase(
         key = load_key()
         for patient_key in found.keys:
             ledger.erase(layout.work, erasure_digest(patient_key, key), key_id(key))
-        _blank(layout.work, known, found)
-        if found.records or held:
+        if found.records or held:  # before it is the records that say so when interrupted
             _clear_build(layout.work)
+        _blank(layout.work, known, found)
 
         current = manifest.previous_run(layout)
         by = current["run_id"] if current else None
@@ -121,7 +134,8 @@ def erase(
         n_numbers = sum([_withdraw(layout, run_id, by) for run_id in held])
 
         step("prove: the bytes of every file")
-        n_searched = _prove(layout, found)
+        shared = texts_in(_made_without(layout), found.texts)
+        n_searched = _prove(layout, found, shared)
         done = Erasure(
             n_records=sum(map(len, found.records.values())),
             n_files=len(found.records),
@@ -130,6 +144,7 @@ def erase(
             superseded_by=by if held else None,
             n_numbers=n_numbers,
             n_searched=n_searched,
+            shared_columns=sorted({name for text in shared for name in found.texts[text]}),
         )
         audit.append(layout.work, PATIENT_ERASED, {**vars(done)})
     return done
@@ -151,6 +166,14 @@ def show(done: Erasure, console: Console) -> None:
             f"Superseded by: run {done.superseded_by}; {done.n_numbers:,} numbers are others now."
         )
     console.print(f"Proved: the patient is in none of {done.n_searched:,} files.")
+    if done.shared_columns:
+        console.print(
+            f"To be looked at: {', '.join(done.shared_columns)}. The patient's values of these "
+            "columns beyond the contract are erased; some stand elsewhere too, as in the records "
+            "of others, and were not searched for. What names the patient there is for the "
+            "hospital to correct.",
+            soft_wrap=True,
+        )
     console.print(OUTSIDE, soft_wrap=True)
 
 
@@ -224,12 +247,10 @@ def _read_texts(rows: Path, src_rids: list[int], patient: _Patient) -> None:
             [src_rids],
         ).fetchall()
     patient.keys |= {patient_key for (patient_key,) in keys}
-    patient.texts |= {
-        value.strip()
-        for (text,) in undeclared
-        for value in json.loads(text).values()
-        if value and len(value.strip()) >= SHORTEST_SEARCHED
-    }
+    for (text,) in undeclared:
+        for name, value in json.loads(text).items():
+            if value and len(value.strip()) >= SHORTEST_SEARCHED:
+                patient.texts.setdefault(value.strip(), set()).add(name)
 
 
 def _tables(work: Path, delivery: Delivery) -> list[tuple[Table, Path, _File, int]]:
@@ -268,7 +289,7 @@ def _mark_withdrawn(layout: Layout, holders: Collection[Delivery]) -> list[str]:
 
 def _blank(work: Path, known: list[Delivery], patient: _Patient) -> None:
     """Empty rows first, archived records last: these are what the rows are found by."""
-    with duckdb.connect() as connection:
+    with resources.in_memory(work) as connection:
         for delivery in known:
             for _, rows, file, first_rid in _tables(work, delivery):
                 record_nos = patient.records.get(file, [])
@@ -279,8 +300,8 @@ def _blank(work: Path, known: list[Delivery], patient: _Patient) -> None:
 
 
 def _clear_build(work: Path) -> None:
-    for path in work.iterdir():
-        if path.name not in OUTLIVES_BUILDS:
+    for pattern in MADE_BY_BUILDS:
+        for path in work.glob(pattern):
             remove(path)
 
 
@@ -321,9 +342,15 @@ def _withdraw(layout: Layout, run_id: str, by: str | None) -> int:
     return len(numbers)
 
 
-def _prove(layout: Layout, patient: _Patient) -> int:
+def _made_without(layout: Layout) -> list[Path]:
+    """What is left of deliveries, and was built of it: a text in there is not the patient's own."""
+    current = [layout.current.resolve()] if layout.current.exists() else []
+    return [layout.work / "archive", layout.target, *current]
+
+
+def _prove(layout: Layout, patient: _Patient, shared: Collection[str]) -> int:
     """Search every file for the patient; return how many were searched."""
-    texts = {*patient.keys, *patient.texts}
+    texts = {*patient.keys, *(patient.texts.keys() - shared)}
     if patient.number and len(patient.number) >= SHORTEST_SEARCHED:
         texts.add(patient.number)
     searched, found = files_with((layout.work, layout.published), texts)

@@ -32,6 +32,10 @@ class CommandError(Exception):
         self.exit_code = exit_code
 
 
+class NotOnRecordError(CommandError):
+    """A run became current, but could not be entered in ledger and audit trail."""
+
+
 OUT_OF_MEMORY = (
     "The memory ran out. Free memory, or give DuckDB less of it and disk instead: it takes what "
     "the delivery needs, 80% of the machine at most, unless RWE_MEMORY_LIMIT says otherwise, as in "

@@ -1,8 +1,8 @@
 """Fault points: places where a test can make a run fail.
 
 RWE_FAULT=publish:3:kill ends the process the third time that it passes the point `publish`. The
-points are load (a table read), build (a model or test done), checks, analysis and publish (its
-steps).
+points are load (a table read), build (a model or test done), checks, analysis, publish (its steps)
+and record (the run is current, and not yet entered as published).
 """
 
 from __future__ import annotations

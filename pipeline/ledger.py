@@ -12,8 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
+
+from expectations.tables import exist
+from pipeline import audit
 
 DDL = """
 create table if not exists deliveries (
@@ -26,7 +30,7 @@ create table if not exists deliveries (
     base_seq integer,               -- of changes: the delivery they change
     landed_at timestamptz not null default now(),
     accepted_run varchar,           -- the first published run that was built from it
-    accepted_at timestamptz
+    accepted_at timestamptz         -- the last time that one was
 );
 create table if not exists erased (
     digest varchar primary key,     -- of the pseudonym, under the same key; no pseudonym is kept
@@ -41,11 +45,17 @@ create table if not exists rewritten (
 """
 
 COLUMNS = "seq, identity, delivery_id, site_code, extract_date, covers, base_seq, accepted_run"
+ACCEPTANCE = (
+    "case when accepted_run is null then 0 else row_number() over (order by accepted_at) end"
+)
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """One delivery; `accepted_run` is the first published run that was built from it."""
+    """One delivery; `accepted_run` is the first published run that was built from it.
+
+    Of those that were published, `acceptance` says in which order they last were.
+    """
 
     seq: int
     identity: str
@@ -55,6 +65,7 @@ class Delivery:
     covers: str
     base_seq: int | None
     accepted_run: str | None = None
+    acceptance: int = 0
 
 
 def raw_folder(work: Path, seq: int) -> Path:
@@ -68,24 +79,34 @@ def landed_bytes(work: Path, seq: int) -> int:
 
 
 @contextmanager
-def opened(work: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the private store that outlives runs."""
-    work.mkdir(parents=True, exist_ok=True)
-    with duckdb.connect(str(work / "audit.duckdb"), config={"threads": 1}) as connection:
+def _opened(work: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the ledger to write in it."""
+    with audit.store(work) as connection:
         connection.execute(DDL)
         yield connection
 
 
+def _found(work: Path, table: str, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+    """Answer a query of one table; nothing is found, and nothing made, where there is no ledger."""
+    if not (work / audit.STORE).exists():
+        return []
+    with audit.store(work, read_only=True) as connection:
+        if not exist(connection, f"main.{table}"):
+            return []
+        return connection.execute(query, list(parameters)).fetchall()
+
+
 def deliveries(work: Path) -> list[Delivery]:
     """Return every delivery, in the order in which they came."""
-    with opened(work) as connection:
-        found = connection.execute(f"select {COLUMNS} from deliveries order by seq").fetchall()
+    found = _found(
+        work, "deliveries", f"select {COLUMNS}, {ACCEPTANCE} from deliveries order by seq"
+    )
     return [Delivery(*row) for row in found]
 
 
 def record(work: Path, delivery: Delivery) -> None:
     """Enter a delivery whose rows have been landed."""
-    with opened(work) as connection:
+    with _opened(work) as connection:
         connection.execute(
             f"insert into deliveries ({COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?)",
             [
@@ -103,12 +124,20 @@ def record(work: Path, delivery: Delivery) -> None:
 
 def accept(work: Path, seq: int, run_id: str) -> None:
     """Note that a run built from this delivery was published."""
-    with opened(work) as connection:
+    with _opened(work) as connection:
         connection.execute(
-            "update deliveries set accepted_run = ?, accepted_at = now() "
-            "where seq = ? and accepted_run is null",
+            "update deliveries set accepted_run = coalesce(accepted_run, ?), accepted_at = "
+            # Clocks may go back; what was published last has not.
+            "greatest(now(), (select max(accepted_at) + interval 1 microsecond from deliveries)) "
+            "where seq = ?",
             [run_id, seq],
         )
+
+
+def last_published(known: list[Delivery], site_code: str | None) -> Delivery | None:
+    """Return the delivery of a site that the last published run of it was built from."""
+    accepted = [d for d in known if d.accepted_run and d.site_code == site_code]
+    return max(accepted, key=lambda d: d.acceptance, default=None)
 
 
 def state(known: list[Delivery], seq: int) -> list[Delivery]:
@@ -120,9 +149,22 @@ def state(known: list[Delivery], seq: int) -> list[Delivery]:
     return chain
 
 
+def passed_over(known: list[Delivery], changes: Delivery) -> list[Delivery]:
+    """Return what a site delivered between some changes and what they change: never published."""
+    return [
+        earlier
+        for earlier in known
+        if changes.base_seq is not None
+        and earlier.accepted_run is None
+        and earlier.site_code == changes.site_code
+        and changes.base_seq < earlier.seq < changes.seq
+        and earlier.base_seq in (None, changes.base_seq)
+    ]
+
+
 def erase(work: Path, digest: str, key_id: str) -> None:
     """Enter a patient who was erased."""
-    with opened(work) as connection:
+    with _opened(work) as connection:
         connection.execute(
             "insert or ignore into erased (digest, key_id) values (?, ?)", [digest, key_id]
         )
@@ -130,21 +172,18 @@ def erase(work: Path, digest: str, key_id: str) -> None:
 
 def erased(work: Path, key_id: str) -> frozenset[str]:
     """Return the digests of the patients who were erased, under this key."""
-    with opened(work) as connection:
-        found = connection.execute("select digest from erased where key_id = ?", [key_id])
-        return frozenset(digest for (digest,) in found.fetchall())
+    found = _found(work, "erased", "select digest from erased where key_id = ?", key_id)
+    return frozenset(digest for (digest,) in found)
 
 
 def erased_under_other_keys(work: Path, key_id: str) -> int:
     """Count the patients who were erased and cannot be recognised under this key."""
-    with opened(work) as connection:
-        found = connection.execute("select count(*) from erased where key_id <> ?", [key_id])
-        return int((found.fetchone() or (0,))[0])
+    return len(_found(work, "erased", "select digest from erased where key_id <> ?", key_id))
 
 
 def note_rewritten(work: Path, sha256: str, archived_sha256: str) -> None:
     """Note what the archive holds in place of a delivered file."""
-    with opened(work) as connection:
+    with _opened(work) as connection:
         connection.execute(
             "insert or replace into rewritten (sha256, archived_sha256) values (?, ?)",
             [sha256, archived_sha256],
@@ -153,5 +192,4 @@ def note_rewritten(work: Path, sha256: str, archived_sha256: str) -> None:
 
 def rewritten(work: Path) -> dict[str, str]:
     """Return the SHA-256 of what the archive holds, by that of the file as delivered."""
-    with opened(work) as connection:
-        return dict(connection.execute("select sha256, archived_sha256 from rewritten").fetchall())
+    return dict(_found(work, "rewritten", "select sha256, archived_sha256 from rewritten"))

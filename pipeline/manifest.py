@@ -30,7 +30,8 @@ from pipeline.pseudonyms import key_id, load_key
 from pipeline.publish import PUBLISHED_MODE
 
 MANIFEST = "manifest.json"
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
+"""2: the hash of the checks' results leaves out when they were checked."""
 WITHDRAWN = "withdrawn.json"
 """Lies in a run that may not be used any more, and says why; its data may be gone."""
 

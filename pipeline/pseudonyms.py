@@ -32,18 +32,13 @@ def key_file() -> Path:
 
 
 def load_key() -> bytes:
-    """Return the key, made on first use with mode 0600.
+    """Return the key; only `require_key` makes one.
 
-    Raises CommandError if it lies in the repository, is too short, or can be read by others.
+    Raises CommandError if it is missing, too short, or can be read by others.
     """
     path = key_file()
-    if path.resolve().is_relative_to(PROJECT):
-        raise _refused(f"lies within {PROJECT}", "move it elsewhere and name it in RWE_KEY_FILE")
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(secrets.token_bytes(KEY_BYTES))
+        raise _refused("is missing", "restore it from its copy, or name another in RWE_KEY_FILE")
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise _refused("may be read by others than its owner", f"forbid it: chmod 600 {path}")
     key = path.read_bytes()
@@ -56,10 +51,10 @@ def load_key() -> bytes:
 
 
 def require_key(last_id: str | None, *folders: Path) -> str:
-    """Return the id of the key, made on first use; the id does not tell the key.
+    """Return the id of the key, made on first use with mode 0600; the id does not tell the key.
 
     Raises CommandError as `load_key` does, and if the key is gone with which `last_id` was made, or
-    lies in one of the folders that it must not be found with.
+    lies in the repository or in one of the folders that it must not be found with.
     """
     path = key_file()
     if last_id is not None and not path.exists():
@@ -70,6 +65,13 @@ def require_key(last_id: str | None, *folders: Path) -> str:
     for folder in folders:
         if path.resolve().is_relative_to(folder):
             raise _refused(f"lies within {folder}", "keep it apart from the data")
+    if path.resolve().is_relative_to(PROJECT):
+        raise _refused(f"lies within {PROJECT}", "move it elsewhere and name it in RWE_KEY_FILE")
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(secrets.token_bytes(KEY_BYTES))
     return key_id(load_key())
 
 

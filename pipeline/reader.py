@@ -12,6 +12,7 @@ import codecs
 import csv
 import hashlib
 import io
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from dbt_common.exceptions import DbtRuntimeError
 
+from pipeline.errors import resources_error
+
 ENCODINGS = ("utf-8", "gb18030", "utf-16")
 """What a delivery may declare in manifest.csv; utf-8 if it declares nothing."""
 
@@ -31,6 +34,14 @@ BLOCK_BYTES = 1 << 22
 RECORDS_A_BATCH = 50_000
 LONGEST_RECORD_LINES = 200  # a free text of more lines is a quote that was not closed
 LONGEST_FIELD = 1 << 20
+
+BLANKS_BESIDE_QUOTE = re.compile(rb'[,\r\n] +"|" +[,\r\n]')
+"""Where DuckDB passes over blanks that RFC 4180 makes part of the value; also within a text."""
+QUOTED_PART = re.compile(r'"[^"]*"')
+BLANKS_BEFORE_QUOTE = re.compile('(?:^|,) +"')
+
+
+STRAY_QUOTE = "a quote is not closed, or stands within a value without being doubled"
 
 
 class DeliveryError(DbtRuntimeError):
@@ -50,7 +61,9 @@ class Inspected:
     size_bytes: int
     sha256: str
     n_lines: int
+    n_commas: int
     has_quotes: bool
+    has_blanks_beside_quotes: bool
     has_odd_bytes: bool  # NUL, or a carriage return that does not belong to CRLF
     header: tuple[str, ...]
 
@@ -65,8 +78,9 @@ def inspect(path: Path, *, encoding: str, archive: Path, scratch: Path) -> Inspe
     text = path if encoding == "utf-8" else scratch / path.name
     digest = hashlib.sha256()
     decoder = codecs.getincrementaldecoder(encoding)(errors="strict")
-    size = lines = returns = pairs = quotes = nuls = 0
-    last = b""
+    size = lines = commas = returns = pairs = quotes = nuls = 0
+    has_blanks = False
+    last, pending = b"", b"\n"
     partial = archive / f".{path.name}.part"
     archive.mkdir(parents=True, exist_ok=True)
     with (
@@ -92,7 +106,13 @@ def inspect(path: Path, *, encoding: str, archive: Path, scratch: Path) -> Inspe
                 returns += n_returns
                 pairs += block.count(b"\r\n")
             pairs += last == b"\r" and block[:1] == b"\n"
-            quotes += block.count(b'"')
+            commas += block.count(b",")
+            if n_quotes := block.count(b'"'):
+                quotes += n_quotes
+            beside = pending + block
+            if quotes and not has_blanks and (b' "' in beside or b'" ' in beside):
+                has_blanks = bool(BLANKS_BESIDE_QUOTE.search(beside))
+            pending = beside[len(beside.rstrip(b" ")) - 1 :]
             nuls += block.count(b"\0")
             last = block[-1:] or last
     try:
@@ -109,7 +129,9 @@ def inspect(path: Path, *, encoding: str, archive: Path, scratch: Path) -> Inspe
         size_bytes=size,
         sha256=sha256,
         n_lines=lines + (last not in (b"", b"\n")),
+        n_commas=commas,
         has_quotes=quotes > 0,
+        has_blanks_beside_quotes=has_blanks or pending.startswith(b'" '),
         has_odd_bytes=nuls > 0 or (returns > 0 and not returns == pairs == lines),
         header=read_header(path, text),
     )
@@ -137,16 +159,19 @@ def write_records(connection: duckdb.DuckDBPyConnection, found: Inspected, targe
     """
     options = (
         "header = true, delim = ',', quote = '\"', escape = '\"', auto_detect = false, "
+        f"max_line_size = {LONGEST_FIELD}, "
         f"columns = {dict.fromkeys(found.header, 'VARCHAR')}, strict_mode = true"
     )
-    if not found.has_odd_bytes:
+    if not (found.has_odd_bytes or found.has_blanks_beside_quotes):
         try:
             connection.execute(
                 f"copy (select * from read_csv('{quoted(found.text)}', {options})) "
                 f"to '{quoted(target)}' (format parquet, compression uncompressed)"
             )
-        except duckdb.Error:
-            pass  # some record does not fit its header; the careful reader says which
+        except duckdb.Error as error:
+            if resources_error(str(error)):
+                raise
+            # Some record does not fit its header; the careful reader says which.
         else:
             if _is_plain(connection, found, target):
                 return
@@ -159,16 +184,26 @@ def quoted(path: Path) -> str:
 
 
 def _is_plain(connection: duckdb.DuckDBPyConnection, found: Inspected, written: Path) -> bool:
-    """Say whether every line below the header became one record.
+    """Say whether every line below the header became one record, of as many fields.
 
-    Where a value holds a line break, DuckDB does not say on which line the next record begins.
+    Where a value holds a line break, DuckDB does not say on which line the next record begins. A
+    comma too many at the end of a line it passes over: the commas are counted.
     """
-    broken = " or ".join(f'contains("{name}", chr(10))' for name in found.header)
+    broken, commas = "false", "0"
+    if found.has_quotes:
+        broken = " or ".join(f'contains("{name}", chr(10))' for name in found.header)
+        commas = " + ".join(
+            f"""coalesce(length("{name}") - length(replace("{name}", ',', '')), 0)"""
+            for name in found.header
+        )
     row = connection.execute(
-        f"select count(*), count(*) filter (where {broken if found.has_quotes else 'false'}) "
+        f"select count(*), count(*) filter (where {broken}), coalesce(sum({commas}), 0) "
         f"from '{quoted(written)}'"
     ).fetchone()
-    return row == (found.n_lines - 1, 0)
+    assert row is not None
+    within = row[2] + sum(name.count(",") for name in found.header)
+    separators = found.n_lines * (len(found.header) - 1)
+    return row[:2] == (found.n_lines - 1, 0) and found.n_commas == separators + within
 
 
 @dataclass(frozen=True)
@@ -309,7 +344,9 @@ def _parsed(text: str, width: int) -> tuple[list[str] | None, str | None]:
     try:
         rows = list(csv.reader([text], strict=True))
     except csv.Error:
-        return None, "a quote is not closed, or stands within a value without being doubled"
+        return None, STRAY_QUOTE
+    if '"' in text and BLANKS_BEFORE_QUOTE.search(QUOTED_PART.sub('""', text)):
+        return None, STRAY_QUOTE  # the commas within it would be taken for separators
     fields = rows[0] if rows else []
     if fields and width and len(fields) != width:
         return None, f"the record has {len(fields)} fields, the header {width}"

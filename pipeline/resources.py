@@ -18,6 +18,9 @@ LIMITS = {
 }
 """Environment variables that set a limit of DuckDB, as in RWE_MEMORY_LIMIT=2GB."""
 
+SPILL = "spill"
+"""The folder for temporary files of a database in memory."""
+
 PRIVATE_UMASK = 0o077
 BUILD_BYTES_PER_DELIVERED_BYTE = 7
 """Archive, landed rows, build and copy take 8 of a thousand patients, 3 of a hundred thousand; the
@@ -37,7 +40,23 @@ def limit(connection: duckdb.DuckDBPyConnection) -> None:
     """
     for variable, name in LIMITS.items():
         if wanted := os.environ.get(variable):
-            connection.execute(f"set {name} = '{wanted}'")
+            try:
+                connection.execute(f"set {name} = '{wanted}'")
+            except duckdb.Error:
+                raise CommandError(
+                    f"{variable}={wanted} is no size; give one, as in {variable}=2GB", Exit.USAGE
+                ) from None
+
+
+def in_memory(folder: Path) -> duckdb.DuckDBPyConnection:
+    """Open a database without a file, within the limits; what it spills goes below `folder`.
+
+    DuckDB would spill into the folder in which the command was given, where rows of patients must
+    not lie.
+    """
+    connection = duckdb.connect(config={"temp_directory": str(folder / SPILL)})
+    limit(connection)
+    return connection
 
 
 def limit_to_need(connection: duckdb.DuckDBPyConnection, landed: int) -> None:

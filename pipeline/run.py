@@ -31,7 +31,7 @@ from pipeline import (
 )
 from pipeline.content import Content
 from pipeline.delivery import land, patients_of
-from pipeline.errors import CommandError, Exit
+from pipeline.errors import CommandError, Exit, NotOnRecordError, as_command_error
 from pipeline.ledger import Delivery
 from pipeline.paths import Layout
 from pipeline.pseudonyms import key_id, load_key, require_key
@@ -86,6 +86,7 @@ def build(
     with on_record(layout, run_id, delivery):
         step("land: headers, hashes, archive, rows as text")
         landed = _land(delivery.resolve(), layout, allow_older=allow_older)
+        passed_over = _passed_over(layout, landed)
 
         step("dbt build: staging, cohort, lines, endpoints, marts, and the checks at both gates")
         os.environ["RWE_RUN_ID"] = run_id
@@ -112,14 +113,13 @@ def build(
 
             step("publish: a de-identified copy, then one pointer swap")
             copied = publish_run(layout, folder, copy, run_id, started, delivery)
-        ledger.accept(layout.work, landed.seq, run_id)
         increment.note_build(layout, landed.seq, run_id, copied)
     return Outcome(
         run_id=run_id,
         warehouse=layout.current / WAREHOUSE,
         reports=[layout.current / f"{study_id}.html" for study_id in studies],
         quality=layout.current / quality_pages.SHAREABLE,
-        warnings=warnings + told,
+        warnings=passed_over + warnings + told,
     )
 
 
@@ -173,6 +173,16 @@ def _land(folder: Path, layout: Layout, *, allow_older: bool) -> Delivery:
         raise CommandError(str(error.msg), Exit.BAD_INPUT) from None
 
 
+def _passed_over(layout: Layout, landed: Delivery) -> list[str]:
+    """Say which deliveries of all patients these changes do not stand on."""
+    return [
+        f"delivery {earlier.delivery_id} of {earlier.extract_date} was never published and is not "
+        f"in this build: the changes {landed.delivery_id} must hold what it changed too"
+        for earlier in ledger.passed_over(ledger.deliveries(layout.work), landed)
+        if earlier.covers == "all"
+    ]
+
+
 def next_run_id(layout: Layout, started: datetime) -> str:
     """Name a run so that it sorts after the runs before it, whatever the clock has done."""
     begun = started.strftime(RUN_TIME)
@@ -184,43 +194,73 @@ def next_run_id(layout: Layout, started: datetime) -> str:
 
 @contextmanager
 def on_record(layout: Layout, run_id: str, delivery: Path) -> Iterator[None]:
-    """Enter in the audit trail that a run began and how it ended; first, who ended without word."""
+    """Enter in the audit trail that a run began and how it ended; of one published, what of.
+
+    Raises NotOnRecordError if it has become current and something failed afterwards.
+    """
     work = layout.work
-    for killed in _begun(work):
-        audit.append(work, RUN_KILLED, {"run_id": killed})
     audit.append(
         work, RUN_BEGUN, {"run_id": run_id, "delivery": delivery.name, "key_id": key_id(load_key())}
     )
     try:
         yield
     except BaseException as error:
+        if _is_current(layout, run_id):
+            raise _not_on_record(run_id, error) from error
         kind = RUN_ABORTED if isinstance(error, KeyboardInterrupt) else RUN_FAILED
         # The disk may be full; what is told is the reason of the failure, not that.
         with suppress(Exception):
             audit.append(work, kind, {"run_id": run_id, "error": type(error).__name__})
         raise
-    written = manifest.sha256(layout.published / run_id / manifest.MANIFEST)
-    audit.append(work, RUN_PUBLISHED, {"run_id": run_id, "manifest_sha256": written})
+    try:
+        _enter_published(layout, run_id)
+    except BaseException as error:
+        raise _not_on_record(run_id, error) from error
 
 
-def _last_key_id(work: Path) -> str | None:
-    """The key of the pseudonyms of the last run; None before the first."""
-    known = [
-        json.loads(event.detail)["key_id"]
-        for event in audit.events(work)
-        if event.kind == RUN_BEGUN
-    ]
-    return known[-1] if known else None
+def _enter_published(layout: Layout, run_id: str) -> None:
+    """Enter a run that has become current: what it was built from is accepted, then it is told."""
+    faults.point("record")
+    folder = layout.published / run_id
+    ledger.accept(layout.work, max(manifest.deliveries(manifest.read(folder))), run_id)
+    faults.point("record")
+    written = manifest.sha256(folder / manifest.MANIFEST)
+    audit.append(layout.work, RUN_PUBLISHED, {"run_id": run_id, "manifest_sha256": written})
 
 
-def _begun(work: Path) -> list[str]:
-    """Runs of the audit trail that began and did not end."""
-    last = {
+def _enter_unfinished(layout: Layout) -> list[str]:
+    """Enter how runs ended that ended without word; say which of them is published."""
+    entered = []
+    for run_id, kind in _last_events(layout.work).items():
+        if _is_current(layout, run_id) and kind != RUN_PUBLISHED:
+            _enter_published(layout, run_id)
+            entered.append(
+                f"run {run_id} was stopped after it became current; it is entered as published now"
+            )
+        elif kind == RUN_BEGUN:
+            audit.append(layout.work, RUN_KILLED, {"run_id": run_id})
+    return entered
+
+
+def _is_current(layout: Layout, run_id: str) -> bool:
+    return layout.current.is_symlink() and layout.current.readlink().name == run_id
+
+
+def _not_on_record(run_id: str, error: BaseException) -> NotOnRecordError:
+    return NotOnRecordError(
+        f"run {run_id} is published, but {type(error).__name__} kept it from being entered in the "
+        "audit trail and as what later changes change; the next `rwe build` does so",
+        as_command_error(error).exit_code,
+    )
+
+
+def _last_events(work: Path) -> dict[str, str]:
+    """The last event of each run of the audit trail."""
+    return {
         json.loads(event.detail)["run_id"]: event.kind
         for event in audit.events(work)
         if event.kind in RUN_EVENTS
     }
-    return [run_id for run_id, kind in last.items() if kind == RUN_BEGUN]
 
 
 @contextmanager
@@ -235,7 +275,7 @@ def workplace(delivery: Path, layout: Layout) -> Iterator[list[str]]:
         delivered * resources.BUILD_BYTES_PER_DELIVERED_BYTE + resources.LEAST_FREE_BYTES,
     )
     with lock.only_one(layout.work, layout.published):
-        last = _last_key_id(layout.work)
+        last = audit.last_key_id(layout.work)
         now = require_key(last, layout.work, layout.published)
         rotated = (
             [f"the pseudonym key is another one ({now}, before {last}): all pseudonyms change"]
@@ -247,11 +287,13 @@ def workplace(delivery: Path, layout: Layout) -> Iterator[list[str]]:
                 f"under this key {unknown} patients who were erased cannot be recognised; should a "
                 "delivery name them again, erase them again by number"
             )
+        entered = _enter_unfinished(layout)
         swept = publish.leftovers(layout)
         for path in swept:
             publish.remove(path)
         yield [
             *rotated,
+            *entered,
             *(f"{path.name} was left by a run that was killed; it is removed" for path in swept),
             *(
                 f"{path} is complete but was killed before it became current; remove it"

@@ -82,7 +82,10 @@ def sign(layout: Layout, run_id: str, *, name: str, role: str, meaning: str) -> 
 
 
 def judge(layout: Layout, run_id: str) -> list[Judged]:
-    """Return the signatures of a run, also those only the trail knows, and whether each holds."""
+    """Return the signatures of a run, also those only the trail knows, and whether each holds.
+
+    Of a run that was withdrawn the manifest is left, and they are held against that.
+    """
     folder = layout.published / run_id
     trail = [
         Signature(**json.loads(event.detail))
@@ -90,7 +93,8 @@ def judge(layout: Layout, run_id: str) -> list[Judged]:
         if event.kind == RUN_SIGNED and json.loads(event.detail).get("run_id") == run_id
     ]
     stored = _stored(folder)
-    changed = tuple(changed_outputs(folder, manifest.read(folder))) if stored or trail else ()
+    is_left = (stored or trail) and not manifest.withdrawn(folder)
+    changed = tuple(changed_outputs(folder, manifest.read(folder))) if is_left else ()
     now = manifest.sha256(folder / manifest.MANIFEST)
 
     def broken(signature: Signature) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from pipeline import ledger
+from pipeline import ledger, resources
 from pipeline.delivery import files, raw_views
 from pipeline.errors import CommandError, Exit
 from pipeline.ledger import Delivery
@@ -57,7 +57,7 @@ def build(
     os.environ["RWE_SPARK_WAREHOUSE"] = str(warehouse)
     _remove_tables(warehouse)
     try:
-        with duckdb.connect() as connection:
+        with resources.in_memory(layout.work) as connection:
             write_raw(connection, layout.work, delivery, warehouse / "raw")
         dbt_build(folder, layout, progress, allow_older=allow_older)
         with duckdb.connect(str(layout.warehouse)) as connection:

@@ -21,6 +21,7 @@ from pipeline import archive, ledger, manifest
 from pipeline.contract import read_contract
 from pipeline.errors import CommandError
 from pipeline.paths import Layout
+from pipeline.pseudonyms import key_file, key_id, load_key
 
 RID_SHIFT = 32
 RECORD_BITS = (1 << RID_SHIFT) - 1
@@ -357,15 +358,31 @@ def _sources(
     for rid in rids:
         by_file.setdefault(rid >> RID_SHIFT, []).append(rid)
     files = {file["file_id"]: file for file in made_of["inputs"]}
+    without_key = _without_key(made_of)
     site_codes = {one.seq: one.site_code or "" for one in ledger.deliveries(layout.work)}
     with duckdb.connect(config={"threads": 1}) as memory:
         return [
             source
             for file_id, own in sorted(by_file.items())
             for source in _of_file(
-                layout, files[file_id], own, site_codes, memory, with_values=with_values
+                layout,
+                files[file_id],
+                own,
+                site_codes,
+                memory,
+                without_key,
+                with_values=with_values,
             )
         ]
+
+
+def _without_key(made_of: manifest.Record) -> str:
+    """Say why the pseudonyms of a run cannot be made once more; empty if they can."""
+    was = made_of["config"]["pseudonym_key_id"]
+    if not key_file().exists():
+        return f"the pseudonym key {was} is missing: {key_file()}"
+    now = key_id(load_key())
+    return f"the pseudonym key is another one ({now}, of the run {was})" if now != was else ""
 
 
 def _of_file(
@@ -374,6 +391,7 @@ def _of_file(
     rids: list[int],
     site_codes: dict[int, str],
     memory: duckdb.DuckDBPyConnection,
+    without_key: str,
     *,
     with_values: bool,
 ) -> list[Source]:
@@ -390,6 +408,8 @@ def _of_file(
         records, because = {}, "the archived file is missing or cannot be read"
     if file["row_hash_version"] != archive.ROW_HASH_VERSION:
         because = "the row was hashed by another version of the rule"
+    elif table.patient_column and without_key:
+        because = because or without_key
     elif records:
         header = records[0].fields or []
         site_code = site_codes.get(file["delivery_seq"], "")

@@ -12,6 +12,7 @@ import pytest
 from expectations.tables import columns
 from pipeline import manifest
 from pipeline.content import LOW_HALF, content
+from pipeline.pseudonyms import require_key
 
 ROWS = "(values (1, 'a', 0.1::double, [1, 2], null), (2, null, 2, null, date '2020-02-29')) as t"
 
@@ -64,6 +65,7 @@ def test_any_change_of_content_changes_the_logical_hash(
     [
         "create or replace table copied as select * from copied order by id desc",
         "alter table copied add column run_id varchar default 'this run'",
+        "alter table copied add column checked_at varchar default 'this morning'",
     ],
 )
 def test_order_and_the_run_itself_do_not(
@@ -84,7 +86,11 @@ def test_the_hash_is_what_the_documentation_says(connection: duckdb.DuckDBPyConn
     assert held(connection, "kept") == (2, expected)
 
 
-def test_code_and_configuration_are_told_apart() -> None:
+def test_code_and_configuration_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RWE_KEY_FILE", str(tmp_path / "pseudonym.key"))
+    require_key(None)
     assert set(manifest.configuration(manifest.PROJECT / "extracts")["rules"]) == set(
         manifest.CONFIGURATION
     )

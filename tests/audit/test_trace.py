@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -16,6 +17,7 @@ from analysis.study import load_study
 from pipeline import manifest, trace
 from pipeline.archive import archived
 from pipeline.errors import CommandError
+from pipeline.pseudonyms import key_id, load_key, require_key
 from pipeline.trace import Trace
 from tests.two_runs import Runs
 
@@ -106,6 +108,26 @@ def test_an_archived_record_that_was_changed_is_named(runs: Runs) -> None:
     path.unlink()
     gone = follow(runs, OS_MEDIAN)
     assert {s.because for s in gone.unproved} == {"the archived file is missing or cannot be read"}
+
+
+def test_without_the_key_of_the_run_nothing_is_compared_and_no_key_is_made(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    key_file = tmp_path / "another.key"
+    was = key_id(load_key())
+    monkeypatch.setenv("RWE_KEY_FILE", str(key_file))
+    found = follow(runs, OS_MEDIAN)
+    assert {source.because for source in found.unproved} == {
+        f"the pseudonym key {was} is missing: {key_file}"
+    }
+    assert not found.disagree
+    assert not key_file.exists()
+    now = require_key(None)
+    found = follow(runs, OS_MEDIAN)
+    assert {source.because for source in found.unproved} == {
+        f"the pseudonym key is another one ({now}, of the run {was})"
+    }
+    assert not found.disagree
 
 
 def test_one_patient_alone(runs: Runs) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import threading
+import time
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from pipeline import audit
+from pipeline import audit, ledger
+from pipeline.errors import CommandError, Exit
+from tests.processes import PROCESSES
 
 KINDS = ("delivery loaded", "run published", "run signed", "run published", "patient erased")
 
@@ -32,6 +36,46 @@ def tamper(work: Path, *statements: str) -> audit.Break | None:
         for statement in statements:
             connection.execute(statement)
     return audit.verify(audit.events(work))
+
+
+def keep_open(path: Path, until_there: Path, until_gone: Path) -> None:
+    """As a command that reads, for as long as `until_gone` is there."""
+    with duckdb.connect(str(path), read_only=True):
+        until_there.touch()
+        while until_gone.exists():
+            time.sleep(0.01)
+
+
+def test_who_reads_does_not_end_who_writes(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, kept = tmp_path / "opened", tmp_path / "kept"
+    kept.touch()
+    reader = PROCESSES.Process(target=keep_open, args=(work / audit.STORE, opened, kept))
+    reader.start()
+    try:
+        while not opened.exists():
+            time.sleep(0.01)
+        with monkeypatch.context() as patch:
+            patch.setattr(audit, "LONGEST_WAIT_SECONDS", 0.2)
+            with pytest.raises(CommandError, match="is in use by another process") as busy:
+                audit.append(work, "run begun", {})
+            assert busy.value.exit_code == Exit.BUSY
+        threading.Timer(0.3, kept.unlink).start()
+        audit.append(work, "run begun", {})
+    finally:
+        kept.unlink(missing_ok=True)
+        reader.join()
+    assert audit.verify(audit.events(work)) is None
+
+
+def test_who_reads_makes_no_store(tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    assert audit.events(nowhere) == []
+    assert ledger.deliveries(nowhere) == []
+    assert ledger.rewritten(nowhere) == {}
+    assert ledger.erased(nowhere, "key") == frozenset()
+    assert not nowhere.exists()
 
 
 def test_an_untouched_trail_verifies(work: Path) -> None:

@@ -10,8 +10,11 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from expectations.history import RESULTS_TABLE
 from pipeline import audit, manifest, signing
+from pipeline.erase import OUTLIVES_RUNS
 from pipeline.errors import CommandError
+from pipeline.publish import remove
 from pipeline.verify import broken, remedy, verify
 from tests.two_runs import Runs
 
@@ -68,6 +71,20 @@ def test_a_changed_number_is_found_in_its_table(runs: Runs) -> None:
     with duckdb.connect(str(folder(runs) / WAREHOUSE)) as connection:
         connection.execute("update results.estimates set value = value + 1 where rowid = 7")
     assert found_broken(runs) == {("file", WAREHOUSE), ("table", "results.estimates")}
+
+
+def test_the_results_of_an_earlier_version_are_not_called_changed(runs: Runs) -> None:
+    path = folder(runs) / manifest.MANIFEST
+    told = json.loads(path.read_text())
+    told["manifest_version"] = 1
+    for relation in told["relations"]:
+        if relation["name"] == RESULTS_TABLE:
+            relation["logical_sha256"] = "of another rule"
+    path.write_text(json.dumps(told))
+    found = [f for f in verify(runs.layout, runs.second) if f.part == "table"]
+    assert {(f.what, f.state) for f in found if f.state != "holds"} == {
+        (RESULTS_TABLE, "cannot be verified")
+    }
 
 
 def test_a_missing_a_changed_and_an_added_file_are_found(runs: Runs) -> None:
@@ -143,6 +160,22 @@ def test_a_signature_that_was_tampered_with_does_not_hold(runs: Runs, what: str)
                 stream.write(json.dumps({**vars(signature), "name": "Bob Example"}) + "\n")
     assert {part for part, _ in found_broken(runs)} == {"signature"}
     assert not all(judged.holds for judged in signing.judge(runs.layout, runs.second))
+
+
+def test_a_signature_of_a_run_that_was_withdrawn_is_not_called_broken(runs: Runs) -> None:
+    sign(runs)
+    manifest.withdraw(folder(runs), {"reason": "erasure", "superseded_by": None})
+    for path in folder(runs).iterdir():
+        if path.name not in OUTLIVES_RUNS:
+            remove(path)
+    (found,) = [f for f in verify(runs.layout, runs.second) if f.part == "signature"]
+    assert (found.state, found.because) == (
+        "cannot be verified",
+        "its run was withdrawn: erasure",
+    )
+    path = folder(runs) / manifest.MANIFEST
+    path.write_text(path.read_text() + " ")
+    assert ("signature", "Ada Example, statistician") in found_broken(runs)
 
 
 def test_a_damaged_run_cannot_be_signed(runs: Runs) -> None:

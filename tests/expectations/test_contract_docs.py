@@ -37,7 +37,7 @@ def test_everything_in_the_contract_is_on_the_page() -> None:
 def test_messages_are_quoted_as_they_are_written() -> None:
     loader = "".join(
         (PROJECT / "pipeline" / name).read_text(encoding="utf-8")
-        for name in ("delivery.py", "delivered_folder.py", "reader.py")
+        for name in ("delivery.py", "delivered_folder.py", "reader.py", "unpack.py")
     )
     staging = (PROJECT / "macros" / "typed_source.sql").read_text(encoding="utf-8")
     faults, reasons = (

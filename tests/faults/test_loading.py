@@ -18,8 +18,8 @@ from pipeline import faults, ledger, resources
 from pipeline.contract import read_contract
 from pipeline.dbt_plugin import Plugin
 from pipeline.delivery import LANDING, land
-from pipeline.errors import Exit, as_command_error
-from pipeline.pseudonyms import erasure_digest, key_id, load_key, pseudonym
+from pipeline.errors import CommandError, Exit, as_command_error
+from pipeline.pseudonyms import erasure_digest, key_id, load_key, pseudonym, require_key
 from synthetic import generate
 from tests.faults.trials import EXIT_CODES
 from tests.processes import ended
@@ -38,6 +38,7 @@ def extract(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def key(extract: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
     monkeypatch.setenv("RWE_KEY_FILE", str(extract.with_suffix(".key")))
+    require_key(None)
     return load_key()
 
 
@@ -164,6 +165,42 @@ def test_flt11_flt50_flt52_no_memory_and_no_room_to_spill(
     told = as_command_error(ran_out.value)
     assert told.exit_code == Exit.RESOURCES
     assert advice in str(told)
+
+
+def test_flt11_flt52_landing_keeps_the_limits_and_spills_into_the_work_folder(
+    extract: Path, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RWE_MEMORY_LIMIT", "1MB")
+    with pytest.raises(duckdb.Error) as ran_out:
+        land(extract, work)
+    assert as_command_error(ran_out.value).exit_code == Exit.RESOURCES
+    assert ledger.deliveries(work) == []
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("RWE_MEMORY_LIMIT", "30MB")
+    with resources.in_memory(work) as connection:
+        connection.execute("set threads = 1")
+        connection.execute(MANY_ROWS)
+        assert list((work / resources.SPILL).iterdir())
+        monkeypatch.setenv("RWE_SPILL_LIMIT", "1MB")
+        with (
+            resources.in_memory(tmp_path) as other,
+            pytest.raises(duckdb.Error, match="max_temp_directory_size"),
+        ):
+            other.execute("set threads = 1")
+            other.execute(MANY_ROWS)
+    assert list(here.iterdir()) == []
+
+
+def test_a_limit_that_is_no_size_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RWE_MEMORY_LIMIT", "plenty")
+    with (
+        duckdb.connect() as connection,
+        pytest.raises(CommandError, match="RWE_MEMORY_LIMIT=plenty is no size") as refused,
+    ):
+        resources.limit(connection)
+    assert refused.value.exit_code == Exit.USAGE
 
 
 def test_a_build_takes_no_more_memory_than_its_delivery_needs(

@@ -17,9 +17,11 @@ import duckdb
 import pytest
 
 from expectations.tables import columns, exist
-from pipeline import audit, lock, manifest, publish, resources, run
+from pipeline import audit, ledger, lock, manifest, publish, resources, run
 from pipeline.content import Content, content
 from pipeline.errors import CommandError, Exit
+from pipeline.ledger import Delivery
+from pipeline.verify import verify
 from tests.faults.trials import (
     EXIT_CODES,
     KILLED,
@@ -88,6 +90,34 @@ def test_flt05_a_run_killed_before_it_became_current_is_listed(
     kinds = [event.kind for event in audit.events(published.layout.work)]
     assert kinds.count(run.RUN_KILLED) == kinds.count(run.RUN_BEGUN) - 2
     survived.append("orphan")
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+@pytest.mark.parametrize("kind", EXIT_CODES)
+def test_flt05_a_run_that_became_current_is_entered_by_the_next(
+    kind: str, nth: int, published: Published, survived: list[str]
+) -> None:
+    work, before = published.layout.work, published.current
+    (seq,) = manifest.deliveries(manifest.read(published.layout.current))
+    ledger.record(work, Delivery(seq, "identity", None, "H01", None, "all", None))
+    assert published.attempt(RWE_FAULT=f"record:{nth}:{kind}") == EXIT_CODES[kind]
+    cut_off = published.current
+    assert cut_off != before
+    published.holds()
+    with run.workplace(published.delivery, published.layout) as told:
+        assert [line for line in told if cut_off in line and "entered as published" in line]
+        assert ledger.deliveries(work)[0].accepted_run == cut_off
+    with run.workplace(published.delivery, published.layout) as told:
+        assert told == []
+    kinds = [
+        event.kind
+        for event in audit.events(work)
+        if json.loads(event.detail).get("run_id") == cut_off
+    ]
+    assert kinds == [run.RUN_BEGUN, run.RUN_PUBLISHED]
+    assert {f.state for f in verify(published.layout, cut_off) if f.part == "manifest"} == {"holds"}
+    published.holds()
+    survived.append(f"record:{nth}:{kind}")
 
 
 def test_flt10_a_full_disk_is_refused_before_the_copy(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,14 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipeline import audit, ledger
+from pipeline import audit, ledger, run
 from pipeline.archive import archived, records_of, reread, row_hashes
 from pipeline.contract import Table, read_contract
 from pipeline.delivery import files, land, raw_views
 from pipeline.errors import CommandError
-from pipeline.pseudonyms import key_id, load_key, pseudonym
-from pipeline.reader import DeliveryError
+from pipeline.paths import Layout
+from pipeline.pseudonyms import key_id, load_key, pseudonym, require_key
+from pipeline.reader import LONGEST_FIELD, DeliveryError
 from pipeline.run import RUN_BEGUN
 from pipeline.unpack import UnsafeArchiveError
 
@@ -27,6 +29,7 @@ SITE = f"{SECRET}-0"
 @pytest.fixture(autouse=True)
 def private_key(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RWE_KEY_FILE", str(tmp_path_factory.mktemp("key") / "pseudonym.key"))
+    require_key(None)
 
 
 def cell(table: Table, column: str, row: int) -> str:
@@ -84,10 +87,11 @@ def landed(folder: Path, work: Path) -> Raw:
     return Raw(work, land(folder, work).seq)
 
 
-def refusal(folder: Path, work: Path) -> str:
+def refusal(folder: Path, work: Path, *, may_name: bool = False) -> str:
+    """What a refusal says: no value, unless it may name a delivery."""
     with pytest.raises(DeliveryError) as caught:
         land(folder, work)
-    assert SECRET not in str(caught.value.msg)
+    assert may_name or SECRET not in str(caught.value.msg)
     return str(caught.value.msg)
 
 
@@ -287,8 +291,12 @@ def test_byte_order_mark_is_accepted(delivery: Path, work: Path) -> None:
 RAGGED = {
     "one field too many": "fields, the header",
     "one field too few": "fields, the header",
+    "a comma at the end": "fields, the header",
+    "a comma at the end, quoted": "fields, the header",
     "open quote": "a quote is not closed",
     "stray quote": "a quote is not closed, or stands within a value",
+    "blank before a quote": "a quote is not closed, or stands within a value",
+    "blank after a quote": "a quote is not closed, or stands within a value",
     "NUL": "NUL character",
 }
 
@@ -301,17 +309,40 @@ def test_a_broken_record_costs_one_record(delivery: Path, work: Path, fault: str
     broken[2] = {
         "one field too many": broken[2] + ",x",
         "one field too few": broken[2].rpartition(",")[0],
+        "a comma at the end": broken[2] + ",",
+        "a comma at the end, quoted": broken[2].replace(",given", ',"given, x"') + ",",
         "open quote": '"' + broken[2],
         "stray quote": broken[2].replace(SECRET, f'"{SECRET}"x'),
+        "blank before a quote": broken[2].replace(",given", ', "given"'),
+        "blank after a quote": broken[2].replace(",given", ',"given" '),
         "NUL": broken[2] + "\0",
     }[fault]
     rewrite_lines(path, broken)
-    rows = landed(delivery, work).rows("consent")
+    raw = landed(delivery, work)
+    rows = raw.rows("consent")
     assert [r["line_no"] for r in rows] == [2, 3, 4]
     assert [r["row_hash"] for r in rows] == [before[0]["row_hash"], None, before[2]["row_hash"]]
     assert RAGGED[fault] in rows[1]["load_fault"]
     assert rows[1]["consent_id"] is None
     assert SECRET not in rows[1]["load_fault"]
+    assert proved(raw, "consent") == {1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    "value", ['"a, ""b"" , c"', '"a , "', '" a"', 'a "b"', '""', '"' + "x" * LONGEST_FIELD + '"']
+)
+def test_a_value_is_read_alike_from_the_delivery_and_from_the_archive(
+    delivery: Path, work: Path, value: str
+) -> None:
+    rewrite(delivery / "consent.csv", ",given", f",{value}")
+    raw = landed(delivery, work)
+    assert proved(raw, "consent") == {1, 2, 3}
+    table, file = read_contract().tables["consent"], raw.file("consent")
+    again = reread(work, table, file["sha256"], file["encoding"], {1, 2, 3})
+    told = [again[number].fields for number in (1, 2, 3)]
+    assert [row["decision"] for row in raw.rows("consent")] == [
+        fields and (fields[3] or None) for fields in told
+    ]
 
 
 def test_a_file_that_ends_within_a_record_is_refused(delivery: Path, work: Path) -> None:
@@ -467,6 +498,75 @@ def test_changes_bring_no_file_that_was_not_there(delivery: Path, work: Path) ->
     assert "procedures.csv: the delivery that these changes change" in refusal(delivery, work)
 
 
+def only(delivery: Path, *patients: int) -> None:
+    """Leave these patients alone in every file."""
+    for table in read_contract().tables.values():
+        if table.patient_column:
+            path = delivery / table.file_name
+            header, *records = lines(path)
+            kept = [r for r in records if any(f"{SECRET}-{n}" in r for n in patients)]
+            rewrite_lines(path, [header, *kept])
+
+
+@pytest.fixture
+def blocked(delivery: Path, work: Path) -> Path:
+    """Changes of one patient that were landed after a published delivery and not published."""
+    ledger.accept(work, land(delivery, work).seq, "run-1")
+    changes = Path(shutil.copytree(delivery, delivery.parent / "blocked"))
+    only(changes, 1)
+    drawn(changes, "2020-03-01", "changes")
+    assert land(changes, work).seq == 2
+    return changes
+
+
+def test_changes_bring_the_patients_of_changes_that_were_not_published(
+    blocked: Path, delivery: Path, work: Path
+) -> None:
+    whole = Path(shutil.copytree(delivery, delivery.parent / "whole"))
+    only(delivery, 2)
+    drawn(delivery, "2020-03-01", "changes")
+    message = refusal(delivery, work, may_name=True)
+    assert "does not name 1 patients of the changes" in message
+    assert "of 2020-03-01, which were not published" in message
+    assert len(ledger.deliveries(work)) == 2
+    only(whole, 1, 2)
+    drawn(whole, "2020-03-01", "changes")
+    assert land(whole, work).base_seq == 1
+    ledger.accept(work, 3, "run-3")
+    # What those changes held stands in the later ones: nothing more is asked for.
+    assert land(delivery, work).base_seq == 3
+
+
+def test_changes_that_were_overtaken_do_not_take_back_what_was_published_since(
+    blocked: Path, delivery: Path, work: Path
+) -> None:
+    only(delivery, 1, 2)
+    drawn(delivery, "2020-03-01", "changes")
+    ledger.accept(work, land(delivery, work).seq, "run-3")
+    assert "do not stand on it" in refusal(blocked, work, may_name=True)
+    assert land(blocked, work, allow_older=True).seq == 2
+
+
+def test_changes_change_what_was_published_last(delivery: Path, work: Path) -> None:
+    first = Path(shutil.copytree(delivery, delivery.parent / "first"))
+    ledger.accept(work, land(first, work).seq, "run-1")
+    drawn(delivery, "2020-03-01")
+    ledger.accept(work, land(delivery, work).seq, "run-2")
+    ledger.accept(work, land(first, work, allow_older=True).seq, "run-3")
+    assert [d.accepted_run for d in ledger.deliveries(work)] == ["run-1", "run-2"]
+    drawn(delivery, "2020-03-01", "changes")
+    assert land(delivery, work).base_seq == 1
+
+
+def test_a_delivery_of_all_that_changes_pass_over_is_named(delivery: Path, work: Path) -> None:
+    ledger.accept(work, land(delivery, work).seq, "run-1")
+    drawn(delivery, "2020-03-01")
+    land(delivery, work)
+    drawn(delivery, "2020-03-02", "changes")
+    (told,) = run._passed_over(Layout(work, work), land(delivery, work))
+    assert "of 2020-03-01 was never published and is not in this build" in told
+
+
 def test_changes_need_the_key_of_what_they_change(
     delivery: Path, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -475,6 +575,11 @@ def test_changes_need_the_key_of_what_they_change(
     drawn(delivery, "2020-03-01", "changes")
     assert land(delivery, work).base_seq == 1
     monkeypatch.setenv("RWE_KEY_FILE", str(tmp_path / "another.key"))
+    with pytest.raises(
+        CommandError, match="is missing; the pseudonyms of this warehouse were made"
+    ):
+        land(delivery, work)
+    require_key(None)
     assert "were made with another key" in refusal(delivery, work)
 
 
@@ -546,6 +651,10 @@ def test_short_key_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_key_is_private_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key_file = tmp_path / "sub" / "pseudonym.key"
     monkeypatch.setenv("RWE_KEY_FILE", str(key_file))
+    with pytest.raises(CommandError, match="is missing; restore it from its copy"):
+        load_key()
+    assert not key_file.exists()
+    require_key(None)
     key = load_key()
     assert key_file.stat().st_mode & 0o777 == 0o600
     assert load_key() == key

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from rich.console import Console
 
 from pipeline import audit, ledger, manifest
+from pipeline import erase as erasing
 from pipeline.delivery import ERASED_CAME_BACK, files, land
 from pipeline.erase import PATIENT_ERASED, RUN_WITHDRAWN, erase
 from pipeline.errors import CommandError, Exit
+from pipeline.paths import Layout
 from pipeline.pseudonyms import erasure_digest, key_id, load_key, pseudonym
 from pipeline.verify import broken, verify
+from synthetic import generate
 from tests.promises.conftest import Erased, events
 from tests.promises.contents import holding
 
@@ -186,3 +192,84 @@ def test_a_patient_nobody_delivered_yet_is_left_out_later(
     assert (done.n_records, done.withdrawn) == (0, [])
     digest = erasure_digest(pseudonym("H01", STRANGER, key), key)
     assert digest in ledger.erased(layout.work, key_id(key))
+
+
+WARD, NAME = "Ward Seven", "Erika Mustermann"
+
+
+@pytest.fixture
+def unpublished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Layout, str]:
+    """A delivery that was built and never published; the number of one of its patients.
+
+    Two columns of consent.csv are beyond the contract: all patients share a ward, none a name.
+    """
+    monkeypatch.setenv("RWE_KEY_FILE", str(tmp_path / "pseudonym.key"))
+    extract, layout = tmp_path / "extract", Layout(tmp_path / "work", tmp_path / "published")
+    generate(extract, patients=100)
+    path = extract / "consent.csv"
+    with path.open(encoding="utf-8", newline="") as stream:
+        header, first, *others = csv.reader(stream)
+    number = first[header.index("patient_id")]
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow([*header, "ward", "name"])
+        writer.writerow([*first, WARD, NAME])
+        writer.writerows([*other, WARD, ""] for other in others)
+    land(extract, layout.work)
+    with duckdb.connect(str(layout.warehouse)) as connection:
+        connection.execute("create table built as select ? as patient_key", [key_of(number)])
+    return layout, number
+
+
+def key_of(number: str) -> str:
+    return pseudonym("H01", number, load_key())
+
+
+def test_what_others_share_is_erased_and_named_to_be_looked_at(
+    unpublished: tuple[Layout, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    layout, number = unpublished
+    kept = layout.work / "of_the_house.txt"
+    kept.write_text("not made by a build")
+    done = erase(layout, number, "H01", **SILENT)
+    assert done.shared_columns == ["ward"]
+    erasing.show(done, Console())
+    assert "To be looked at: ward." in capsys.readouterr().out
+    assert holding(layout.work, {number, key_of(number), NAME}) == {}
+    assert kept.exists()
+    rows = f"'{ledger.raw_folder(layout.work, 1) / 'consent.parquet'}'"
+    of_ward = duckdb.sql(f"select count(*) from {rows} where undeclared like '%{WARD}%'")
+    erased_rows = duckdb.sql(f"select count(*) from {rows} where load_fault = 'erased'")
+    assert of_ward.fetchone() != (0,)
+    assert erased_rows.fetchone() != (0,)
+
+
+def test_a_value_that_is_the_patients_alone_is_searched_for(
+    unpublished: tuple[Layout, str],
+) -> None:
+    layout, number = unpublished
+    (layout.work / "copy.txt").write_text(f"{WARD}: {NAME}")
+    with pytest.raises(CommandError, match=r"still named in:\n  - .*copy\.txt") as told:
+        erase(layout, number, "H01", **SILENT)
+    assert told.value.exit_code == Exit.SECURITY
+
+
+@pytest.mark.parametrize("at", ["_clear_build", "_blank", "rewrite", "_prove"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_flt03_interrupted_anywhere_it_is_finished_by_giving_it_again(
+    unpublished: tuple[Layout, str], at: str, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout, number = unpublished
+    step: Callable[..., Any] = getattr(erasing, at)
+
+    def interrupted(*arguments: Any) -> None:
+        if when == "after":
+            step(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(erasing, at, interrupted)
+        erase(layout, number, "H01", **SILENT)
+    erase(layout, number, "H01", **SILENT)
+    assert not layout.warehouse.exists()
+    assert holding(layout.work, {number, key_of(number), NAME}) == {}

@@ -11,11 +11,13 @@ import re
 import shutil
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import pytest
 
 from pipeline import manifest, publish
+from pipeline.dbt_plugin import Plugin
 from pipeline.errors import CommandError, Exit
 from pipeline.paths import PROJECT, Layout
 from pipeline.pseudonyms import key_id, load_key, require_key
@@ -214,9 +216,22 @@ def test_flt58_a_key_among_the_data_is_refused_and_another_key_is_noticed(
         require_key(None, layout.work)
     assert refused.value.exit_code == Exit.SECURITY
     monkeypatch.setenv("RWE_KEY_FILE", str(tmp_path / "new.key"))
-    load_key()
+    require_key(None)
     with workplace(runs.folder / "again", layout) as told:
         assert "the pseudonym key is another one" in told[0]
+
+
+def test_flt58_what_only_reads_makes_no_key(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As `dbt docs` or `dbt show`, which open the build."""
+    key_file = tmp_path / "pseudonym.key"
+    monkeypatch.setenv("RWE_KEY_FILE", str(key_file))
+    monkeypatch.setenv("RWE_DATABASE", str(tmp_path / "warehouse.duckdb"))
+    opened = SimpleNamespace(path="")
+    Plugin.update_connection_config(object.__new__(Plugin), opened, {})
+    assert opened.path == str(tmp_path / "warehouse.duckdb")
+    assert not key_file.exists()
 
 
 def test_sec09_nobody_else_reads_the_work_folder(pair: Runs) -> None:
