@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.book import Book, BookPage
+from analysis.book import SHORT, Book, BookPage
 from analysis.disclosure import NOT_SHOWN
 from analysis.immortal_time import EVER_GIVEN
 from analysis.layout import endpoint_label, number_of
-from analysis.ledger import HAZARD_RATIO, MEDIAN, NOT_REACHED, PREFERRED
+from analysis.ledger import HAZARD_RATIO, MEDIAN, NOT_ESTIMABLE, NOT_REACHED, PREFERRED
 from analysis.model_tables import cox_terms
 from analysis.multivariable import EVENTS_PER_VARIABLE
 from analysis.study import Analysis, Study
@@ -202,7 +202,9 @@ def _reproduction(summary: dict[str, Any]) -> Iterator[Finding]:
 
 def _median(page: BookPage, variable: str, level: str) -> str:
     value = page.display(variable, level, MEDIAN.value, PREFERRED)
-    limits = page.limits(variable, level, MEDIAN, PREFERRED).replace("NR", NOT_REACHED)
+    limits = page.limits(variable, level, MEDIAN, PREFERRED)
+    for words in (NOT_REACHED, NOT_ESTIMABLE):
+        limits = limits.replace(SHORT[words], words)
     return (
         f"{value} (95% CI {limits})"
         if value == NOT_REACHED

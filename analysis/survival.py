@@ -21,8 +21,6 @@ from analysis.group_tests import (
 from analysis.immortal_time import FROM_ORIGIN, exposure_analyses
 from analysis.ledger import (
     MEAN_DIFFERENCE,
-    MEDIAN,
-    NOT_REACHED,
     PREFERRED,
     Ledger,
     Page,
@@ -241,14 +239,10 @@ def _enter_delayed_entry(page: Page, endpoint: str, label: str, patients: pd.Dat
     if n == 0:
         return
     curve = kaplan_meier(observed["time"], observed["event"], entry=observed["entry"])
-    page.add_interval(
+    page.add_median(
         variable,
         label,
-        MEDIAN,
         curve.median(),
-        convention=PREFERRED,
-        missing=NOT_REACHED,
-        limits_missing=NOT_REACHED,
         note="left-truncated at the day the deciding biomarker was reported",
     )
 
