@@ -8,7 +8,7 @@ from itertools import combinations
 from analysis.book import NOTHING, Book, BookPage, Number
 from analysis.cumulative_incidence import GRAY, cause_name, causes, incidence_at
 from analysis.curves import SURVIVAL_MONTHS
-from analysis.group_tests import FEW_EVENTS, SMALL_GROUP
+from analysis.group_tests import CROSSING_SHARE, FEW_EVENTS, FOLLOWED_SHARE, SMALL_GROUP
 from analysis.layout import (
     ABBREVIATIONS,
     PENALISED,
@@ -41,7 +41,8 @@ SMALL_MEAN_NOTE = (
 MEAN_NOTE = (
     "Restricted mean difference: area between the curves up to the longest time that both groups "
     "are observed, first group minus second (of a variable: first level), given where the curves "
-    "cross."
+    f"cross: each has more than {CROSSING_SHARE:.0%} of the area between them, while "
+    f"{FOLLOWED_SHARE:.0%} of both groups are at risk."
 )
 
 

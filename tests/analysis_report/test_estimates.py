@@ -14,6 +14,7 @@ from small_warehouse import DAYS_PER_MONTH, STUDY
 
 from analysis import comparison, estimates, report
 from analysis.descriptive import clopper_pearson
+from analysis.estimators import kaplan_meier
 from analysis.exhibits import contents
 from analysis.group_tests import compare_groups, curves_cross, hazard_ratio, mean_difference
 from analysis.immortal_time import exposure_episodes
@@ -186,8 +187,27 @@ def test_crossing_is_seen_and_not_imagined() -> None:
     apart = pd.DataFrame({"time": [1.0, 2, 3, 4, 5, 6], "event": 1})
     exposed = pd.Series([False, False, False, True, True, True])
     assert not curves_cross(apart, exposed)
-    crossing = pd.DataFrame({"time": [1.0, 9, 10, 2, 3, 4], "event": 1})
+    crossing = pd.DataFrame({"time": [1.0, 5, 6, 2, 3, 4], "event": 1})
     assert curves_cross(crossing, exposed)
+
+
+@pytest.mark.parametrize("where", ["first day", "last patient"])
+def test_a_crossing_of_no_weight_is_none(where: str) -> None:
+    """Twenty patients do worse than forty, but for one early event or one who lives on."""
+    worse, better = np.arange(2.0, 22), np.arange(4.0, 44)
+    if where == "first day":
+        better[0] = 1
+    else:
+        worse[-1], better[-1] = 200, 190
+    frame = pd.DataFrame({"time": np.r_[worse, better], "event": 1})
+    exposed = pd.Series(np.arange(60) < 20)
+    first, second = (
+        kaplan_meier(frame["time"][side], frame["event"][side]).survival_at(np.arange(190))
+        for side in (exposed, ~exposed)
+    )
+    gap = first["survival"] - second["survival"]
+    assert (gap > 0).any() and (gap < 0).any()
+    assert not curves_cross(frame, exposed)
 
 
 def test_a_mean_difference_without_events_on_one_side_has_no_limits() -> None:
