@@ -160,6 +160,7 @@ def _analysis(variable: str, endpoint: str) -> str:
     return {
         "": "ever against never, from line 1",
         "time-dependent": "exposed from the first dose on",
+        "time-dependent delayed entry": "exposed from the first dose on, at risk once eligible",
         WEIGHTED: "weighted by the propensity",
     }.get(what, what)
 

@@ -125,14 +125,10 @@ def enter_median(
             missing=NOT_REACHED,
             limits_missing=NOT_ESTIMABLE,
         )
-    page.add_interval(
+    page.add_median(
         variable,
         level,
-        MEDIAN,
         curve.median(),
-        convention=PREFERRED,
-        missing=NOT_REACHED,
-        limits_missing=NOT_REACHED,
         note="limits by inverting the band (Brookmeyer and Crowley 1982)",
     )
 

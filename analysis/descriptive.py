@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.stats import beta
 
 from analysis.estimators import reverse_kaplan_meier
-from analysis.ledger import MEDIAN, NO_PATIENTS, NOT_REACHED, PREFERRED, Ledger, Page
+from analysis.ledger import NO_PATIENTS, PREFERRED, Ledger, Page
 from analysis.study import FIRST_LINE, Analysis, Study, StudyError, frame, rows
 
 MISSING = "missing"
@@ -198,14 +198,10 @@ def follow_up(
             missing=NO_PATIENTS,
         )
     if n:
-        page.add_interval(
+        page.add_median(
             "follow_up",
             "reverse Kaplan-Meier",
-            MEDIAN,
             reverse_kaplan_meier(patients["time"], patients["event"]).median(),
-            convention=PREFERRED,
-            missing=NOT_REACHED,
-            limits_missing=NOT_REACHED,
             note="potential follow-up: deaths count as censored (Schemper and Smith 1996)",
         )
     intervals = study.intervals[study.intervals["endpoint"] == endpoint]

@@ -68,8 +68,8 @@ SECTIONS = (
 
 
 LANDMARK_LEGEND = (
-    " Landmark: patients still observed then, by what they had been given by then; time runs from "
-    "the landmark."
+    " Landmark: patients still observed and known to be eligible then, by what they had been given "
+    "by then; time runs from the landmark."
 )
 
 

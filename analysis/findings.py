@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.book import Book, BookPage
+from analysis.book import SHORT, Book, BookPage
 from analysis.disclosure import NOT_SHOWN
 from analysis.immortal_time import EVER_GIVEN
-from analysis.layout import endpoint_label, number_of
-from analysis.ledger import HAZARD_RATIO, MEDIAN, NOT_REACHED, PREFERRED
+from analysis.layout import endpoint_label, equals, number_of
+from analysis.ledger import HAZARD_RATIO, MEDIAN, NOT_ESTIMABLE, NOT_REACHED, PREFERRED
 from analysis.model_tables import cox_terms
 from analysis.multivariable import EVENTS_PER_VARIABLE
 from analysis.study import Analysis, Study
@@ -93,13 +93,14 @@ def _ever_given(
 ) -> Iterator[Finding]:
     contrast = str(analysis.contrast)
     dependent = f"{variable} time-dependent"
-    naive = page.value(variable, contrast, "logrank_p", "as published")
+    # One comparison has one P in the report: the preferred one, as in the figure's table.
+    log_rank = page.get(variable, contrast, "logrank_p", PREFERRED)
     corrected = page.value(dependent, contrast, "p")
     drug = study.variable(analysis.group_variable).argument
-    if naive is None or corrected is None:
+    if log_rank is None or log_rank.value is None or corrected is None:
         return
     verdict = _verdict(
-        naive < SIGNIFICANCE_LEVEL,
+        log_rank.value < SIGNIFICANCE_LEVEL,
         corrected < SIGNIFICANCE_LEVEL,
         page.value(variable, contrast, HAZARD_RATIO.value),
         page.value(dependent, contrast, HAZARD_RATIO.value),
@@ -107,11 +108,12 @@ def _ever_given(
     )
     yield Finding(
         f"{str(drug).capitalize()}, ever or never",
-        f"Patients who ever had {drug} compared with those who never had it: log-rank P "
-        f"{_p(page.display(variable, contrast, 'logrank_p'))}, hazard ratio "
+        f"Patients who ever had {drug} compared with those who never had it: "
+        f"{'permutation ' if 'permutation' in log_rank.method else ''}log-rank P "
+        f"{equals(log_rank.display)}, hazard ratio "
         f"{_ratio(page, variable, contrast)}, when time counts from line 1. Counted from its first "
         f"dose, the hazard ratio is {_ratio(page, dependent, contrast)}, P "
-        f"{_p(page.display(dependent, contrast, 'p', PREFERRED))}, {verdict}.",
+        f"{equals(page.display(dependent, contrast, 'p', PREFERRED))}, {verdict}.",
     )
 
 
@@ -201,7 +203,9 @@ def _reproduction(summary: dict[str, Any]) -> Iterator[Finding]:
 
 def _median(page: BookPage, variable: str, level: str) -> str:
     value = page.display(variable, level, MEDIAN.value, PREFERRED)
-    limits = page.limits(variable, level, MEDIAN, PREFERRED).replace("NR", NOT_REACHED)
+    limits = page.limits(variable, level, MEDIAN, PREFERRED)
+    for words in (NOT_REACHED, NOT_ESTIMABLE):
+        limits = limits.replace(SHORT[words], words)
     return (
         f"{value} (95% CI {limits})"
         if value == NOT_REACHED
@@ -214,10 +218,6 @@ def _ratio(page: BookPage, variable: str, level: str) -> str:
         f"{page.display(variable, level, HAZARD_RATIO.value, PREFERRED)} "
         f"[95% CI {page.limits(variable, level, HAZARD_RATIO, PREFERRED)}]"
     )
-
-
-def _p(shown: str) -> str:
-    return shown if shown.startswith(("<", ">")) else f"= {shown}"
 
 
 def _below(p_value: float | None) -> bool:

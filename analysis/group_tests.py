@@ -28,8 +28,12 @@ from analysis.ledger import HAZARD_RATIO, PREFERRED, Page
 SMALL_GROUP = 10
 FEW_EVENTS = 5
 
-#: Curves whose difference never exceeds this, in survival, on one side do not cross.
-CROSSING_TOLERANCE = 1e-9
+#: Curves cross if the smaller of the two parts of the area between them has more than this share of
+#: it. The share is ours: with less, the difference of restricted means is that of one side.
+CROSSING_SHARE = 0.1
+#: What fewer patients at risk than this share of a group say is no part of a crossing (Pocock,
+#: Clayton and Altman 2002: end a curve when 10 to 20% are still followed).
+FOLLOWED_SHARE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,23 +104,26 @@ def compare_groups(frame: pd.DataFrame, group: pd.Series) -> GroupComparison:
 
 
 def curves_cross(frame: pd.DataFrame, exposed: pd.Series) -> bool:
-    """Whether each of the two Kaplan-Meier curves is above the other at some time.
+    """Whether each of the two Kaplan-Meier curves is above the other to some extent.
 
-    Times after the shorter of the two curves do not count.
+    The extent is the area between them (Lin and Xu 2010), of which each must have CROSSING_SHARE,
+    while both groups have FOLLOWED_SHARE of their patients at risk. So neither an early event in
+    the group that does better nor the last few patients make a crossing.
     """
     curves = [
         kaplan_meier(frame.loc[side, "time"], frame.loc[side, "event"])
         for side in (exposed, ~exposed)
     ]
-    horizon = min(curve.time[-1] for curve in curves)
-    times = np.unique(np.concatenate([curve.time for curve in curves]))
+    horizon = min(curve.time[curve.n_at_risk >= FOLLOWED_SHARE * curve.n][-1] for curve in curves)
+    times = np.unique(np.concatenate([[0.0, horizon], *(curve.time for curve in curves)]))
     times = times[times <= horizon]
-    heights = [
-        np.r_[1.0, curve.survival][np.searchsorted(curve.time, times, side="right")]
+    first, second = (
+        np.r_[1.0, curve.survival][np.searchsorted(curve.time, times[:-1], side="right")]
         for curve in curves
-    ]
-    gap = heights[0] - heights[1]
-    return bool((gap > CROSSING_TOLERANCE).any() and (gap < -CROSSING_TOLERANCE).any())
+    )
+    areas = (first - second) * np.diff(times)
+    above, below = areas[areas > 0].sum(), -areas[areas < 0].sum()
+    return bool(min(above, below) > CROSSING_SHARE * (above + below))
 
 
 def mean_difference(frame: pd.DataFrame, exposed: pd.Series) -> tuple[Estimate, float] | None:

@@ -4,6 +4,9 @@
 as the drug's. In the Stanford heart transplant data the same mistake turns a hazard ratio of 1.14
 into 0.27 (Crowley and Hu 1977; Suissa 2008). Beside such a comparison stand a Cox model in which
 exposure begins when the drug does, and landmark analyses.
+
+Nobody could die either before it was known that the patient belongs to the study. A patient is at
+risk from that day on in the delayed-entry analyses, and belongs to a landmark only if it has come.
 """
 
 from __future__ import annotations
@@ -19,6 +22,10 @@ from analysis.study import DAYS_PER_MONTH, FIRST_LINE, Analysis, Study, frame
 
 #: Rule of a variable that says whether an ingredient was given in any line.
 EVER_GIVEN = "ingredient_ever"
+
+#: Where delayed entry lies: the reports of the deciding biomarkers, the cycles asked for.
+ELIGIBLE = "day on which eligibility was known"
+NOBODY_ELIGIBLE = "nobody is observed beyond that day"
 
 #: Entry of a patient who is at risk from the origin on: before it, so that an end on day 0 counts.
 FROM_ORIGIN = -1.0
@@ -63,6 +70,13 @@ def first_given(connection: duckdb.DuckDBPyConnection, study: Study, ingredient:
     return days / DAYS_PER_MONTH
 
 
+def once_eligible(patients: pd.DataFrame) -> pd.DataFrame:
+    """Those observed beyond the day on which their eligibility was known, with it as `entry`."""
+    entry = patients["entry"].where(patients["entry"] > 0, FROM_ORIGIN)
+    late = patients.assign(entry=entry)
+    return late[late["entry"] < late["time"]]
+
+
 def exposure_analyses(
     connection: duckdb.DuckDBPyConnection,
     study: Study,
@@ -101,13 +115,28 @@ def exposure_analyses(
         hazard_ratio(exposure_episodes(patients, given), "exposed", entry="entry"),
         "exposure begins with the first dose",
     )
+    eligible = once_eligible(patients)
+    enter_ratio(
+        page.about(eligible, ingredient=group.argument, entry=ELIGIBLE),
+        f"{endpoint} time-dependent delayed entry",
+        contrast,
+        hazard_ratio(
+            exposure_episodes(eligible, given[eligible.index], eligible["entry"]),
+            "exposed",
+            entry="entry",
+        )
+        if len(eligible)
+        else NOBODY_ELIGIBLE,
+        f"exposure begins with the first dose; left-truncated at the {ELIGIBLE}",
+    )
     for months in analysis.landmark_months:
         curve = landmark_endpoint(analysis, months)
-        if not (patients["time"] > months).any():
+        known = patients[~(patients["entry"] > months)]
+        if not (known["time"] > months).any():
             enter_ratio(page, curve.lower(), contrast, "nobody is observed beyond the landmark")
             continue
-        later = landmark(patients["time"], patients["event"], given, at=months)
-        later.index = patients.index[later["row"]]
+        later = landmark(known["time"], known["event"], given[known.index], at=months)
+        later.index = known.index[later["row"]]
         _enter_landmark(page, curve.lower(), contrast, later, len(patients) - len(later), months)
         exposed = later["exposed"] == 1
         for order, level in enumerate(group.level_names):
@@ -156,7 +185,7 @@ def _enter_landmark(
         contrast,
         "excluded_n",
         excluded,
-        "no longer observed at the landmark",
+        "no longer observed at the landmark, or not yet known to be eligible",
         convention=PREFERRED,
     )
     if not exposed.any() or exposed.all():
@@ -181,7 +210,9 @@ def _enter_landmark(
     )
 
 
-def exposure_episodes(patients: pd.DataFrame, given: pd.Series) -> pd.DataFrame:
+def exposure_episodes(
+    patients: pd.DataFrame, given: pd.Series, entry: pd.Series | None = None
+) -> pd.DataFrame:
     """Rows of a patient before the first dose (exposed 0) and after it (exposed 1).
 
     Parameters
@@ -190,10 +221,12 @@ def exposure_episodes(patients: pd.DataFrame, given: pd.Series) -> pd.DataFrame:
         time, event.
     given : Series, same index
         Months to the first dose; missing if never.
+    entry : Series, same index
+        Months from which on a patient is at risk; by default from the origin.
 
     Returns
     -------
     DataFrame with entry, time, event, exposed.
     """
-    rows = split_at_exposure(patients["time"], patients["event"], given)
+    rows = split_at_exposure(patients["time"], patients["event"], given, entry=entry)
     return rows.rename(columns={"exit": "time"})

@@ -330,6 +330,31 @@ class Page:
                 note=note,
             )
 
+    def add_median(
+        self,
+        variable: str,
+        level: str | None,
+        estimate: Estimate,
+        note: str | None = None,
+    ) -> None:
+        """Enter a preferred median with the limits from its band, and say why one is missing.
+
+        The band's lower limit is at most S, so where the median is reached its lower limit can be
+        missing only because S falls to 0 there at once: nothing is known of the variance then, and
+        R has neither limit. Otherwise what is missing stays above 1/2 as long as it is defined.
+        """
+        has_band = estimate.value is None or estimate.lower is not None
+        self.add_interval(
+            variable,
+            level,
+            MEDIAN,
+            estimate,
+            convention=PREFERRED,
+            missing=NOT_REACHED,
+            limits_missing=NOT_REACHED if has_band else NOT_ESTIMABLE,
+            note=note,
+        )
+
 
 def slug(text: str) -> str:
     """Readable and distinct: comparison signs become words, everything else a hyphen."""

@@ -17,6 +17,7 @@ from analysis.layout import (
     term_label,
 )
 from analysis.ledger import FIRTH_HAZARD_RATIO, HAZARD_RATIO, MEDIAN, PREFERRED
+from analysis.multivariable import SELECTED_ANEW
 from analysis.study import Analysis, Study
 from analysis.survival_tables import (
     MEAN_NOTE,
@@ -162,8 +163,9 @@ def cox_table(study: Study, book: Book, analysis: Analysis) -> Table:
 def _corrected(concordance: Number | None) -> str:
     if concordance is None:
         return ""
+    how = ", variables selected anew" if SELECTED_ANEW in concordance.method else ""
     left_out = f"; {concordance.note}" if concordance.note else ""
-    return f" ({concordance.cell} corrected for optimism by the bootstrap{left_out})"
+    return f" ({concordance.cell} corrected for optimism by the bootstrap{how}{left_out})"
 
 
 def cox_terms(study: Study, book: Book, analysis: Analysis) -> list[tuple[str, str, str]]:

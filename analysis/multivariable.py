@@ -9,12 +9,14 @@ import duckdb
 import pandas as pd
 
 from analysis.estimators import (
+    Candidates,
     CoxModel,
     InvalidSurvivalInput,
     corrected_concordance,
     cox,
     firth_cox,
     proportional_hazards_test,
+    selected_by_log_rank,
 )
 from analysis.estimators.resampling import RESAMPLES
 from analysis.ledger import (
@@ -28,6 +30,7 @@ from analysis.ledger import (
     Page,
 )
 from analysis.study import Analysis, Study, Variable
+from analysis.survival import SIGNIFICANCE_LEVEL
 
 #: Below it estimates of a Cox model are unreliable (Peduzzi 1995; Vittinghoff and McCulloch 2007).
 EVENTS_PER_VARIABLE = 10
@@ -35,6 +38,8 @@ EVENTS_PER_VARIABLE = 10
 #: hardly flattered.
 MOST_CORRECTED = 4000
 SEED = 20261122
+#: How the method says that a resample's model is of the variables that it selects itself.
+SELECTED_ANEW = "variables selected anew in each"
 
 Fit = Literal["breslow", "efron", "firth"]
 
@@ -109,7 +114,24 @@ def multivariable(
             else:
                 _enter_nothing(page, term, "no patient on one side of the comparison")
     if terms:
-        _enter_models(page, model, design, terms)
+        _enter_models(page, model, design, terms, _selected_from(study, variables, complete))
+
+
+def _selected_from(
+    study: Study, variables: list[Variable], complete: pd.DataFrame
+) -> Candidates | None:
+    """The variables of the univariable table, if the model's are those with a small P among them.
+
+    Otherwise nobody said how the model's variables were found.
+    """
+    labels = {
+        variable.name: complete[variable.name]
+        for variable in study.variables.values()
+        if variable.in_univariable
+    }
+    candidates = Candidates(labels, SIGNIFICANCE_LEVEL)
+    found = selected_by_log_rank(complete, duration="time", event="event", candidates=candidates)
+    return candidates if set(found) == {variable.name for variable in variables} else None
 
 
 def _indicators(variable: Variable, patients: pd.DataFrame) -> dict[str, pd.Series]:
@@ -122,7 +144,13 @@ def _indicators(variable: Variable, patients: pd.DataFrame) -> dict[str, pd.Seri
     }
 
 
-def _enter_models(page: Page, model: str, design: pd.DataFrame, terms: dict[str, Term]) -> None:
+def _enter_models(
+    page: Page,
+    model: str,
+    design: pd.DataFrame,
+    terms: dict[str, Term],
+    candidates: Candidates | None,
+) -> None:
     for version in VERSIONS:
         try:
             fitted = _fit(version.fit, design, list(terms))
@@ -138,7 +166,7 @@ def _enter_models(page: Page, model: str, design: pd.DataFrame, terms: dict[str,
         if version.fit == "efron":
             _enter_diagnostics(page, model, fitted, terms)
             if len(design) <= MOST_CORRECTED:
-                _enter_corrected_concordance(page, model, design, list(terms))
+                _enter_corrected_concordance(page, model, design, list(terms), candidates)
 
 
 def _fit(fit: Fit, design: pd.DataFrame, terms: list[str]) -> CoxModel:
@@ -191,18 +219,33 @@ def _enter_diagnostics(page: Page, model: str, fitted: CoxModel, terms: dict[str
 
 
 def _enter_corrected_concordance(
-    page: Page, model: str, design: pd.DataFrame, terms: list[str]
+    page: Page,
+    model: str,
+    design: pd.DataFrame,
+    terms: list[str],
+    candidates: Candidates | None,
 ) -> None:
     """Enter the concordance that the model may have in other patients."""
     note = None
+    variables = (
+        f"{SELECTED_ANEW} from {len(candidates.labels)} by log-rank P < {candidates.level:g}"
+        if candidates
+        else "the same variables in each"
+    )
     try:
         found = corrected_concordance(
-            design, duration="time", event="event", covariates=terms, seed=SEED
+            design,
+            duration="time",
+            event="event",
+            covariates=terms,
+            candidates=candidates,
+            seed=SEED,
         )
         value: float | None = found.corrected
-        if found.failed:
+        if found.penalised:
             note = (
-                f"{found.failed} of {found.resamples} resamples without a finite estimate left out"
+                f"{found.penalised} of {found.resamples} resamples have no finite estimate and "
+                "are fitted with a slight penalty"
             )
     except InvalidSurvivalInput as error:
         value, note = None, str(error)
@@ -211,8 +254,8 @@ def _enter_corrected_concordance(
         None,
         "concordance_corrected",
         value,
-        f"Harrell's C less its optimism in {RESAMPLES} bootstrap resamples, seed {SEED} "
-        "(Harrell, Lee and Mark 1996)",
+        f"Harrell's C less its optimism in {RESAMPLES} bootstrap resamples, {variables}, "
+        f"seed {SEED} (Harrell, Lee and Mark 1996)",
         convention=PREFERRED,
         note=note,
     )

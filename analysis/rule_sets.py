@@ -9,10 +9,10 @@ from __future__ import annotations
 import duckdb
 import pandas as pd
 
-from analysis.estimators import kaplan_meier
+from analysis.curves import enter_median
 from analysis.group_tests import enter_ratio, hazard_ratio
 from analysis.immortal_time import EVER_GIVEN
-from analysis.ledger import MEDIAN, NO_PATIENTS, NOT_REACHED, PREFERRED, Ledger, Page
+from analysis.ledger import PREFERRED, Ledger, Page
 from analysis.line_classes import LINE_CLASS, lines_with_class
 from analysis.study import FIRST_LINE, Analysis, Study, Variable, frame, rows
 
@@ -270,24 +270,9 @@ def _enter(
         counted=patients["event"] == 1,
     )
     if exposed is None:
-        _enter_median(page, name, level, patients)
+        enter_median(page, name, level, patients, published=False)
     elif exposed.nunique() < 2:
         enter_ratio(page, name, level, "one side has no patients")
     else:
         found = hazard_ratio(patients.assign(exposed=exposed), "exposed")
         enter_ratio(page, name, level, found)
-
-
-def _enter_median(page: Page, name: str, level: str, patients: pd.DataFrame) -> None:
-    if patients.empty:
-        page.add(name, level, MEDIAN.value, None, convention=PREFERRED, missing=NO_PATIENTS)
-        return
-    page.add_interval(
-        name,
-        level,
-        MEDIAN,
-        kaplan_meier(patients["time"], patients["event"]).median(),
-        convention=PREFERRED,
-        missing=NOT_REACHED,
-        limits_missing=NOT_REACHED,
-    )

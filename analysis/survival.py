@@ -18,11 +18,9 @@ from analysis.group_tests import (
     hazard_ratio,
     mean_difference,
 )
-from analysis.immortal_time import FROM_ORIGIN, exposure_analyses
+from analysis.immortal_time import ELIGIBLE, exposure_analyses, once_eligible
 from analysis.ledger import (
     MEAN_DIFFERENCE,
-    MEDIAN,
-    NOT_REACHED,
     PREFERRED,
     Ledger,
     Page,
@@ -223,17 +221,15 @@ def _enter_delayed_entry(page: Page, endpoint: str, label: str, patients: pd.Dat
     """Enter the median when a patient counts only from the day eligibility was known."""
     if patients.empty:
         return
-    entry = patients["entry"].where(patients["entry"] > 0, FROM_ORIGIN)
-    late = patients.assign(entry=entry)
-    observed = late[late["entry"] < late["time"]]
+    observed = once_eligible(patients)
     n = len(observed)
-    page = page.about(observed, entry="report of the last deciding biomarker")
+    page = page.about(observed, entry=ELIGIBLE)
     variable = f"{endpoint.lower()} delayed entry"
     for statistic, count, method in (
-        ("late_n", int((late["entry"] > 0).sum()), "eligibility known after the time origin"),
+        ("late_n", int((patients["entry"] > 0).sum()), "eligibility known after the time origin"),
         (
             "excluded_n",
-            len(late) - n,
+            len(patients) - n,
             "eligibility known only after the interval had ended",
         ),
     ):
@@ -241,15 +237,11 @@ def _enter_delayed_entry(page: Page, endpoint: str, label: str, patients: pd.Dat
     if n == 0:
         return
     curve = kaplan_meier(observed["time"], observed["event"], entry=observed["entry"])
-    page.add_interval(
+    page.add_median(
         variable,
         label,
-        MEDIAN,
         curve.median(),
-        convention=PREFERRED,
-        missing=NOT_REACHED,
-        limits_missing=NOT_REACHED,
-        note="left-truncated at the day the deciding biomarker was reported",
+        note=f"left-truncated at the {ELIGIBLE}",
     )
 
 

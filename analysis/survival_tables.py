@@ -8,7 +8,7 @@ from itertools import combinations
 from analysis.book import NOTHING, Book, BookPage, Number
 from analysis.cumulative_incidence import GRAY, cause_name, causes, incidence_at
 from analysis.curves import SURVIVAL_MONTHS
-from analysis.group_tests import FEW_EVENTS, SMALL_GROUP
+from analysis.group_tests import CROSSING_SHARE, FEW_EVENTS, FOLLOWED_SHARE, SMALL_GROUP
 from analysis.layout import (
     ABBREVIATIONS,
     PENALISED,
@@ -41,9 +41,16 @@ SMALL_MEAN_NOTE = (
 MEAN_NOTE = (
     "Restricted mean difference: area between the curves up to the longest time that both groups "
     "are observed, first group minus second (of a variable: first level), given where the curves "
-    "cross."
+    f"cross: each has more than {CROSSING_SHARE:.0%} of the area between them, while "
+    f"{FOLLOWED_SHARE:.0%} of both groups are at risk."
 )
 
+
+ONCE_ELIGIBLE = (
+    "a patient is at risk only from the day on which eligibility was known (deciding biomarkers "
+    "reported, the cycles asked for begun), since nobody who died before it could have been "
+    "included."
+)
 
 #: Most times at which a table of incidence gives it.
 MOST_MONTHS = 3
@@ -276,6 +283,11 @@ def exposure_table(study: Study, book: Book, analysis: Analysis) -> Table | None
     rows = [
         row("Ever against never, from line 1: immortal time counted", variable, everybody),
         row(f"Exposed from the first dose of {given} on", dependent, everybody),
+        row(
+            "The same, at risk once eligible",
+            f"{dependent} delayed entry",
+            [NOTHING, NOTHING, NOTHING],
+        ),
     ]
     for months in analysis.landmark_months:
         name = f"{variable} landmark {months:g} months"
@@ -298,7 +310,7 @@ def exposure_table(study: Study, book: Book, analysis: Analysis) -> Table | None
                 Cell("Analysis"),
                 Cell("With"),
                 Cell("Without"),
-                Cell("No longer observed"),
+                Cell("Left out"),
                 Cell("Deaths" if variable == "os" else "Events"),
                 Cell("Hazard ratio (95%\N{NO-BREAK SPACE}CI)"),
                 Cell("P"),
@@ -309,8 +321,10 @@ def exposure_table(study: Study, book: Book, analysis: Analysis) -> Table | None
             f"A patient must live to the first dose of {given} to count as treated: median "
             f"{page.cell(dependent, contrast, 'time_to_exposure_median_months', PREFERRED)} months "
             "after the start of line 1. Counting from line 1 credits the drug with those months. "
-            "The second row is a Cox model with time-dependent exposure; the rows below it are "
-            "landmark analyses.",
+            "The second row is a Cox model with time-dependent exposure, the third the same with "
+            "delayed entry; the rows below are landmark analyses, without those no longer "
+            "observed or not yet known to be eligible.",
+            f"Delayed entry: {ONCE_ELIGIBLE}",
             RATIO_NOTE,
         ],
     )
@@ -423,9 +437,7 @@ def delayed_entry_table(study: Study, book: Book, analyses: Sequence[Analysis]) 
         ],
         rows,
         [
-            "Delayed entry: a patient is at risk only from the report of the last biomarker that "
-            "decided eligibility, since nobody who died before it could have been included. Left "
-            "out: the interval had ended by then.",
+            f"Delayed entry: {ONCE_ELIGIBLE} Left out: the interval had ended by then.",
             ABBREVIATIONS,
         ],
     )

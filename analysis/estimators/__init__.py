@@ -22,10 +22,12 @@ from analysis.estimators.multiplicity import adjust_p_values
 from analysis.estimators.permutation import permutation_log_rank
 from analysis.estimators.proportional_hazards import proportional_hazards_test
 from analysis.estimators.resampling import (
+    Candidates,
     CorrectedConcordance,
     ResampledCox,
     corrected_concordance,
     resampled_cox,
+    selected_by_log_rank,
 )
 from analysis.estimators.restricted_mean import (
     adjusted_restricted_mean_difference,
@@ -46,6 +48,7 @@ from analysis.estimators.turnbull import Turnbull, turnbull, turnbull_median
 __all__ = [
     "AalenJohansen",
     "Agreement",
+    "Candidates",
     "CorrectedConcordance",
     "CoxModel",
     "EValue",
@@ -92,6 +95,7 @@ __all__ = [
     "reverse_kaplan_meier",
     "risk_table",
     "rubin",
+    "selected_by_log_rank",
     "split_at_exposure",
     "standardised_difference",
     "treatment_weights",

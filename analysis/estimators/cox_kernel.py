@@ -20,7 +20,9 @@ SMALLEST_PIVOT = 1e-9
 
 
 @nb.njit(cache=True, error_model="numpy")
-def coefficients(x: FloatArray, cell: IntArray, event: FloatArray, drawn: IntArray) -> FloatArray:
+def coefficients(
+    x: FloatArray, cell: IntArray, event: FloatArray, drawn: IntArray, penalty: float
+) -> FloatArray:
     """Log hazard ratios of every resample, with Efron's ties.
 
     A row drawn m times stands for m patients who died together.
@@ -34,6 +36,8 @@ def coefficients(x: FloatArray, cell: IntArray, event: FloatArray, drawn: IntArr
     event : shape (n,)
         1 for a death, 0 for a censoring.
     drawn : shape (n_resamples, n)
+    penalty
+        Of half the sum of squares of the log hazard ratios; 0 for none.
 
     Returns
     -------
@@ -44,7 +48,7 @@ def coefficients(x: FloatArray, cell: IntArray, event: FloatArray, drawn: IntArr
     found = np.full((drawn.shape[0], p), np.nan)
     for sample in range(drawn.shape[0]):
         beta = np.zeros(p)
-        loglik, score, information = _derivatives(x, cell, event, drawn[sample], beta)
+        loglik, score, information = _derivatives(x, cell, event, drawn[sample], beta, penalty)
         for _ in range(MAX_STEPS):
             step = _solved(information, score)
             if np.isnan(step[0]) or _largest(beta) > INFINITE:
@@ -53,7 +57,9 @@ def coefficients(x: FloatArray, cell: IntArray, event: FloatArray, drawn: IntArr
                 found[sample] = beta + step
                 break
             for _ in range(MAX_HALVINGS):
-                there, score, information = _derivatives(x, cell, event, drawn[sample], beta + step)
+                there, score, information = _derivatives(
+                    x, cell, event, drawn[sample], beta + step, penalty
+                )
                 if there >= loglik - 1e-10 * abs(loglik):
                     break
                 step = step / 2
@@ -100,7 +106,12 @@ def concordances(
 
 @nb.njit(cache=True, error_model="numpy")
 def _derivatives(
-    x: FloatArray, cell: IntArray, event: FloatArray, drawn: IntArray, beta: FloatArray
+    x: FloatArray,
+    cell: IntArray,
+    event: FloatArray,
+    drawn: IntArray,
+    beta: FloatArray,
+    penalty: float,
 ) -> tuple[float, FloatArray, FloatArray]:
     n, p = x.shape
     total, first, second = 0.0, np.zeros(p), np.zeros((p, p))
@@ -144,6 +155,10 @@ def _derivatives(
                         mean * (first[b] - share * dead_first[b]) / left
                     )
         start = end
+    for a in range(p):
+        loglik -= penalty * beta[a] ** 2 / 2
+        score[a] -= penalty * beta[a]
+        information[a, a] += penalty
     return loglik, score, information
 
 

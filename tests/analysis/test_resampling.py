@@ -4,14 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from lifelines import CoxPHFitter
+from lifelines.statistics import multivariate_logrank_test
 from lifelines.utils import concordance_index
 from survival_examples import data
 
 from analysis.estimators import (
+    Candidates,
     InvalidSurvivalInput,
     corrected_concordance,
     cox,
     resampled_cox,
+    selected_by_log_rank,
 )
 
 COVARIATES = ["karno", "age", "prior"]
@@ -79,6 +82,61 @@ def test_noise_is_found_out() -> None:
     assert found.corrected < 0.6
 
 
+@pytest.fixture(scope="module")
+def selected() -> tuple[pd.DataFrame, Candidates]:
+    """Two groups that matter, four that do not, some labels unknown."""
+    rng = np.random.default_rng(5)
+    groups = {f"g{k}": pd.Series(rng.choice(list("abc")[: 2 + k % 2], 120)) for k in range(6)}
+    hazard = np.exp((groups["g0"] == "b") + 0.9 * (groups["g1"] == "c"))
+    frame = pd.DataFrame({"time": np.ceil(rng.exponential(30, 120) / hazard) + 1})
+    frame["status"] = (rng.integers(0, 4, 120) > 0).astype(int)
+    groups["g5"] = groups["g5"].where(np.arange(120) % 10 > 0)
+    candidates = Candidates(groups)
+    for name in selected_by_log_rank(frame, duration="time", event="status", candidates=candidates):
+        for level in groups[name].value_counts().index[1:]:
+            frame[f"{name} {level}"] = (groups[name] == level).astype(int)
+    return frame, candidates
+
+
+def test_selection_is_repeated_in_every_resample(
+    selected: tuple[pd.DataFrame, Candidates],
+) -> None:
+    """As a loop over lifelines: its log-rank tests, then its Cox model of what they select."""
+    frame, candidates = selected
+    names = {"duration": "time", "event": "status", "covariates": list(frame.columns[2:])}
+    found = corrected_concordance(
+        frame, **names, candidates=candidates, n_resamples=RESAMPLES, seed=4
+    )
+    drawn = resampled_cox(frame, **names, n_resamples=RESAMPLES, seed=4).drawn
+    labels = pd.DataFrame(candidates.labels)
+    gains, how_many = [], set()
+    for counts in drawn:
+        rows = repeated(frame[["time", "status"]].join(labels), counts)
+        chosen = []
+        for name in labels:
+            own = rows.dropna(subset=[name])
+            test = multivariate_logrank_test(own["time"], own[name], own["status"])
+            chosen += [name] if test.p_value < 0.05 else []
+        how_many.add(len(chosen))
+        design = frame[["time", "status"]].join(labels[chosen]).dropna()
+        for name in chosen:
+            for level in labels[name].value_counts().index[1:]:
+                design[f"{name} {level}"] = (design[name] == level).astype(int)
+        design = design.drop(columns=chosen)
+        resample = repeated(design, counts[design.index])
+        beta = lifelines_fit(resample)
+        judged = [
+            concordance_index(one["time"], -(one.to_numpy()[:, 2:] @ beta), one["status"])
+            for one in (resample, design)
+        ]
+        gains.append(judged[0] - judged[1])
+    assert len(how_many) > 1
+    assert found.optimism == pytest.approx(np.mean(gains), abs=2e-5)
+    fixed = corrected_concordance(frame, **names, n_resamples=RESAMPLES, seed=4)
+    assert fixed.apparent == found.apparent
+    assert fixed.corrected > found.corrected
+
+
 def test_a_resample_without_a_finite_estimate_is_counted_not_reported() -> None:
     """Of those treated one dies; where that one is not drawn, none does."""
     frame = pd.DataFrame({"time": range(1, 21), "event": [1] * 14 + [0] * 6, "treated": 0})
@@ -90,6 +148,8 @@ def test_a_resample_without_a_finite_estimate_is_counted_not_reported() -> None:
     assert np.isnan(found.coefficients[without_death]).all()
     assert np.isfinite(found.coefficients[~without_death]).mean() > 0.95
     assert found.failed == np.isnan(found.coefficients[:, 0]).sum()
+    judged = corrected_concordance(frame, **names, n_resamples=200, seed=2)
+    assert judged.penalised == found.failed
 
 
 def test_nothing_to_judge_is_refused() -> None:

@@ -14,9 +14,10 @@ from small_warehouse import DAYS_PER_MONTH, STUDY
 
 from analysis import comparison, estimates, report
 from analysis.descriptive import clopper_pearson
+from analysis.estimators import kaplan_meier
 from analysis.exhibits import contents
 from analysis.group_tests import compare_groups, curves_cross, hazard_ratio, mean_difference
-from analysis.immortal_time import exposure_episodes
+from analysis.immortal_time import exposure_episodes, once_eligible
 from analysis.study import StudyError, load_study
 
 
@@ -168,11 +169,49 @@ def test_immortal_time_makes_a_useless_drug_look_good() -> None:
     assert honest.estimate.lower < 1 < honest.estimate.upper
 
 
+def test_time_before_eligibility_is_immortal_too() -> None:
+    """Everybody dies at the same rate; who lives to the test is included, half are then treated."""
+    generator = np.random.default_rng(2)
+    n = 1500
+    drawn = pd.DataFrame(
+        {"time": generator.exponential(24, n), "entry": generator.uniform(0, 24, n)}
+    )
+    patients = once_eligible(drawn.assign(event=1)).reset_index(drop=True)
+    given = patients["entry"].where(patients.index % 2 == 0)
+    assert (len(drawn) - len(patients)) == (drawn["entry"] >= drawn["time"]).sum()
+    from_origin = hazard_ratio(exposure_episodes(patients, given), "exposed", entry="entry")
+    episodes = exposure_episodes(patients, given, patients["entry"])
+    once_known = hazard_ratio(episodes, "exposed", entry="entry")
+    assert not isinstance(from_origin, str) and not isinstance(once_known, str)
+    assert from_origin.estimate.lower is not None and from_origin.estimate.lower > 1.2
+    assert once_known.estimate.lower is not None and once_known.estimate.upper is not None
+    assert once_known.estimate.lower < 1 < once_known.estimate.upper
+
+
+def test_a_landmark_leaves_out_who_was_not_known_to_be_eligible() -> None:
+    with small_warehouse.build(":memory:") as connection:
+        connection.execute(
+            "update survival.survival_intervals set entry_days = 100 "
+            "where patient_key = (select min(patient_key) from cohort.cohort where included)"
+        )
+        estimates.compute(connection, STUDY)
+        book = connection.execute("select * from results.estimates").fetchdf()
+    times = small_warehouse.calibrated()["os_days"] / DAYS_PER_MONTH
+    for months, late in ((3, 1), (6, 0)):
+        where = ("fig2", f"os landmark {months} months", "group A vs group B")
+        left_out = one(book, *where, "excluded_n", "preferred")["value"]
+        assert left_out == (times <= months).sum() + late
+
+
 def test_the_report_sets_the_time_dependent_model_beside_the_naive_one(book: pd.DataFrame) -> None:
     contrast = "group A vs group B"
     naive = one(book, "fig2", "os", contrast, "hazard_ratio", "preferred")
     honest = one(book, "fig2", "os time-dependent", contrast, "hazard_ratio", "preferred")
     assert honest["value"] > naive["value"]
+    eligible = one(
+        book, "fig2", "os time-dependent delayed entry", contrast, "hazard_ratio", "preferred"
+    )
+    assert (eligible["n"], eligible["value"]) == (63, pytest.approx(honest["value"], rel=0.05))
     for months in (3, 6, 12):
         where = ("fig2", f"os landmark {months} months", contrast)
         counts = [
@@ -186,8 +225,27 @@ def test_crossing_is_seen_and_not_imagined() -> None:
     apart = pd.DataFrame({"time": [1.0, 2, 3, 4, 5, 6], "event": 1})
     exposed = pd.Series([False, False, False, True, True, True])
     assert not curves_cross(apart, exposed)
-    crossing = pd.DataFrame({"time": [1.0, 9, 10, 2, 3, 4], "event": 1})
+    crossing = pd.DataFrame({"time": [1.0, 5, 6, 2, 3, 4], "event": 1})
     assert curves_cross(crossing, exposed)
+
+
+@pytest.mark.parametrize("where", ["first day", "last patient"])
+def test_a_crossing_of_no_weight_is_none(where: str) -> None:
+    """Twenty patients do worse than forty, but for one early event or one who lives on."""
+    worse, better = np.arange(2.0, 22), np.arange(4.0, 44)
+    if where == "first day":
+        better[0] = 1
+    else:
+        worse[-1], better[-1] = 200, 190
+    frame = pd.DataFrame({"time": np.r_[worse, better], "event": 1})
+    exposed = pd.Series(np.arange(60) < 20)
+    first, second = (
+        kaplan_meier(frame["time"][side], frame["event"][side]).survival_at(np.arange(190))
+        for side in (exposed, ~exposed)
+    )
+    gap = first["survival"] - second["survival"]
+    assert (gap > 0).any() and (gap < 0).any()
+    assert not curves_cross(frame, exposed)
 
 
 def test_a_mean_difference_without_events_on_one_side_has_no_limits() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from analysis.estimators import kaplan_meier
 from analysis.ledger import Ledger, display, format_p, round_half_up, slug
 
 
@@ -48,6 +49,25 @@ def test_p_values_at_the_limits() -> None:
     assert format_p(0.00099) == "<0.001"
     assert format_p(1.0) == ">0.999"
     assert format_p(0.9994) == "0.999"
+
+
+@pytest.mark.parametrize(
+    ("time", "event", "shown"),
+    [
+        ([1, 2, 3, 4, 5, 6], [1, 1, 1, 1, 1, 1], ["3.0", "1.0", "not reached"]),
+        ([1, 2, 3, 4], [1, 1, 0, 0], ["2.0", "1.0", "not reached"]),
+        # Nobody's event is known before the last one's: S falls from 1 to 0 at once, as in R's NA.
+        ([5], [1], ["5.0", "not estimable", "not estimable"]),
+        ([1, 2, 8], [0, 0, 1], ["8.0", "not estimable", "not estimable"]),
+        ([5, 8, 9], [0, 0, 0], ["not reached", "not reached", "not reached"]),
+    ],
+)
+def test_a_median_says_why_a_limit_is_missing(
+    time: list[int], event: list[int], shown: list[str]
+) -> None:
+    page = Ledger("a_study").page("fig1", "all")
+    page.add_median("os", "all", kaplan_meier(time, event).median())
+    assert [entry.display for entry in page.ledger.entries.values()] == shown
 
 
 def test_identifiers_keep_comparison_signs_apart() -> None:

@@ -15,8 +15,11 @@ import pytest
 import small_warehouse
 from small_warehouse import STUDY
 
-from analysis import estimates, report
+from analysis import comparison, estimates, report
+from analysis.book import Book
 from analysis.exhibits import contents
+from analysis.findings import key_findings
+from analysis.study import load_study, rows
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&<script>alert(2)</script>"
 
@@ -279,3 +282,24 @@ def test_the_statement_claims_nothing_that_was_not_run(
     assert "inverse-probability" not in statement
     assert "imputation" not in statement
     assert "Cox models" not in statement
+
+
+def test_a_key_finding_cites_the_p_value_that_its_table_prints(
+    warehouse: duckdb.DuckDBPyConnection,
+) -> None:
+    study, numbers = load_study(warehouse, STUDY), rows(warehouse, "from results.estimates")
+    for number in numbers:
+        if (
+            (number["exhibit"], number["variable"], number["convention"])
+            == ("fig2", "os", "preferred")
+            and number["level"] == "group A vs group B"
+            and number["statistic"] == "logrank_p"
+        ):
+            number |= {"value": 0.077, "display": "0.077", "method": "permutation log-rank test"}
+    (found,) = [
+        finding.text
+        for finding in key_findings(study, Book(numbers), comparison.summary(warehouse, STUDY))
+        if finding.lead == "Trastuzumab, ever or never"
+    ]
+    assert "permutation log-rank P = 0.077," in found
+    assert "neither analysis shows a difference" in found

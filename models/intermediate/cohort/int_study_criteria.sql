@@ -313,6 +313,36 @@ no_condition_in_code_list as (
     group by criteria.study_id, criteria.criterion_id, subjects.patient_key
 ),
 
+-- Nobody is included before the last of the cycles asked for has begun: the time until then is
+-- immortal, whatever the treatment (Suissa 2008).
+cycle_starts as (
+    select
+        criteria.study_id,
+        criteria.criterion_id,
+        histories.patient_key,
+        line_days.start_date,
+        row_number() over (
+            partition by criteria.study_id, criteria.criterion_id, histories.patient_key
+            order by line_days.start_date
+        ) as cycle_number
+    from criteria
+    inner join {{ ref('studies') }} as studies
+        on criteria.study_id = studies.study_id
+    inner join {{ ref('int_line_histories') }} as histories
+        on
+            studies.study_id = histories.study_id
+            and studies.line_rule_set_id = histories.rule_set_id
+    inner join {{ ref('int_line_layouts') }} as layouts
+        on histories.history_id = layouts.history_id
+    inner join {{ ref('int_line_days') }} as line_days
+        on
+            layouts.layout_id = line_days.layout_id
+            and try_cast(criteria.argument as int) = line_days.line_number
+    where
+        criteria.rule = 'treatment_cycles'
+        and line_days.fortnight is distinct from line_days.previous_fortnight
+),
+
 treatment_cycles as (
     select
         criteria.study_id,
@@ -328,7 +358,7 @@ treatment_cycles as (
                 then cast(coalesce(study_lines.n_cycles, 0) as string) || ' cycles'
             else 'no index date'
         end as finding,
-        cast(null as date) as known_date,
+        cycle_starts.start_date as known_date,
         study_lines.src_rids
     from criteria
     inner join subjects
@@ -338,6 +368,12 @@ treatment_cycles as (
             subjects.study_id = study_lines.study_id
             and subjects.patient_key = study_lines.patient_key
             and try_cast(criteria.argument as int) = study_lines.line_number
+    left join cycle_starts
+        on
+            criteria.study_id = cycle_starts.study_id
+            and criteria.criterion_id = cycle_starts.criterion_id
+            and subjects.patient_key = cycle_starts.patient_key
+            and criteria.minimum = cycle_starts.cycle_number
     where criteria.rule = 'treatment_cycles'
 ),
 

@@ -6,6 +6,8 @@ with treatment_days as (
         line_number,
         start_date,
         min(days_from_line_start) as days_from_line_start,
+        -- Treatment days of one fortnight from the start of the line are one cycle.
+        floor(min(days_from_line_start) / 14.0) as fortnight,
         max(coverage_end_date) as coverage_end_date
     from {{ ref('int_exposure_lines') }}
     where is_counted
@@ -18,6 +20,10 @@ select
         partition by layout_id, line_number
         order by start_date
     ) as previous_date,
+    lag(fortnight) over (
+        partition by layout_id, line_number
+        order by start_date
+    ) as previous_fortnight,
     max(coverage_end_date) over (
         partition by layout_id, line_number
         order by start_date

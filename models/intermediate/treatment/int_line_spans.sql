@@ -2,18 +2,7 @@
 -- 2021: the later of the last infusion and the end of the oral supply), at most the day before the
 -- next line.
 
--- Treatment days of one fortnight from the start of the line are one cycle.
-with treatment_days as (
-    select
-        *,
-        floor(days_from_line_start / 14.0) as fortnight,
-        floor(
-            (days_from_line_start - {{ days_between('previous_date', 'start_date') }}) / 14.0
-        ) as previous_fortnight
-    from {{ ref('int_line_days') }}
-),
-
-treated as (
+with treated as (
     select
         layout_id,
         line_number,
@@ -21,7 +10,7 @@ treated as (
         cast(count(*) as int) as n_treatment_days,
         cast(count_if(fortnight is distinct from previous_fortnight) as int) as n_cycles,
         max({{ days_between('covered_before', 'start_date') }}) as longest_gap_days
-    from treatment_days
+    from {{ ref('int_line_days') }}
     group by layout_id, line_number
 ),
 

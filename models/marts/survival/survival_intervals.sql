@@ -18,7 +18,7 @@ select
     {{ days_between('intervals.start_date', 'intervals.end_date') }} as time_days,
     {{ days_between('intervals.start_date', 'intervals.end_date') }}
     / cast(30.4375 as double) as time_months,
-    -- `greatest` skips NULL, and no deciding biomarker is not the same as one known at the start.
+    -- `greatest` skips NULL, and nothing to wait for is not the same as eligible at the start.
     case
         when cohort.eligibility_known_date > intervals.start_date
             then {{ days_between('intervals.start_date', 'cohort.eligibility_known_date') }}
