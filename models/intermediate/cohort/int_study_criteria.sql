@@ -208,7 +208,7 @@ performance_scores as (
         or (scale = 'KPS' and (score >= 10 or score = 0))
 ),
 
--- The record nearest to baseline counts.
+-- The record nearest to baseline counts; of two on one day the worse, whatever the order of rows.
 performance_records as (
     select
         criteria.study_id,
@@ -232,6 +232,7 @@ performance_records as (
         order by
             abs({{ days_between('subjects.baseline_date', 'records.assessed_date') }}),
             records.assessed_date,
+            records.ecog desc,
             records.src_rid
     ) = 1
 ),
