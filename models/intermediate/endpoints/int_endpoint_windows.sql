@@ -307,7 +307,6 @@ final as (
             else observed_until
         end as death_until,
         data_cutoff,
-        death_date,
         death_undated,
         last_contact_date,
         end_of_follow_up_src_rid,

@@ -399,7 +399,8 @@ unconfirmed as (
         block,
         assessment_date as unconfirmed_date,
         assessment_date + confirmation_days as confirmable_from,
-        sum_mm as unconfirmed_sum_mm,
+        -- A sum that lacks a lesion grows when the lesion is measured again.
+        case when is_complete then sum_mm end as unconfirmed_sum_mm,
         n_new_lesions as unconfirmed_new_lesions,
         new_lesion as unconfirmed_new_lesion,
         target_response as unconfirmed_target_response,
