@@ -222,12 +222,14 @@ toxicity_stops as (
     from stopped_drugs
     inner join layouts
         on stopped_drugs.layout_id = layouts.layout_id
-    inner join {{ ref('int_severe_toxicities') }} as toxicities
+    inner join {{ ref('stg_common__adverse_events') }} as adverse_events
         on
-            layouts.patient_key = toxicities.patient_key
-            and toxicities.onset_date
+            layouts.patient_key = adverse_events.patient_key
+            and adverse_events.onset_date
             between stopped_drugs.last_date - layouts.regimen_window_days
             and stopped_drugs.last_date + layouts.regimen_window_days
+            and adverse_events.grade in ('3', '4')
+            and adverse_events.attribution in ('possible', 'probable', 'definite')
 ),
 
 -- Lines begun by a drug that the line before did not have.

@@ -389,12 +389,14 @@ replacements as (
         on
             drug_sequences.drug_number = drugs.drug_number
             and drugs.modality = 'cytotoxic'
-    inner join {{ ref('int_severe_toxicities') }} as toxicities
+    inner join {{ ref('stg_common__adverse_events') }} as adverse_events
         on
-            histories.patient_key = toxicities.patient_key
-            and toxicities.onset_date
+            histories.patient_key = adverse_events.patient_key
+            and adverse_events.onset_date
             between drug_sequences.start_date - histories.regimen_window_days
             and drug_sequences.start_date + histories.regimen_window_days
+            and adverse_events.grade in ('3', '4')
+            and adverse_events.attribution in ('possible', 'probable', 'definite')
     where new_drugs.may_replace
     group by new_drugs.history_id, new_drugs.start_date
 ),
