@@ -111,6 +111,8 @@ def erase(
     with run.workplace(layout.work / "deliveries", layout):
         step("find: archived files of every delivery")
         known = ledger.deliveries(layout.work)
+        landed = max((ledger.landed_bytes(layout.work, one.seq) for one in known), default=0)
+        resources.require_space(layout.work, landed * resources.BUILD_BYTES_PER_DELIVERED_BYTE)
         found = (
             _by_number(known, patient, site_code) if site_code else _by_key(layout, known, patient)
         )
