@@ -358,7 +358,7 @@ def _prove(layout: Layout, patient: _Patient, shared: Collection[str]) -> int:
     searched, found = files_with((layout.work, layout.published), texts)
     if found:
         raise CommandError(
-            "The patient is still named in:\n"
+            "The patient is still named in, or cannot be looked for in:\n"
             + "\n".join(f"  - {path}" for path in found)
             + "\nA number that stands in another patient's record is for the hospital to correct "
             "and deliver again; anything else in these folders was not made by rwe: remove it, and "

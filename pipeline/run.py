@@ -263,6 +263,12 @@ def _last_events(work: Path) -> dict[str, str]:
 def workplace(delivery: Path, layout: Layout) -> Iterator[list[str]]:
     """The two folders, writable, with space, locked and swept; yields what was swept away."""
     os.umask(resources.PRIVATE_UMASK)
+    if layout.work.is_relative_to(layout.published) or layout.published.is_relative_to(layout.work):
+        raise CommandError(
+            f"{layout.work} and {layout.published} must lie apart: one is private, the other is "
+            "not. Name other folders with --work and --published",
+            Exit.SECURITY,
+        )
     resources.require_writable(layout.work, PRIVATE_FOLDER_MODE)
     resources.require_writable(layout.published, publish.PUBLISHED_FOLDER_MODE)
     resources.require_space(

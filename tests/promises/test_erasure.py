@@ -175,7 +175,9 @@ def test_what_still_names_the_patient_is_named(erased: Erased, key: bytes, tmp_p
     with duckdb.connect() as connection:
         connection.execute(f"copy (select '{erased.number}' as note) to '{copy}'")
     try:
-        with pytest.raises(CommandError, match=r"still named in:\n  - .*notes\.parquet") as told:
+        with pytest.raises(
+            CommandError, match=r"still named in, or cannot be looked for in:\n  - .*notes\.parquet"
+        ) as told:
             erase(erased.layout, erased.number, "H01", **SILENT)
         assert told.value.exit_code == Exit.SECURITY
         assert erased.number not in str(told.value)
@@ -249,7 +251,20 @@ def test_a_value_that_is_the_patients_alone_is_searched_for(
 ) -> None:
     layout, number = unpublished
     (layout.work / "copy.txt").write_text(f"{WARD}: {NAME}")
-    with pytest.raises(CommandError, match=r"still named in:\n  - .*copy\.txt") as told:
+    with pytest.raises(
+        CommandError, match=r"still named in, or cannot be looked for in:\n  - .*copy\.txt"
+    ) as told:
+        erase(layout, number, "H01", **SILENT)
+    assert told.value.exit_code == Exit.SECURITY
+
+
+@pytest.mark.parametrize("name", ["a.duckdb", "a.parquet", "a.zip", "a.csv.zst"])
+def test_a_file_that_cannot_be_searched_is_named(
+    unpublished: tuple[Layout, str], name: str
+) -> None:
+    layout, number = unpublished
+    (layout.work / name).write_text("damaged")
+    with pytest.raises(CommandError, match=rf"cannot be looked for in:\n  - .*{name}") as told:
         erase(layout, number, "H01", **SILENT)
     assert told.value.exit_code == Exit.SECURITY
 
