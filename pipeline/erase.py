@@ -21,7 +21,7 @@ import duckdb
 from rich.console import Console
 
 from pipeline import audit, diff, increment, ledger, manifest, resources, run, signing
-from pipeline.archive import archived, records_of, reread
+from pipeline.archive import archived, patient_number, records_of, reread
 from pipeline.byte_search import files_with, texts_in
 from pipeline.contract import Table, read_contract
 from pipeline.delivery import LANDING, RID_SHIFT, blank_rows, rewrite
@@ -204,7 +204,7 @@ def _by_key(layout: Layout, known: list[Delivery], patient_key: str) -> _Patient
             sha256, encoding, record_no = row
             records = reread(layout.work, table, sha256, encoding, {0, record_no})
             place = (records[0].fields or []).index(table.patient_column or "")
-            number = (records[record_no].fields or [])[place].strip()
+            number = patient_number((records[record_no].fields or [])[place])
             return _Patient(delivery.site_code, number, {patient_key})
     key = load_key()
     if erasure_digest(patient_key, key) not in ledger.erased(layout.work, key_id(key)):

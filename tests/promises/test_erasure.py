@@ -258,6 +258,18 @@ def test_a_value_that_is_the_patients_alone_is_searched_for(
     assert told.value.exit_code == Exit.SECURITY
 
 
+def test_a_number_with_a_tab_is_found_by_its_pseudonym(
+    unpublished: tuple[Layout, str], tmp_path: Path
+) -> None:
+    layout, number = unpublished
+    for path in (tmp_path / "extract").glob("*.csv"):
+        path.write_text(path.read_text().replace(number, f"{number}\t"))
+    land(tmp_path / "extract", layout.work)
+    patient_key = key_of(f"{number}\t")
+    assert erase(layout, patient_key, None, **SILENT).deliveries == [2]
+    assert holding(layout.work, {patient_key}) == {}
+
+
 @pytest.mark.parametrize("name", ["a.duckdb", "a.parquet", "a.zip", "a.csv.zst"])
 def test_a_file_that_cannot_be_searched_is_named(
     unpublished: tuple[Layout, str], name: str

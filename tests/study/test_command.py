@@ -13,7 +13,7 @@ import typer.main
 
 from pipeline import cli
 from pipeline.dbt_plugin import ALLOW_OLDER_VARIABLE, DELIVERY_VARIABLE, ONLY_CHANGES_VARIABLE
-from pipeline.errors import Exit
+from pipeline.errors import Exit, NotOnRecordError
 from pipeline.faults import FAULT_VARIABLE
 from pipeline.paths import PROJECT
 
@@ -83,6 +83,22 @@ def test_flt07_stopped_where_a_library_swallows_the_interrupt(
     assert ended.value.code == 128 + signal.SIGTERM
     assert done == ["land"]
     assert "nothing was published" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("as_before")
+def test_flt07_stopped_after_a_run_became_current(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def app() -> None:
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        raise NotOnRecordError("the run is published")
+
+    monkeypatch.setattr(cli, "app", app)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert capsys.readouterr().err.endswith("stopped by SIGTERM; the run is published\n")
 
 
 @pytest.mark.usefixtures("as_before")
