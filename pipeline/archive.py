@@ -76,8 +76,13 @@ def records_of(
     return [
         record_no
         for record_no, record in enumerate(records, start=1)
-        if any(belongs(number.strip(' "\r\n')) for number in numbers(record))
+        if any(belongs(patient_number(number)) for number in numbers(record))
     ]
+
+
+def patient_number(value: str) -> str:
+    """Return a patient's number as the loader takes it from a value: without blanks around it."""
+    return value.strip(' "\r\n')
 
 
 def blank_records(

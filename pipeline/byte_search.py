@@ -17,7 +17,7 @@ ZIPPED = (".docx", ".xlsx", ".zip")
 
 
 def files_with(folders: Iterable[Path], texts: Collection[str]) -> tuple[int, list[Path]]:
-    """Return how many files were searched, and those that hold one of the texts.
+    """Return how many files were searched, and those that hold one of the texts or are unreadable.
 
     A text is found as a word of its own, in every encoding that a delivery may have. Archives are
     unpacked; every column of every table of a DuckDB or Parquet file is read as text, since both
@@ -25,7 +25,7 @@ def files_with(folders: Iterable[Path], texts: Collection[str]) -> tuple[int, li
     """
     files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
     whole = [path for path in files if not path.is_symlink()]
-    return len(whole), [path for path in whole if _holds(path, texts)]
+    return len(whole), [path for path in whole if _holds(path, texts) is not False]
 
 
 def texts_in(folders: Iterable[Path], texts: Collection[str]) -> set[str]:
@@ -33,12 +33,20 @@ def texts_in(folders: Iterable[Path], texts: Collection[str]) -> set[str]:
     found: set[str] = set()
     for path in (path for folder in folders for path in sorted(folder.rglob("*"))):
         left = set(texts) - found
-        if left and path.is_file() and not path.is_symlink() and _holds(path, left):
+        if path.is_file() and not path.is_symlink() and left and _holds(path, left):
             found |= {text for text in left if _holds(path, {text})}
     return found
 
 
-def _holds(path: Path, texts: Collection[str]) -> bool:
+def _holds(path: Path, texts: Collection[str]) -> bool | None:
+    """Whether a file holds one of the texts; None if it cannot be read."""
+    try:
+        return _is_within(path, texts)
+    except (OSError, duckdb.Error, pa.ArrowException, zipfile.BadZipFile):
+        return None
+
+
+def _is_within(path: Path, texts: Collection[str]) -> bool:
     wanted = _pattern(texts)
     if any(wanted.search(content) for content in _contents(path)):
         return True

@@ -21,7 +21,7 @@ import duckdb
 from rich.console import Console
 
 from pipeline import audit, diff, increment, ledger, manifest, resources, run, signing
-from pipeline.archive import archived, records_of, reread
+from pipeline.archive import archived, patient_number, records_of, reread
 from pipeline.byte_search import files_with, texts_in
 from pipeline.contract import Table, read_contract
 from pipeline.delivery import LANDING, RID_SHIFT, blank_rows, rewrite
@@ -111,6 +111,8 @@ def erase(
     with run.workplace(layout.work / "deliveries", layout):
         step("find: archived files of every delivery")
         known = ledger.deliveries(layout.work)
+        landed = max((ledger.landed_bytes(layout.work, one.seq) for one in known), default=0)
+        resources.require_space(layout.work, landed * resources.BUILD_BYTES_PER_DELIVERED_BYTE)
         found = (
             _by_number(known, patient, site_code) if site_code else _by_key(layout, known, patient)
         )
@@ -202,7 +204,7 @@ def _by_key(layout: Layout, known: list[Delivery], patient_key: str) -> _Patient
             sha256, encoding, record_no = row
             records = reread(layout.work, table, sha256, encoding, {0, record_no})
             place = (records[0].fields or []).index(table.patient_column or "")
-            number = (records[record_no].fields or [])[place].strip()
+            number = patient_number((records[record_no].fields or [])[place])
             return _Patient(delivery.site_code, number, {patient_key})
     key = load_key()
     if erasure_digest(patient_key, key) not in ledger.erased(layout.work, key_id(key)):
@@ -356,7 +358,7 @@ def _prove(layout: Layout, patient: _Patient, shared: Collection[str]) -> int:
     searched, found = files_with((layout.work, layout.published), texts)
     if found:
         raise CommandError(
-            "The patient is still named in:\n"
+            "The patient is still named in, or cannot be looked for in:\n"
             + "\n".join(f"  - {path}" for path in found)
             + "\nA number that stands in another patient's record is for the hospital to correct "
             "and deliver again; anything else in these folders was not made by rwe: remove it, and "

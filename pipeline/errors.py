@@ -10,7 +10,7 @@ import duckdb
 
 
 class Exit(IntEnum):
-    """The exit code of each class of failure; 0 is success."""
+    """The exit code of each class of failure; 0 is success. README.md says what each means."""
 
     UNEXPECTED = 1
     USAGE = 2
@@ -20,7 +20,6 @@ class Exit(IntEnum):
     SECURITY = 6
     BUSY = 7
     NEEDS_DECISION = 8
-    INTERRUPTED = 130
 
 
 class CommandError(Exception):

@@ -10,6 +10,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -27,11 +28,12 @@ from pipeline.content import Content, content
 from pipeline.errors import CommandError
 from pipeline.paths import PROJECT, Layout
 from pipeline.pseudonyms import key_id, load_key
-from pipeline.publish import PUBLISHED_MODE
+from pipeline.publish import PUBLISHED_MODE, UNFINISHED
 
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 2
 """2: the hash of the checks' results leaves out when they were checked."""
+RUN_ID = re.compile("[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}")
 WITHDRAWN = "withdrawn.json"
 """Lies in a run that may not be used any more, and says why; its data may be gone."""
 
@@ -154,9 +156,11 @@ def read(folder: Path) -> Record:
 
 def withdraw(folder: Path, told: Record) -> None:
     """Mark a run as withdrawn: why, what supersedes it, which of its numbers are others there."""
-    path = folder / WITHDRAWN
-    path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-    path.chmod(PUBLISHED_MODE)
+    # Written elsewhere first: half of it could not be read by anything, an erasure included.
+    partial = folder.parent / f"{UNFINISHED}{folder.name}.{WITHDRAWN}"
+    partial.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    partial.chmod(PUBLISHED_MODE)
+    partial.replace(folder / WITHDRAWN)
 
 
 def withdrawn(folder: Path) -> Record | None:
@@ -180,11 +184,11 @@ def deliveries(of: Record) -> set[int]:
 
 
 def published_runs(layout: Layout) -> list[str]:
-    """Return every run in the published folder, by name."""
+    """Return every run in the published folder, by name; a folder of another name is none."""
     return sorted(
         path.parent.name
         for path in layout.published.glob(f"[!.]*/{MANIFEST}")
-        if not path.parent.is_symlink()
+        if not path.parent.is_symlink() and RUN_ID.fullmatch(path.parent.name)
     )
 
 

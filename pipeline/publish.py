@@ -234,7 +234,8 @@ def finish(run_folder: Path) -> None:
 def reveal(layout: Layout, hidden: Path, run_id: str) -> None:
     """Give the finished folder its name and make it the current run: an atomic swap of the pointer.
 
-    If that fails the pointer is what it was and the folder is gone.
+    If that fails the pointer is what it was and the folder is gone; unless the pointer cannot be
+    set back either: then it leads to the finished folder.
     """
     run_folder = layout.published / run_id
     hidden.rename(run_folder)
@@ -250,8 +251,14 @@ def reveal(layout: Layout, hidden: Path, run_id: str) -> None:
             _point_to(layout, before)
             raise
     except BaseException:
-        shutil.rmtree(run_folder)
+        if not is_current(layout, run_id):
+            shutil.rmtree(run_folder)
         raise
+
+
+def is_current(layout: Layout, run_id: str) -> bool:
+    """Whether the pointer leads to this run."""
+    return layout.current.is_symlink() and layout.current.readlink().name == run_id
 
 
 def leftovers(layout: Layout) -> list[Path]:

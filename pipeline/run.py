@@ -38,7 +38,7 @@ from pipeline.pseudonyms import key_id, load_key, require_key
 from pipeline.publish import WAREHOUSE
 from pipeline.reader import DeliveryError
 from pipeline.transform import Progress, dbt_build
-from pipeline.unpack import UnsafeArchiveError
+from pipeline.unpack import UnsafeArchiveError, delivered_bytes
 
 PRIVATE_FOLDER_MODE = 0o700
 PRIVATE_PAGE = "_private.html"
@@ -205,7 +205,7 @@ def on_record(layout: Layout, run_id: str, delivery: Path) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        if _is_current(layout, run_id):
+        if publish.is_current(layout, run_id):
             raise _not_on_record(run_id, error) from error
         kind = RUN_ABORTED if isinstance(error, KeyboardInterrupt) else RUN_FAILED
         # The disk may be full; what is told is the reason of the failure, not that.
@@ -232,7 +232,7 @@ def _enter_unfinished(layout: Layout) -> list[str]:
     """Enter how runs ended that ended without word; say which of them is published."""
     entered = []
     for run_id, kind in _last_events(layout.work).items():
-        if _is_current(layout, run_id) and kind != RUN_PUBLISHED:
+        if publish.is_current(layout, run_id) and kind != RUN_PUBLISHED:
             _enter_published(layout, run_id)
             entered.append(
                 f"run {run_id} was stopped after it became current; it is entered as published now"
@@ -240,10 +240,6 @@ def _enter_unfinished(layout: Layout) -> list[str]:
         elif kind == RUN_BEGUN:
             audit.append(layout.work, RUN_KILLED, {"run_id": run_id})
     return entered
-
-
-def _is_current(layout: Layout, run_id: str) -> bool:
-    return layout.current.is_symlink() and layout.current.readlink().name == run_id
 
 
 def _not_on_record(run_id: str, error: BaseException) -> NotOnRecordError:
@@ -267,13 +263,24 @@ def _last_events(work: Path) -> dict[str, str]:
 def workplace(delivery: Path, layout: Layout) -> Iterator[list[str]]:
     """The two folders, writable, with space, locked and swept; yields what was swept away."""
     os.umask(resources.PRIVATE_UMASK)
+    if layout.work.is_relative_to(layout.published) or layout.published.is_relative_to(layout.work):
+        raise CommandError(
+            f"{layout.work} and {layout.published} must lie apart: one is private, the other is "
+            "not. Name other folders with --work and --published",
+            Exit.SECURITY,
+        )
     resources.require_writable(layout.work, PRIVATE_FOLDER_MODE)
     resources.require_writable(layout.published, publish.PUBLISHED_FOLDER_MODE)
-    delivered = sum(path.stat().st_size for path in delivery.rglob("*") if path.is_file())
     resources.require_space(
         layout.work,
-        delivered * resources.BUILD_BYTES_PER_DELIVERED_BYTE + resources.LEAST_FREE_BYTES,
+        delivered_bytes(delivery) * resources.BUILD_BYTES_PER_DELIVERED_BYTE
+        + resources.LEAST_FREE_BYTES,
     )
+    if layout.current.exists() and not layout.current.is_symlink():
+        raise CommandError(
+            f"{layout.current} is no link to a run, as in a copy that followed links. "
+            "Remove it; to go on from a run, link it: ln -s RUN current"
+        )
     with lock.only_one(layout.work, layout.published):
         last = audit.last_key_id(layout.work)
         now = require_key(last, layout.work, layout.published)

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Collection
 from pathlib import Path
 
+from pipeline.errors import RESOURCE_ERRORS
 from pipeline.reader import DeliveryError
 
 MOST_BYTES = 64 << 30
@@ -41,11 +42,33 @@ def unpack(archive: Path, names: Collection[str], target: Path) -> Path:
                 left = _copy(packed, member, target / member.filename, left)
     except DeliveryError:
         raise
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError):
-        raise DeliveryError(
-            f"{archive.name}: the archive is broken, cut short or encrypted; deliver it again"
-        ) from None
+    except OSError as error:
+        if error.errno in RESOURCE_ERRORS:  # the disk is full; the archive may be sound
+            raise
+        raise _broken(archive) from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+        raise _broken(archive) from None
     return target
+
+
+def delivered_bytes(delivery: Path) -> int:
+    """Return how many bytes the files of a delivery take, of an archive unpacked as it says.
+
+    A folder within it is no part of a delivery.
+    """
+    if delivery.is_dir():
+        return sum(path.stat().st_size for path in delivery.iterdir() if path.is_file())
+    try:
+        with zipfile.ZipFile(delivery) as packed:
+            return sum(member.file_size for member in packed.infolist())
+    except (zipfile.BadZipFile, OSError):
+        return 0  # landing says what is wrong
+
+
+def _broken(archive: Path) -> DeliveryError:
+    return DeliveryError(
+        f"{archive.name}: the archive is broken, cut short or encrypted; deliver it again"
+    )
 
 
 def _refuse_unsafe(archive: Path, member: zipfile.ZipInfo, names: Collection[str]) -> None:

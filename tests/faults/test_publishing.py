@@ -21,6 +21,7 @@ from pipeline import audit, ledger, lock, manifest, publish, resources, run
 from pipeline.content import Content, content
 from pipeline.errors import CommandError, Exit
 from pipeline.ledger import Delivery
+from pipeline.paths import Layout
 from pipeline.verify import verify
 from tests.faults.trials import (
     EXIT_CODES,
@@ -212,6 +213,72 @@ def test_flt14_fsync_of_the_pointer_fails(
     assert not (folder / run_id).exists()
     published.holds()
     survived.append("fsync of the pointer")
+
+
+def test_flt14_a_pointer_that_cannot_be_set_back_leads_to_a_whole_run(
+    published: Published, monkeypatch: pytest.MonkeyPatch, survived: list[str]
+) -> None:
+    before, to_disk, point_to = published.current, publish._to_disk, publish._point_to
+    folder = published.layout.published
+    calls = itertools.count(1)
+
+    def failing(path: Path) -> None:
+        if path == folder and published.current != before:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        to_disk(path)
+
+    def once(layout: Layout, run_folder: Path | None) -> None:
+        if next(calls) > 1:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        point_to(layout, run_folder)
+
+    monkeypatch.setattr(publish, "_to_disk", failing)
+    monkeypatch.setattr(publish, "_point_to", once)
+    started = datetime.now(UTC)
+    run_id = run.next_run_id(published.layout, started)
+    with pytest.raises(OSError, match="Input/output error"):
+        publish_as(published, run_id, started)
+    assert published.current == run_id
+    published.holds()
+    survived.append("pointer not set back")
+
+
+def test_what_is_no_run_beside_the_runs_does_not_end_a_build(
+    published: Published, survived: list[str]
+) -> None:
+    layout = published.layout
+    shutil.copytree(layout.current.resolve(), layout.published / "backup")
+    assert manifest.published_runs(layout) == [published.current]
+    assert run.next_run_id(layout, datetime.now(UTC)) > published.current
+    target = layout.current.resolve()
+    layout.current.unlink()
+    shutil.copytree(target, layout.current)
+    with (
+        pytest.raises(CommandError, match="is no link to a run"),
+        run.workplace(published.delivery, layout),
+    ):
+        pytest.fail("work began")
+    survived.append("no run")
+
+
+def test_a_withdrawal_that_is_cut_off_leaves_what_was_there(
+    published: Published, monkeypatch: pytest.MonkeyPatch, survived: list[str]
+) -> None:
+    folder = published.layout.current.resolve()
+    manifest.withdraw(folder, {"reason": "first", "superseded_by": None})
+
+    def cut_off(path: Path, text: str, **_: object) -> None:
+        with path.open("w") as stream:
+            stream.write(text[:5])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", cut_off)
+        with pytest.raises(OSError, match="No space left"):
+            manifest.withdraw(folder, {"reason": "second", "superseded_by": None})
+    assert manifest.withdrawn(folder) == {"reason": "first", "superseded_by": None}
+    assert len(publish.leftovers(published.layout)) == 1
+    survived.append("withdrawal cut off")
 
 
 def test_a_copy_that_differs_is_not_published(

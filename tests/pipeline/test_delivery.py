@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import errno
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -11,11 +13,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipeline import audit, ledger, run
+from pipeline import audit, ledger, run, unpack
 from pipeline.archive import archived, records_of, reread, row_hashes
 from pipeline.contract import Table, read_contract
 from pipeline.delivery import files, land, raw_views
-from pipeline.errors import CommandError
+from pipeline.errors import CommandError, Exit, as_command_error
 from pipeline.paths import Layout
 from pipeline.pseudonyms import key_id, load_key, pseudonym, require_key
 from pipeline.reader import LONGEST_FIELD, DeliveryError
@@ -637,6 +639,31 @@ def test_a_bomb_is_stopped_while_it_unpacks(work: Path, tmp_path: Path) -> None:
     with pytest.raises(UnsafeArchiveError, match="unpacks to more than 200 times its size"):
         land(path, work)
     assert not list(work.rglob("consent.csv"))
+
+
+def test_a_disk_that_is_full_is_no_fault_of_the_archive(
+    delivery: Path, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = packed(delivery, tmp_path / "delivery.zip")
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(unpack, "_copy", full)
+    with pytest.raises(OSError, match="No space left") as refused:
+        land(path, work)
+    assert as_command_error(refused.value).exit_code == Exit.RESOURCES
+
+
+def test_the_space_asked_for_is_that_of_the_files_of_a_delivery(
+    delivery: Path, tmp_path: Path
+) -> None:
+    size = sum(path.stat().st_size for path in delivery.iterdir())
+    assert unpack.delivered_bytes(packed(delivery, tmp_path / "delivery.zip")) == size
+    (delivery / "below").mkdir()
+    (delivery / "below" / "file").write_text("no part of a delivery")
+    assert unpack.delivered_bytes(delivery) == size
+    assert unpack.delivered_bytes(tmp_path / "nowhere") == 0
 
 
 def test_short_key_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

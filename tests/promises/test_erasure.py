@@ -175,7 +175,9 @@ def test_what_still_names_the_patient_is_named(erased: Erased, key: bytes, tmp_p
     with duckdb.connect() as connection:
         connection.execute(f"copy (select '{erased.number}' as note) to '{copy}'")
     try:
-        with pytest.raises(CommandError, match=r"still named in:\n  - .*notes\.parquet") as told:
+        with pytest.raises(
+            CommandError, match=r"still named in, or cannot be looked for in:\n  - .*notes\.parquet"
+        ) as told:
             erase(erased.layout, erased.number, "H01", **SILENT)
         assert told.value.exit_code == Exit.SECURITY
         assert erased.number not in str(told.value)
@@ -249,7 +251,32 @@ def test_a_value_that_is_the_patients_alone_is_searched_for(
 ) -> None:
     layout, number = unpublished
     (layout.work / "copy.txt").write_text(f"{WARD}: {NAME}")
-    with pytest.raises(CommandError, match=r"still named in:\n  - .*copy\.txt") as told:
+    with pytest.raises(
+        CommandError, match=r"still named in, or cannot be looked for in:\n  - .*copy\.txt"
+    ) as told:
+        erase(layout, number, "H01", **SILENT)
+    assert told.value.exit_code == Exit.SECURITY
+
+
+def test_a_number_with_a_tab_is_found_by_its_pseudonym(
+    unpublished: tuple[Layout, str], tmp_path: Path
+) -> None:
+    layout, number = unpublished
+    for path in (tmp_path / "extract").glob("*.csv"):
+        path.write_text(path.read_text().replace(number, f"{number}\t"))
+    land(tmp_path / "extract", layout.work)
+    patient_key = key_of(f"{number}\t")
+    assert erase(layout, patient_key, None, **SILENT).deliveries == [2]
+    assert holding(layout.work, {patient_key}) == {}
+
+
+@pytest.mark.parametrize("name", ["a.duckdb", "a.parquet", "a.zip", "a.csv.zst"])
+def test_a_file_that_cannot_be_searched_is_named(
+    unpublished: tuple[Layout, str], name: str
+) -> None:
+    layout, number = unpublished
+    (layout.work / name).write_text("damaged")
+    with pytest.raises(CommandError, match=rf"cannot be looked for in:\n  - .*{name}") as told:
         erase(layout, number, "H01", **SILENT)
     assert told.value.exit_code == Exit.SECURITY
 

@@ -234,6 +234,17 @@ def test_flt58_what_only_reads_makes_no_key(
     assert not key_file.exists()
 
 
+@pytest.mark.parametrize(("work", "published"), [("a", "a"), ("a/b", "a"), ("a", "a/b")])
+def test_sec09_private_and_published_lie_apart(work: str, published: str, tmp_path: Path) -> None:
+    with (
+        pytest.raises(CommandError, match="must lie apart") as refused,
+        workplace(tmp_path, Layout(tmp_path / work, tmp_path / published)),
+    ):
+        pytest.fail("work began")
+    assert refused.value.exit_code == Exit.SECURITY
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_sec09_nobody_else_reads_the_work_folder(pair: Runs) -> None:
     assert stat.S_IMODE(pair.layout.work.stat().st_mode) == 0o700
     for path in pair.layout.published.rglob("*"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,6 +12,10 @@ import pytest
 import typer.main
 
 from pipeline import cli
+from pipeline.dbt_plugin import ALLOW_OLDER_VARIABLE, DELIVERY_VARIABLE, ONLY_CHANGES_VARIABLE
+from pipeline.errors import Exit, NotOnRecordError
+from pipeline.faults import FAULT_VARIABLE
+from pipeline.paths import PROJECT
 
 
 def test_every_command_and_option_explains_itself() -> None:
@@ -20,6 +25,29 @@ def test_every_command_and_option_explains_itself() -> None:
         assert command.help and command.help.strip().endswith("."), name
         for parameter in command.params:
             assert getattr(parameter, "help", None), f"{name} {parameter.name}"
+
+
+def test_the_readme_lists_every_exit_code_and_setting() -> None:
+    said = (PROJECT / "README.md").read_text(encoding="utf-8")
+    for code in Exit:
+        assert f"\n| {code.value} | " in said, code
+    read = {
+        name
+        for path in (*PROJECT.glob("pipeline/*.py"), PROJECT / "profiles.yml")
+        for name in re.findall(r"RWE_[A-Z_]+", path.read_text(encoding="utf-8"))
+        if not name.startswith("RWE_SPARK")  # docs/spark.md
+    }
+    between_its_own_parts = {
+        DELIVERY_VARIABLE,
+        ALLOW_OLDER_VARIABLE,
+        ONLY_CHANGES_VARIABLE,
+        FAULT_VARIABLE,
+        "RWE_RUN_ID",
+    }
+    assert [name for name in sorted(read - between_its_own_parts) if name not in said] == []
+    assert all(
+        option in said for option in ("--work", "--published", "--allow-older", "--blocking")
+    )
 
 
 @pytest.fixture
@@ -55,6 +83,22 @@ def test_flt07_stopped_where_a_library_swallows_the_interrupt(
     assert ended.value.code == 128 + signal.SIGTERM
     assert done == ["land"]
     assert "nothing was published" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("as_before")
+def test_flt07_stopped_after_a_run_became_current(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def app() -> None:
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        raise NotOnRecordError("the run is published")
+
+    monkeypatch.setattr(cli, "app", app)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert capsys.readouterr().err.endswith("stopped by SIGTERM; the run is published\n")
 
 
 @pytest.mark.usefixtures("as_before")
