@@ -37,7 +37,7 @@ from analysis.flow import Step, flow_diagram
 from analysis.ledger import HAZARD_RATIO, PREFERRED
 from analysis.pictures import Picture
 from analysis.study import Analysis, Study, load_study, synthetic
-from analysis.survival import SIGNIFICANCE_LEVEL
+from analysis.survival import is_significant
 from analysis.waterfall_plot import waterfall_plot
 
 #: Sections of the report, in the order a clinician reads, and the kinds of analysis in each.
@@ -532,7 +532,7 @@ def _forest(
             page.value(name, contrast, HAZARD_RATIO.upper),
             survival_tables.marked_ratio(page, name, contrast),
             page.cell(name, contrast, "p", PREFERRED),
-            (page.value(name, contrast, "p") or 1.0) < SIGNIFICANCE_LEVEL,
+            is_significant(page.value(name, contrast, "p")),
         )
         for label, name, contrast in terms
     ]
