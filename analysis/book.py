@@ -68,6 +68,9 @@ class Book:
             )
             for row in estimates
         }
+        self._by_level: dict[tuple[str, ...], list[Number]] = {}
+        for key, number in self._numbers.items():
+            self._by_level.setdefault((*key[:3], *key[4:]), []).append(number)
 
     def __len__(self) -> int:
         """How many numbers there are."""
@@ -98,9 +101,8 @@ class Book:
         self, exhibit: str, population: str, variable: str, statistic: str, convention: str
     ) -> Iterator[Number]:
         """Numbers of a variable, one a level, in the order of computation."""
-        for key, number in self._numbers.items():
-            if (*key[:3], *key[4:]) == (exhibit, population, variable, statistic, convention):
-                yield number
+        name = (exhibit, population, variable, statistic, convention)
+        return iter(self._by_level.get(name, ()))
 
     def variables(self, exhibit: str, population: str) -> list[str]:
         """Variables of an exhibit, in the order of computation."""

@@ -17,7 +17,8 @@ MISSING = "missing"
 #: Best overall responses in the order of RECIST 1.1, section 4.3.
 RESPONSES = ("CR", "PR", "SD", "PD")
 OBJECTIVE_RESPONSES = ("CR", "PR")
-DISEASE_CONTROL = ("CR", "PR", "SD")
+#: NON-CR/NON-PD is what a patient without target lesions has in place of SD (RECIST 1.1, table 2).
+DISEASE_CONTROL = ("CR", "PR", "SD", "NON-CR/NON-PD")
 #: Printed only where they occur.
 OTHER_RESPONSES = ("NON-CR/NON-PD", "NE")
 NOT_ASSESSED = "not assessed"
@@ -312,18 +313,12 @@ def response(
         inside = found[members[group.name] == level]
         page = ledger.page(analysis.exhibit, analysis.population).about(inside)
         page.add(group.name, level, "n", page.n, "count of patients")
-        enter_responses(page, level, inside, (*RESPONSES, *others), DISEASE_CONTROL)
+        enter_responses(page, level, inside, (*RESPONSES, *others))
 
 
-def enter_responses(
-    page: Page,
-    level: str,
-    found: pd.Series,
-    responses: Sequence[str],
-    disease_control: Sequence[str],
-) -> None:
+def enter_responses(page: Page, level: str, found: pd.Series, responses: Sequence[str]) -> None:
     """Enter each response of the page's patients, and the two rates with exact limits."""
-    summaries = {"ORR": OBJECTIVE_RESPONSES, "DCR": disease_control}
+    summaries = {"ORR": OBJECTIVE_RESPONSES, "DCR": DISEASE_CONTROL}
     for name, counted in {**{name: (name,) for name in responses}, **summaries}.items():
         has_it = found.isin(counted)
         _count(page, name, level, has_it)

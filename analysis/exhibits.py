@@ -37,7 +37,7 @@ from analysis.flow import Step, flow_diagram
 from analysis.ledger import FIRTH_HAZARD_RATIO, HAZARD_RATIO, PREFERRED
 from analysis.pictures import Picture
 from analysis.study import Analysis, Study, load_study, synthetic
-from analysis.survival import SIGNIFICANCE_LEVEL
+from analysis.survival import is_significant
 from analysis.waterfall_plot import waterfall_plot
 
 #: Sections of the report, in the order a clinician reads, and the kinds of analysis in each.
@@ -541,7 +541,7 @@ def _forest(
                 page.value(name, contrast, fit.upper),
                 survival_tables.marked_ratio(page, name, contrast, fit),
                 page.cell(name, contrast, p_value, PREFERRED),
-                (page.value(name, contrast, p_value) or 1.0) < SIGNIFICANCE_LEVEL,
+                is_significant(page.value(name, contrast, p_value)),
             )
         )
     if not ratios:

@@ -14,7 +14,7 @@ from analysis.ledger import HAZARD_RATIO, MEDIAN, NOT_ESTIMABLE, NOT_REACHED, PR
 from analysis.model_tables import cox_terms
 from analysis.multivariable import EVENTS_PER_VARIABLE
 from analysis.study import Analysis, Study
-from analysis.survival import ALL_PAIRS, SIGNIFICANCE_LEVEL
+from analysis.survival import ALL_PAIRS, SIGNIFICANCE_LEVEL, is_significant
 from expectations.small_cells import HIDDEN
 
 
@@ -100,8 +100,8 @@ def _ever_given(
     if log_rank is None or log_rank.value is None or corrected is None:
         return
     verdict = _verdict(
-        log_rank.value < SIGNIFICANCE_LEVEL,
-        corrected < SIGNIFICANCE_LEVEL,
+        is_significant(log_rank.value),
+        is_significant(corrected),
         page.value(variable, contrast, HAZARD_RATIO.value),
         page.value(dependent, contrast, HAZARD_RATIO.value),
         str(drug),
@@ -156,8 +156,8 @@ def _cox(study: Study, book: Book, analyses: list[Analysis]) -> Iterator[Finding
             f"{label[:1].lower()}{label[1:].replace(': ', ', ')} "
             f"(hazard ratio {_ratio(page, name, contrast)})"
             for label, name, contrast in cox_terms(study, book, analysis)
-            if _below(page.value(name, contrast, "p"))
-            and _below(page.value(name, contrast, "firth_p"))
+            if is_significant(page.value(name, contrast, "p"))
+            and is_significant(page.value(name, contrast, "firth_p"))
         ]
         per_variable = page.value(model, None, "events_per_variable")
         if per_variable is None:
@@ -218,10 +218,6 @@ def _ratio(page: BookPage, variable: str, level: str) -> str:
         f"{page.display(variable, level, HAZARD_RATIO.value, PREFERRED)} "
         f"[95% CI {page.limits(variable, level, HAZARD_RATIO, PREFERRED)}]"
     )
-
-
-def _below(p_value: float | None) -> bool:
-    return p_value is not None and p_value < SIGNIFICANCE_LEVEL
 
 
 Composer = Callable[[Study, Book, list[Analysis]], Iterator[Finding]]

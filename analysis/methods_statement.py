@@ -172,6 +172,11 @@ def _statistics(study: Study, book: Book) -> str:
             "comparison of ever against never treated is given with exposure as a time-dependent "
             "covariate and at landmarks."
         )
+    if any("delayed entry" in name for name in _variables(study, book)):
+        sentences.append(
+            "Since nobody could die before eligibility was known, medians and that comparison are "
+            "also given with delayed entry."
+        )
     seeds = sorted({seed for method in book.methods for seed in re.findall(r"seed (\d+)", method)})
     if seeds:
         sentences.append(f"Resampling used the seed {' and '.join(seeds)}.")

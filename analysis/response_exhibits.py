@@ -5,7 +5,7 @@ from __future__ import annotations
 from analysis.book import NOTHING, Book, Number
 from analysis.clinical_tables import response_rows
 from analysis.curves import SURVIVAL_MONTHS
-from analysis.descriptive import OBJECTIVE_RESPONSES
+from analysis.descriptive import DISEASE_CONTROL, OBJECTIVE_RESPONSES
 from analysis.layout import (
     ABBREVIATIONS,
     Cell,
@@ -20,7 +20,6 @@ from analysis.ledger import MEDIAN, PREFERRED, Interval
 from analysis.responses import (
     AGREEMENT,
     DEPTH,
-    DISEASE_CONTROL,
     KAPPA,
     PATIENTS,
     VISITS,

@@ -12,8 +12,6 @@ from analysis.ledger import PREFERRED, Interval, Ledger, Page
 from analysis.rule_sets import intervals_by_rule_set, rule_set_label
 from analysis.study import FIRST_LINE, Analysis, Study, frame, rows
 
-#: NON-CR/NON-PD is what a patient without target lesions has in place of SD (RECIST 1.1, table 2).
-DISEASE_CONTROL = ("CR", "PR", "SD", "NON-CR/NON-PD")
 PATIENTS = "patients"
 DEPTH = "best change"
 #: Who judges a response (column response_source of the seed endpoint_rule_sets).
@@ -74,7 +72,7 @@ def best_responses(
         for confirmed, column in zip(CONFIRMED, columns, strict=True):
             level = f"{rule_set}, {CONFIRMED[confirmed]}"
             page.add(PATIENTS, level, "n", page.n, "count of patients with a first line")
-            enter_responses(page, level, judged[column], (*RESPONSES, *others), DISEASE_CONTROL)
+            enter_responses(page, level, judged[column], (*RESPONSES, *others))
         _enter_depth(page, str(rule_set), judged["best_change_pct"].dropna())
 
 

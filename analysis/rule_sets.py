@@ -232,10 +232,10 @@ def _groups_by_rule_set(
         level_of = {level.source_value: level.name for level in variable.levels}
         patients = study.levels.index.to_series()
         return {
-            str(rule_set): patients.isin(own).map(
+            rule_set: patients.isin(given.loc[given["rule_set_id"] == rule_set, "patient_key"]).map(
                 {True: level_of[GIVEN], False: level_of[NEVER_GIVEN]}
             )
-            for rule_set, own in given.groupby("rule_set_id")["patient_key"]
+            for rule_set in _line_rule_sets(connection, study)
         }
     return {}
 

@@ -34,6 +34,11 @@ ALL_PAIRS = "all pairs"
 SIGNIFICANCE_LEVEL = 0.05
 
 
+def is_significant(p_value: float | None) -> bool:
+    """Whether a P is below the level; 0, to which the smallest are rounded, is one."""
+    return p_value is not None and p_value < SIGNIFICANCE_LEVEL
+
+
 def survival(
     connection: duckdb.DuckDBPyConnection, study: Study, analysis: Analysis, ledger: Ledger
 ) -> None:

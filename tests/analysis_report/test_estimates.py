@@ -19,6 +19,7 @@ from analysis.exhibits import contents
 from analysis.group_tests import compare_groups, curves_cross, hazard_ratio, mean_difference
 from analysis.immortal_time import exposure_episodes, once_eligible
 from analysis.study import StudyError, load_study
+from analysis.survival import SIGNIFICANCE_LEVEL, is_significant
 
 
 def one(
@@ -255,6 +256,32 @@ def test_a_mean_difference_without_events_on_one_side_has_no_limits() -> None:
     difference, horizon = found
     assert horizon == 7
     assert difference.value is not None and difference.lower is None and difference.p_value is None
+
+
+def test_the_smallest_p_value_is_significant_and_an_absent_one_is_not(
+    warehouse: duckdb.DuckDBPyConnection,
+) -> None:
+    """P of a large effect in many patients is rounded to 0; the forest plot marks it too."""
+    assert is_significant(0.0) and not is_significant(SIGNIFICANCE_LEVEL)
+    assert not is_significant(None)
+    drawn = []
+    for p_value in (0.0, 1e-9):
+        warehouse.execute("begin")
+        warehouse.execute(
+            "update results.estimates set value = ? "
+            "where exhibit = 'table7' and convention = 'preferred' and statistic = 'p'",
+            [p_value],
+        )
+        shown = contents(warehouse, STUDY)
+        warehouse.execute("rollback")
+        drawn += [
+            picture.svg
+            for section in shown.sections
+            for exhibit in section.exhibits
+            for picture in exhibit.wide
+            if picture.identifier == "table7-forest"
+        ]
+    assert len(drawn) == 2 and drawn[0] == drawn[1]
 
 
 def test_groups_without_patients_or_events_say_so() -> None:

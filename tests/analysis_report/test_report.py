@@ -255,6 +255,7 @@ def test_the_methods_statement_says_what_was_run(page: str, book: pd.DataFrame) 
     assert "seed 20261122" in statement
     assert "inverse-probability-of-treatment" in statement
     assert "time-dependent covariate" in statement
+    assert "delayed entry" in statement
     assert "HER2-positive tumour" in statement
     assert "hazard ratios of the sensitivity figure were recomputed" in statement
     assert "All headline numbers" not in statement

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import small_warehouse
 
+from analysis import estimates
 from analysis.descriptive import clopper_pearson
 from analysis.estimators import kaplan_meier
 
@@ -59,6 +60,21 @@ def test_rates_unconfirmed_and_confirmed(
                 value(book, "tableS4", name, level, f"pct_{end}") for end in ("lower", "upper")
             ]
             assert limits == pytest.approx(clopper_pearson(count, 63))
+
+
+def test_disease_control_is_the_same_in_every_table(book: pd.DataFrame) -> None:
+    """A patient without target lesions who is stable is NON-CR/NON-PD, not SD."""
+    with small_warehouse.build(":memory:") as connection:
+        connection.execute(
+            "update survival.response_by_line set best_overall_response = 'NON-CR/NON-PD' "
+            "where best_overall_response = 'SD' and line_number = 2"
+        )
+        estimates.compute(connection, small_warehouse.STUDY)
+        changed = connection.execute("select * from results.estimates").fetchdf()
+    assert value(changed, "table4", "SD", "second", "n") == 0
+    assert value(changed, "table4", "NON-CR/NON-PD", "second", "n") == 10
+    before = value(book, "table4", "DCR", "second", "n")
+    assert value(changed, "table4", "DCR", "second", "n") == before == 14
 
 
 def test_confirmation_takes_responses_away_and_no_control(book: pd.DataFrame) -> None:

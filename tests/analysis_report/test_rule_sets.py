@@ -87,6 +87,21 @@ def test_groups_that_follow_from_lines_are_those_of_the_rule_set() -> None:
     assert ratios["lines: gap_60"] != ratios["lines: primary"]
 
 
+def test_a_rule_set_under_which_nobody_had_the_drug_compares_nothing() -> None:
+    with small_warehouse.build(":memory:") as connection:
+        connection.execute(
+            "delete from treatment.line_components "
+            "where rule_set_id = 'gap_60' and ingredient = 'trastuzumab'"
+        )
+        estimates.compute(connection, STUDY)
+        found = connection.execute(
+            "select value, note from results.estimates where exhibit = 'figS8' "
+            "and variable = 'os: trastuzumab vs no trastuzumab' and level = 'lines: gap_60' "
+            "and statistic = 'hazard_ratio'"
+        ).fetchall()
+    assert found == [(None, "one side has no patients")]
+
+
 def test_with_one_rule_set_the_report_says_so_and_draws_nothing() -> None:
     with small_warehouse.build(":memory:") as connection:
         connection.execute(

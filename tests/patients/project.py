@@ -28,7 +28,8 @@ def build(
         (project / name).symlink_to(processes.PROJECT / name)
     shutil.copytree(SEEDS, project / "seeds")
     write_seeds(project / "seeds")
-    key_file, database = folder / "pseudonym.key", folder / "warehouse.duckdb"
+    key_file, database = folder / "pseudonym.key", folder / "work" / "warehouse.duckdb"
+    database.parent.mkdir()
     key_file.write_bytes(key)
     key_file.chmod(0o600)
     finished = processes.printed(
