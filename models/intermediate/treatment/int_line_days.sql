@@ -7,7 +7,7 @@ with treatment_days as (
         start_date,
         min(days_from_line_start) as days_from_line_start,
         -- Treatment days of one fortnight from the start of the line are one cycle.
-        floor(min(days_from_line_start) / 14.0) as fortnight,
+        cast(floor(min(days_from_line_start) / 14.0) as int) as fortnight,
         max(coverage_end_date) as coverage_end_date
     from {{ ref('int_exposure_lines') }}
     where is_counted
