@@ -20,6 +20,7 @@ from tests.patients import project
 STUDY = "wild_type_mcrc"
 ROWS = Path(__file__).with_name("second_study")
 KEY = bytes(range(32))
+CHARACTERISTICS = "study_variables_are_known_characteristics"
 
 
 def add(seeds: Path) -> None:
@@ -124,13 +125,15 @@ def test_a_name_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     seeds = copy / "seeds"
     project.shutil.copytree(project.SEEDS, seeds)
     add(seeds)
-    analyses = seeds / "studies" / "study_analyses.csv"
-    analyses.write_text(
-        analyses.read_text(encoding="utf-8").replace(
-            "survival,all,OS,side", "survival,all,OS,sides"
-        ),
-        encoding="utf-8",
-    )
+    for file, right, wrong in (
+        ("study_analyses", "survival,all,OS,side", "survival,all,OS,sides"),
+        ("study_criteria", "biomarker_status,RAS_BRAF,wild_type", "biomarker_status,RAS,wild_type"),
+        ("study_variables", "characteristic,primary_side,3", "characteristic,side,3"),
+    ):
+        seed = seeds / "studies" / f"{file}.csv"
+        text = seed.read_text(encoding="utf-8")
+        assert right in text
+        seed.write_text(text.replace(right, wrong), encoding="utf-8")
     generate(tmp_path / "delivery", patients=100)
     (tmp_path / "pseudonym.key").write_bytes(KEY)
     (tmp_path / "pseudonym.key").chmod(0o600)
@@ -142,8 +145,12 @@ def test_a_name_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.Mo
             tmp_path / "delivery",
             layout,
             lambda *_: None,
-            select=["resource_type:seed", "studies_are_well_formed"],
+            select=["resource_type:seed", "studies_are_well_formed", CHARACTERISTICS],
         )
-    assert "study_analyses: study_variables has no such variable; wild_type_mcrc, sides" in str(
-        stopped.value
-    )
+    for told in (
+        "study_analyses: study_variables has no such variable; wild_type_mcrc, sides",
+        "study_criteria: biomarker_panels has no such biomarker; wild_type_mcrc, RAS",
+        f"{CHARACTERISTICS}: Got 1 result",
+        "side; 2",
+    ):
+        assert told in str(stopped.value)
