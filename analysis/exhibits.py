@@ -526,13 +526,13 @@ def _forest(
     page = book.page(analysis.exhibit, analysis.population)
     ratios = []
     for label, name, contrast in terms:
-        fit, p_value = HAZARD_RATIO, "p"
-        # Where that has no maximum, the penalised fit of the same model has one.
-        if (
+        # Where the likelihood has no maximum, that of the penalised fit has one.
+        only_penalised = (
             page.value(name, contrast, HAZARD_RATIO.value) is None
             and page.value(name, contrast, FIRTH_HAZARD_RATIO.value) is not None
-        ):
-            fit, p_value = FIRTH_HAZARD_RATIO, "firth_p"
+        )
+        fit = FIRTH_HAZARD_RATIO if only_penalised else HAZARD_RATIO
+        p_value = "firth_p" if only_penalised else "p"
         ratios.append(
             Ratio(
                 label,

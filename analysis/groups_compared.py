@@ -67,9 +67,9 @@ def characteristics_by_group(
             for two in combinations(present, 2)
             for pair in [known[known[group.name].isin(two)]]
         ]
-        known_all = [each for each in between if each is not None]
-        every = len(present) == len(groups) and len(known_all) == len(between)
-        difference = max(known_all, default=None) if every else None
+        defined = [each for each in between if each is not None]
+        is_whole = len(present) == len(groups) and len(defined) == len(between)
+        difference = max(defined, default=None) if is_whole else None
         ledger.page(analysis.exhibit, analysis.population).about(known).add(
             variable.name,
             None,

@@ -93,8 +93,7 @@ def level_label(level: str) -> str:
 
 def term_label(variable: Variable, contrast: str) -> str:
     """A comparison of two levels as tables and figures print it, after its variable."""
-    spelled = variable.spelled(contrast).replace(">=", "\N{GREATER-THAN OR EQUAL TO}")
-    return f"{variable.label}: {spelled}"
+    return level_label(f"{variable.label}: {variable.spelled(contrast)}")
 
 
 def cells(texts: Iterable[str]) -> list[Cell]:

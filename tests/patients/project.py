@@ -13,21 +13,26 @@ SEEDS = processes.PROJECT / "seeds"
 LINKED = ("models", "macros", "tests", "dbt_project.yml", "profiles.yml")
 
 
-def build(
-    folder: Path, write_seeds: Callable[[Path], None], key: bytes, options: Iterable[str]
-) -> Path:
-    """Build what the options of `dbt build` select on `folder/delivery`; return the warehouse.
-
-    `write_seeds` changes the seeds in the folder it is given; `key` is the key of the pseudonyms,
-    kept in `folder/pseudonym.key`. Raises AssertionError with dbt's output where the build or one
-    of its tests fails.
-    """
-    project = folder / "project"
+def copy(project: Path, write_seeds: Callable[[Path], None]) -> Path:
+    """Make a project of the same models whose seeds `write_seeds` changes in their folder."""
     project.mkdir()
     for name in LINKED:
         (project / name).symlink_to(processes.PROJECT / name)
     shutil.copytree(SEEDS, project / "seeds")
     write_seeds(project / "seeds")
+    return project
+
+
+def build(
+    folder: Path, write_seeds: Callable[[Path], None], key: bytes, options: Iterable[str]
+) -> Path:
+    """Build what the options of `dbt build` select on `folder/delivery`; return the warehouse.
+
+    The seeds are those of `copy`; `key` is the key of the pseudonyms, kept in
+    `folder/pseudonym.key`. Raises AssertionError with dbt's output where the build or one of its
+    tests fails.
+    """
+    project = copy(folder / "project", write_seeds)
     key_file, database = folder / "pseudonym.key", folder / "work" / "warehouse.duckdb"
     database.parent.mkdir()
     key_file.write_bytes(key)

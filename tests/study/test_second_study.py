@@ -118,19 +118,13 @@ def test_two_groups_without_a_named_contrast_are_tested(contents: exhibits.Conte
 
 
 def test_a_name_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    copy = tmp_path / "project"
-    copy.mkdir()
-    for name in project.LINKED:
-        (copy / name).symlink_to(transform.PROJECT / name)
-    seeds = copy / "seeds"
-    project.shutil.copytree(project.SEEDS, seeds)
-    add(seeds)
+    copy = project.copy(tmp_path / "project", add)
     for file, right, wrong in (
         ("study_analyses", "survival,all,OS,side", "survival,all,OS,sides"),
         ("study_criteria", "biomarker_status,RAS_BRAF,wild_type", "biomarker_status,RAS,wild_type"),
         ("study_variables", "characteristic,primary_side,3", "characteristic,side,3"),
     ):
-        seed = seeds / "studies" / f"{file}.csv"
+        seed = copy / "seeds" / "studies" / f"{file}.csv"
         text = seed.read_text(encoding="utf-8")
         assert right in text
         seed.write_text(text.replace(right, wrong), encoding="utf-8")
