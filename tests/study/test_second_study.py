@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import pytest
@@ -115,6 +116,22 @@ def test_two_groups_without_a_named_contrast_are_tested(contents: exhibits.Conte
     among_all = book.page("table3", "all").value("os by side", None, "logrank_p")
     assert alone is not None
     assert alone == among_all
+
+
+def test_rows_of_a_build_on_spark_are_not_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are not in the file that a build in DuckDB would have left."""
+    node = SimpleNamespace(
+        name="studies_are_well_formed",
+        config=SimpleNamespace(meta={"rows_may_be_told": True}),
+        compiled_code="select * from reference.studies",
+    )
+    failure = SimpleNamespace(status="fail", message="Got 1 result", node=node)
+    failed = SimpleNamespace(exception=None, result=SimpleNamespace(results=[failure]))
+    monkeypatch.setenv("RWE_TARGET", "spark")
+    reason = transform._reason(failed, Layout(tmp_path / "work", tmp_path / "published"))
+    assert str(reason).endswith("studies_are_well_formed: Got 1 result")
 
 
 def test_a_name_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
