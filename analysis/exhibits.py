@@ -226,7 +226,9 @@ def _sections(study: Study, book: Book, drawn: Drawn) -> list[Section]:
     for identifier, title, kinds in SECTIONS:
         chosen = [analysis for analysis in study.analyses if analysis.kind in kinds]
         exhibits = [
-            _BUILDERS[own[0].kind](study, book, drawn, own)
+            _of(own[0], empty=True)
+            if study.levels.empty
+            else _BUILDERS[own[0].kind](study, book, drawn, own)
             for own in (
                 list(analyses) for _, analyses in groupby(chosen, key=lambda each: each.exhibit)
             )

@@ -37,6 +37,9 @@ def key_findings(study: Study, book: Book, summary: dict[str, Any]) -> list[Find
 
 
 def _patients(study: Study, book: Book, analyses: list[Analysis]) -> Iterator[Finding]:
+    if study.levels.empty:
+        yield from _nobody(book)
+        return
     sizes = []
     for analysis in analyses:
         label = study.population(analysis.population).label
@@ -48,6 +51,21 @@ def _patients(study: Study, book: Book, analyses: list[Analysis]) -> Iterator[Fi
             f"Of {sizes[0][0]} patients with {sizes[0][1]}, {sizes[-1][0]} met every criterion "
             f"of the study ({sizes[-1][1]}).",
         )
+
+
+def _nobody(book: Book) -> Iterator[Finding]:
+    page = book.page("flow", "delivered")
+    for variable in book.variables("flow", "delivered"):
+        remaining = page.get(variable, "remaining", "n")
+        if remaining and remaining.value == 0:
+            yield Finding(
+                "Cohort",
+                "No patient met every criterion of the study. Nobody is left after the criterion "
+                f"{remaining.parameters['criterion']}: "
+                f"{page.display(variable, 'not met', 'n')} did not meet it, "
+                f"of {page.display(variable, 'unknown', 'n')} it is unknown.",
+            )
+            return
 
 
 def _follow_up(study: Study, book: Book, analyses: list[Analysis]) -> Iterator[Finding]:

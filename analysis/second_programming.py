@@ -59,6 +59,7 @@ def compute(connection: duckdb.DuckDBPyConnection, study_id: str) -> list[Agreem
     found = [
         Agreement(study_id, COHORT, answers.what, len(answers.mart), n, n == 0)
         for answers in variables(connection, study)
+        if len(answers.mart)  # of nobody there is nothing to agree on
         for n in [answers.different()]
     ]
     for analysis in study.analyses:

@@ -23,3 +23,11 @@ insert into {{ this }} values
 {%- endif -%}
 {{ return(statement) }}
 {%- endmacro %}
+
+{# dbt-duckdb reads a seed where the project lay when it was parsed, which may be another folder now. #}
+{% macro duckdb__load_csv_rows(model, agate_table) -%}
+{%- set file = (invocation_args_dict.project_dir ~ '/' ~ model.original_file_path) | replace("'", "''") -%}
+{%- set statement = "copy " ~ this ~ " from '" ~ file ~ "' (format csv, header)" -%}
+{%- do adapter.add_query(statement, abridge_sql_log=True) -%}
+{{ return(statement) }}
+{%- endmacro %}

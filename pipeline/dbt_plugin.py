@@ -18,7 +18,7 @@ from dbt.adapters.duckdb.utils import SourceConfig
 
 from pipeline import ledger, lock, resources
 from pipeline.delivery import files, land, raw_views
-from pipeline.errors import CommandError
+from pipeline.errors import CommandError, as_command_error
 from pipeline.reader import DeliveryError
 
 DATABASE_VARIABLE = "RWE_DATABASE"
@@ -38,11 +38,19 @@ class Plugin(BasePlugin):
         the project anew.
         """
         os.umask(resources.PRIVATE_UMASK)
-        creds.path = os.environ.get(DATABASE_VARIABLE, creds.path)
+        chosen = os.environ.get(DATABASE_VARIABLE, creds.path)
+        if Path(chosen).name != Path(creds.path).name:  # the models name DuckDB's database by it
+            raise DeliveryError(
+                f"{DATABASE_VARIABLE} names {chosen}; the file must be called "
+                f"{Path(creds.path).name}, in any folder"
+            )
+        creds.path = chosen
+        folder = Path(chosen).parent
         try:
-            lock.hold(Path(creds.path).parent)
-        except CommandError as refused:
-            raise DeliveryError(str(refused)) from None
+            folder.mkdir(parents=True, exist_ok=True)
+            lock.hold(folder)
+        except (CommandError, OSError) as refused:
+            raise DeliveryError(str(as_command_error(refused))) from None
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Keep the connection on which the raw views are made; give the build its limits."""

@@ -13,7 +13,9 @@ import duckdb
 from tests.conftest import PROJECT, Run
 
 
-def dbt_build(delivery: Path, folder: Path, key_folder: Path) -> subprocess.CompletedProcess[str]:
+def dbt_build(
+    delivery: Path, folder: Path, key_folder: Path, file_name: str = "warehouse.duckdb"
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [
             str(Path(sys.executable).with_name("dbt")),
@@ -25,7 +27,7 @@ def dbt_build(delivery: Path, folder: Path, key_folder: Path) -> subprocess.Comp
         cwd=PROJECT,
         env={
             **os.environ,
-            "RWE_DATABASE": str(folder / "warehouse.duckdb"),
+            "RWE_DATABASE": str(folder / file_name),
             "RWE_KEY_FILE": str(key_folder / "pseudonym.key"),
         },
         capture_output=True,
@@ -70,3 +72,16 @@ def test_a_folder_that_is_missing_or_empty_is_named(demo: Run, tmp_path: Path) -
     assert all(f"The delivery {folder} cannot be read" in text for text in said.values())
     assert "the folder does not exist" in said["missing"]
     assert "the folder is empty" in said["empty"]
+
+
+def test_a_work_folder_is_made_and_another_name_of_the_file_refused(
+    demo: Run, tmp_path: Path
+) -> None:
+    """Both are told before anything is landed."""
+    nowhere = tmp_path / "nowhere"
+    finished = dbt_build(nowhere, tmp_path / "new" / "work", demo.extract.parent)
+    assert f"The delivery {nowhere} cannot be read" in finished.stdout
+    finished = dbt_build(demo.extract, tmp_path, demo.extract.parent, file_name="other.duckdb")
+    assert finished.returncode != 0
+    assert "the file must be called warehouse.duckdb" in finished.stdout
+    assert "Traceback" not in finished.stdout + finished.stderr

@@ -1,0 +1,51 @@
+"""The project as a folder on somebody's disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import duckdb
+
+from tests import processes
+from tests.conftest import rwe
+from tests.patients import project
+
+
+def test_a_project_that_was_moved_reads_its_own_seeds(tmp_path: Path) -> None:
+    """Also where dbt parsed it at the old place, and another project lies there now."""
+    delivery, database = tmp_path / "delivery", tmp_path / "work" / "warehouse.duckdb"
+    rwe("demo", delivery, "--patients", 100, key_file=tmp_path / "pseudonym.key")
+    database.parent.mkdir()
+    old, new = tmp_path / "old", tmp_path / "new's"
+
+    def seeded(folder: Path) -> set[str]:
+        finished = processes.printed(
+            processes.dbt,
+            [
+                *("seed", "--select", "her2_definitions"),
+                *("--project-dir", str(folder)),
+                *("--profiles-dir", str(folder)),
+                *("--target-path", str(tmp_path / "target")),
+                *("--log-path", str(tmp_path / "logs")),
+            ],
+            {
+                **os.environ,
+                "RWE_DATABASE": str(database),
+                "RWE_DELIVERY": str(delivery),
+                "RWE_KEY_FILE": str(tmp_path / "pseudonym.key"),
+            },
+        )
+        assert finished.returncode == 0, finished.stdout
+        with duckdb.connect(str(database), read_only=True) as connection:
+            found = connection.execute("select * from reference.her2_definitions").fetchall()
+        return {str(row) for row in found}
+
+    project.copy(old, lambda seeds: None)
+    before = seeded(old)
+    shutil.copytree(old, new, symlinks=True)
+    for seed in (old / "seeds").rglob("her2_definitions.csv"):
+        header, *_ = seed.read_text(encoding="utf-8").splitlines()
+        seed.write_text(header + "\n", encoding="utf-8")
+    assert seeded(new) == before
