@@ -58,6 +58,9 @@ Any other file may be left out; whatever rests on it is then unknown, not absent
   `--allow-older` says that it is meant; later changes then change what was gone back to.
 - **Patient.** `patient_id` is the hospital's own number, the same in every file. It is replaced by
   a keyed pseudonym while the file is read; only the private archive of the files keeps it.
+- **Site.** A warehouse holds the patients of one site. A delivery of another one is built alone, and
+  the run says so. Hospitals that are to stand in one warehouse deliver as one site, under patient
+  numbers and row keys that differ between them.
 - **Row key.** Identifies the row within its table, across all patients.
 - **Dates.** Year, month, day: `2020-03-31`. Where the table says *may be partial*, `2020-03` and
   `2020` are accepted as well; no day is invented. Nothing may be later than

@@ -86,7 +86,7 @@ def build(
     with on_record(layout, run_id, delivery):
         step("land: headers, hashes, archive, rows as text")
         landed = _land(delivery.resolve(), layout, allow_older=allow_older)
-        passed_over = _passed_over(layout, landed)
+        left_out = [*_passed_over(layout, landed), *_another_site(layout, landed)]
 
         step("dbt build: staging, cohort, lines, endpoints, marts, and the checks at both gates")
         os.environ["RWE_RUN_ID"] = run_id
@@ -119,7 +119,7 @@ def build(
         warehouse=layout.current / WAREHOUSE,
         reports=[layout.current / f"{study_id}.html" for study_id in studies],
         quality=layout.current / quality_pages.SHAREABLE,
-        warnings=passed_over + warnings + told,
+        warnings=left_out + warnings + told,
     )
 
 
@@ -180,6 +180,19 @@ def _passed_over(layout: Layout, landed: Delivery) -> list[str]:
         f"in this build: the changes {landed.delivery_id} must hold what it changed too"
         for earlier in ledger.passed_over(ledger.deliveries(layout.work), landed)
         if earlier.covers == "all"
+    ]
+
+
+def _another_site(layout: Layout, landed: Delivery) -> list[str]:
+    """Say whose patients were published last, if they are not of the site that delivered now."""
+    published = [d for d in ledger.deliveries(layout.work) if d.accepted_run]
+    last = max(published, key=lambda d: d.acceptance, default=landed)
+    if last.site_code == landed.site_code:
+        return []
+    return [
+        f"the run published before held the patients of site {last.site_code}, this one holds "
+        f"those of site {landed.site_code} alone; to keep both current, give each site folders of "
+        "its own with --work and --published"
     ]
 
 

@@ -427,11 +427,11 @@ def test_the_same_delivery_again_is_the_same_delivery(delivery: Path, work: Path
     assert len(ledger.deliveries(work)) == 1
 
 
-def drawn(delivery: Path, day: str, covers: str = "") -> None:
-    """Let the delivery have been drawn on another day."""
+def drawn(delivery: Path, day: str, covers: str = "", **other: str) -> None:
+    """Let the delivery have been drawn on another day, or say other things of itself."""
     with (delivery / "delivery.csv").open(newline="", encoding="utf-8") as stream:
         (row,) = csv.DictReader(stream)
-    row |= {"extract_date": day, "covers": covers}
+    row |= {"extract_date": day, "covers": covers, **other}
     with (delivery / "delivery.csv").open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, list(row))
         writer.writeheader()
@@ -567,6 +567,20 @@ def test_a_delivery_of_all_that_changes_pass_over_is_named(delivery: Path, work:
     drawn(delivery, "2020-03-02", "changes")
     (told,) = run._passed_over(Layout(work, work), land(delivery, work))
     assert "of 2020-03-01 was never published and is not in this build" in told
+
+
+def test_a_delivery_of_another_site_than_the_published_one_is_named(
+    delivery: Path, work: Path
+) -> None:
+    layout = Layout(work, work)
+    first = land(delivery, work)
+    assert run._another_site(layout, first) == []
+    ledger.accept(work, first.seq, "run-1")
+    drawn(delivery, "2020-03-01")
+    assert run._another_site(layout, land(delivery, work)) == []
+    drawn(delivery, "2020-03-01", site_code="H02")
+    (told,) = run._another_site(layout, land(delivery, work))
+    assert f"before held the patients of site {SITE}, this one holds those of site H02" in told
 
 
 def test_changes_need_the_key_of_what_they_change(
