@@ -58,9 +58,9 @@ Any other file may be left out; whatever rests on it is then unknown, not absent
   `--allow-older` says that it is meant; later changes then change what was gone back to.
 - **Patient.** `patient_id` is the hospital's own number, the same in every file. It is replaced by
   a keyed pseudonym while the file is read; only the private archive of the files keeps it.
-- **Site.** A warehouse holds the patients of one site. A delivery of another one is built alone, and
-  the run says so. Hospitals that are to stand in one warehouse deliver as one site, under patient
-  numbers and row keys that differ between them.
+- **Site.** A warehouse holds the patients of one site. A delivery of another one is built alone,
+  and the run says so. Hospitals that are to stand in one warehouse deliver as one site, under
+  patient numbers and row keys that differ between them.
 - **Row key.** Identifies the row within its table, across all patients.
 - **Dates.** Year, month, day: `2020-03-31`. Where the table says *may be partial*, `2020-03` and
   `2020` are accepted as well; no day is invented. Nothing may be later than
@@ -114,6 +114,7 @@ Faults of folder, manifest and headers are listed together, before any row is re
 | `not a file of the contract` | take the file out of the folder |
 | `this file is required` | deliver it |
 | `the file is empty` | a table without rows still needs its header |
+| `its columns are separated by` | save the files with commas between the columns |
 | `missing from the header` | add the column; leave its values empty if they are not known |
 | `did you mean it by` | the column is there under another name; use the contract's |
 | `a column name occurs twice in the header` | name each column once |

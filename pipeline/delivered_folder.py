@@ -13,6 +13,7 @@ from pipeline.reader import ENCODINGS, DeliveryError, Inspected, read_header
 
 SENDERS_MANIFEST = "manifest.csv"
 MANIFEST_COLUMNS = ("file_name", "sha256", "size_bytes", "n_records", "encoding")
+OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 LOADERS_COLUMNS = (
     "src_rid",
     "file_row_number",
@@ -84,6 +85,11 @@ def unlike(found: Inspected, said: Row) -> list[str]:
 
 def header_faults(table: Table, header: tuple[str, ...]) -> list[str]:
     """Say which columns a header lacks or repeats; columns beyond the contract are no fault."""
+    if len(header) == 1 and (found := next((c for c in OTHER_SEPARATORS if c in header[0]), None)):
+        return [
+            f"{table.file_name}: its columns are separated by {OTHER_SEPARATORS[found]}; the contract "
+            "asks for commas"
+        ]
     expected = [c.name for c in table.columns]
     extra = [n for n in header if n not in expected]
     faults = [

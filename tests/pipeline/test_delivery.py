@@ -438,6 +438,18 @@ def drawn(delivery: Path, day: str, covers: str = "", **other: str) -> None:
         writer.writerow(row)
 
 
+@pytest.mark.parametrize(("separator", "name"), [(";", "semicolons"), ("\t", "tabs")])
+def test_columns_that_are_not_separated_by_commas_are_said_to_be(
+    delivery: Path, work: Path, separator: str, name: str
+) -> None:
+    """Once a file, in place of every column that its header then lacks."""
+    file = delivery / "consent.csv"
+    file.write_text(file.read_text(encoding="utf-8").replace(",", separator), encoding="utf-8")
+    message = refusal(delivery, work)
+    assert f"consent.csv: its columns are separated by {name}" in message
+    assert "missing from the header" not in message
+
+
 def test_an_older_extract_is_refused_once_a_newer_one_is_published(
     delivery: Path, work: Path
 ) -> None:
