@@ -117,8 +117,8 @@ def in_words(
     **_: object,
 ) -> str:
     """Say in one line what came of a check."""
-    found = detail if n_checked is None else f"{n_violating} of {n_checked} {denominator}"
-    return f"{check_id} {table_name}: {name} ({found})"
+    broken = f"not so for {n_violating} of {n_checked} {denominator}"
+    return f"{check_id} {table_name}: {name} ({detail if n_checked is None else broken})"
 
 
 def results_of(work: Path, run_id: str | None) -> list[dict[str, Any]]:

@@ -87,8 +87,8 @@ def header_faults(table: Table, header: tuple[str, ...]) -> list[str]:
     """Say which columns a header lacks or repeats; columns beyond the contract are no fault."""
     if len(header) == 1 and (found := next((c for c in OTHER_SEPARATORS if c in header[0]), None)):
         return [
-            f"{table.file_name}: its columns are separated by {OTHER_SEPARATORS[found]}; the contract "
-            "asks for commas"
+            f"{table.file_name}: its columns are separated by {OTHER_SEPARATORS[found]}; the "
+            "contract asks for commas"
         ]
     expected = [c.name for c in table.columns]
     extra = [n for n in header if n not in expected]
