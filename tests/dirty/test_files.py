@@ -24,7 +24,7 @@ REFUSED = {
     "missing_column": f"{VICTIM}: column status missing from the header",
     "renamed_column": f"{VICTIM}: column death_date missing from the header; did you mean it by",
     "column_twice": f"{VICTIM}: a column name occurs twice in the header (source)",
-    "semicolons": f"{VICTIM}: its columns are separated by semicolons; the contract asks for commas",
+    "semicolons": f"{VICTIM}: its columns are separated by semicolons",
     "cut_short": f"{VICTIM}: the file ends in line",
     "latin_1": f"{VICTIM}: line 2 is not UTF-8",
     "gb18030": "is not UTF-8",
