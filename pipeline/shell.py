@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import resource
+import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from pipeline.errors import CommandError, Exit
 
-MOST_ROWS_SHOWN = 200
+MOST_ROWS_SHOWN, ROWS_AT_ONCE = 200, 10_000
 LOCKED = {
     "memory_limit": "'2GB'",
     "temp_directory": "''",
@@ -66,7 +70,7 @@ def open_locked(warehouse: Path) -> duckdb.DuckDBPyConnection:
 
 
 def answer(connection: duckdb.DuckDBPyConnection, statement: str, console: Console) -> None:
-    """Run one statement and print its rows.
+    """Run one statement and print its rows: to a terminal the first, else all of them as CSV.
 
     Raises CommandError with DuckDB's message.
     """
@@ -77,6 +81,12 @@ def answer(connection: duckdb.DuckDBPyConnection, statement: str, console: Conso
         if cursor.description is None:
             return
         names = [column[0] for column in cursor.description]
+        if not console.is_terminal:
+            lines = csv.writer(console.file, lineterminator="\n")
+            lines.writerow(names)
+            while rows := cursor.fetchmany(ROWS_AT_ONCE):
+                lines.writerows(rows)
+            return
         rows = cursor.fetchmany(MOST_ROWS_SHOWN + 1)
     except duckdb.InterruptException:
         raise CommandError(
@@ -88,12 +98,28 @@ def answer(connection: duckdb.DuckDBPyConnection, statement: str, console: Conso
         raise CommandError(str(error), Exit.RESOURCES if ran_out else Exit.USAGE) from None
     finally:
         clock.cancel()
-    table = Table(*names, box=None, header_style="bold")
-    for row in rows[:MOST_ROWS_SHOWN]:
-        table.add_row(*("" if value is None else str(value) for value in row))
-    console.print(table)
+    texts = [["" if value is None else str(value) for value in row] for row in rows]
+    console.print(_laid_out(names, texts[:MOST_ROWS_SHOWN], console))
     if len(rows) > MOST_ROWS_SHOWN:
         console.print(f"(the first {MOST_ROWS_SHOWN} rows; add a limit or an aggregate)")
+
+
+def _laid_out(names: Sequence[str], rows: Sequence[Sequence[str]], console: Console) -> Table:
+    """One line a row; where words would have to be broken for it, one line a value."""
+    table = Table(box=None, header_style="bold")
+    for name in names:
+        table.add_column(Text(name))
+    for row in rows:
+        table.add_row(*map(Text, row))
+    unbroken = console.measure(table, options=console.options.update(max_width=sys.maxsize))
+    if unbroken.minimum <= console.width:
+        return table
+    upright = Table.grid(padding=(0, 2))
+    for number, row in enumerate(rows, start=1):
+        upright.add_row(Text(f"row {number}", "bold"))
+        for name, value in zip(names, row, strict=True):
+            upright.add_row(Text(f"  {name}"), Text(value))
+    return upright
 
 
 def converse(connection: duckdb.DuckDBPyConnection, console: Console) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import resource
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -101,6 +104,33 @@ def test_flt57_a_statement_that_does_not_end_is_stopped(
             shell.answer(connection, endless, Console())
         assert stopped.value.exit_code == Exit.RESOURCES
         assert connection.execute("select 1").fetchone() == (1,)
+
+
+ANSWER = "select range as n, 'a, [b]' as txt, null as none, 'c' || range as wide from range(1, 4)"
+
+
+def shown(statement: str, **of_terminal: Any) -> str:
+    console = Console(file=io.StringIO(), color_system=None, **of_terminal)
+    with duckdb.connect() as connection:
+        shell.answer(connection, statement, console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_into_a_file_go_all_rows_as_csv(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shell, "MOST_ROWS_SHOWN", 1)
+    monkeypatch.setattr(shell, "ROWS_AT_ONCE", 2)
+    rows = list(csv.DictReader(io.StringIO(shown(ANSWER))))
+    assert [row["n"] for row in rows] == ["1", "2", "3"]
+    assert rows[0] == {"n": "1", "txt": "a, [b]", "none": "", "wide": "c1"}
+
+
+def test_on_a_terminal_too_narrow_for_a_row_each_value_has_its_line() -> None:
+    wide = shown(ANSWER, force_terminal=True, width=80)
+    assert [line.split() for line in wide.splitlines()][1] == ["1", "a,", "[b]", "c1"]
+    narrow = [line.split() for line in shown(ANSWER, force_terminal=True, width=15).splitlines()]
+    assert narrow[:4] == [["row", "1"], ["n", "1"], ["txt", "a,", "[b]"], ["none"]]
+    assert narrow[5] == ["row", "2"]
 
 
 def limited() -> None:
