@@ -299,7 +299,10 @@ def verify(
 @app.command()
 def trace(
     number: Annotated[
-        str, typer.Argument(help="An estimate_id, or a part of one that no other has.")
+        str,
+        typer.Argument(
+            help="An estimate_id, a part of one that no other has, or a result_id of `rwe compare`."
+        ),
     ],
     run: Annotated[str | None, typer.Option(help="The run; the current one.")] = None,
     patient: Annotated[str | None, typer.Option(help="Only this patient's rows.")] = None,

@@ -126,7 +126,7 @@ def trace(
     Parameters
     ----------
     number
-        The estimate_id, or a part of it that no other has.
+        The estimate_id, or a part of it that no other has, or the result_id of a printed number.
     patient
         Pseudonym, or its beginning: only this patient's rows.
     with_values
@@ -156,8 +156,9 @@ def trace(
 
 def _number(connection: duckdb.DuckDBPyConnection, name: str) -> Row:
     query = "select * from results.estimates where "
-    exact = rows(connection, query + "estimate_id = ?", name)
-    if exact:
+    printed = "select estimate_id from results.published_comparison where result_id = ?"
+    exact = rows(connection, query + f"estimate_id = ? or estimate_id in ({printed})", name, name)
+    if len(exact) == 1:
         return exact[0]
     similar = rows(connection, query + "contains(estimate_id, ?) order by estimate_id", name)
     if len(similar) == 1:

@@ -138,6 +138,12 @@ def test_one_patient_alone(runs: Runs) -> None:
         follow(runs, OS_MEDIAN, patient="nobody")
 
 
+def test_a_printed_number_is_followed_by_the_name_that_compare_gives(runs: Runs) -> None:
+    found = follow(runs, "text_002")
+    assert found.number["estimate_id"] == f"{STUDY}.text.all.cohort.her2-positive-mcrc.n"
+    assert found.number["value"] == len(found.patients)
+
+
 def test_values_are_printed_only_when_asked_for(runs: Runs) -> None:
     shown = ("trace", OS_MEDIAN, "--run", runs.first, "--patient", runs.corrected, "--json")
     _, without = runs.command(*shown)
