@@ -86,11 +86,10 @@ drug_sequences as (
             partition by sequence_id, line_drug_number
             order by start_date
         ) as next_given_date,
-        max(coverage_end_date) over (
+        lag(coverage_end_date) over (
             partition by sequence_id, line_drug_number
             order by start_date
-            rows between unbounded preceding and 1 preceding
-        ) as covered_before,
+        ) as previous_coverage_end_date,
         row_number() over (
             partition by sequence_id, line_drug_number
             order by start_date
@@ -185,18 +184,21 @@ new_drugs as (
 ),
 
 -- Drugs taken up again after a progression. Treatment that merely goes on after one is not a
--- change.
+-- change. Here and in pauses only the supply of the day before counts; how long the drugs of a line
+-- were without any is known where its first day is.
 drug_pauses as (
     select
         drug_sequences.sequence_id,
+        drug_sequences.line_drug_number,
         drug_sequences.start_date,
         drug_sequences.last_given_date,
-        {{ days_between('drug_sequences.covered_before', 'drug_sequences.start_date') }}
-            as days_without
+        {{ days_between(
+            'drug_sequences.previous_coverage_end_date', 'drug_sequences.start_date'
+        ) }} as days_without
     from drug_sequences
     cross join shortest_limits
     where
-        {{ days_between('drug_sequences.covered_before', 'drug_sequences.start_date') }}
+        {{ days_between('drug_sequences.previous_coverage_end_date', 'drug_sequences.start_date') }}
         > shortest_limits.progression_restart_days
 ),
 
@@ -204,6 +206,8 @@ resumptions as (
     select
         histories.history_id,
         histories.sequence_id,
+        histories.progression_restart_days,
+        drug_pauses.line_drug_number,
         drug_pauses.start_date,
         drug_pauses.last_given_date,
         max(progressions.progression_date) as progression_date
@@ -219,6 +223,8 @@ resumptions as (
     group by
         histories.history_id,
         histories.sequence_id,
+        histories.progression_restart_days,
+        drug_pauses.line_drug_number,
         drug_pauses.start_date,
         drug_pauses.last_given_date
 ),
@@ -250,32 +256,39 @@ breaks as (
             and pauses.days_without > histories.gap_days
 ),
 
--- Only where the rule set says that leaving out a drug advances the line.
+-- Only where the rule set says that leaving out a drug advances the line: a drug is dropped when it
+-- is absent for longer than phase_gap_days and others of the line are given on at least two days
+-- meanwhile.
 drops as (
     select
         histories.history_id,
         histories.sequence_id,
         drug_sequences.start_date as last_given_date,
+        drug_sequences.next_given_date,
         min(treatment_days.start_date) as start_date
     from drug_sequences
     inner join histories
         on
             drug_sequences.sequence_id = histories.sequence_id
             and histories.drop_advances
-    left join treatment_days
+    inner join treatment_days
         on
             drug_sequences.sequence_id = treatment_days.sequence_id
             and drug_sequences.coverage_end_date < treatment_days.start_date
-    where
-        drug_sequences.next_given_date is null
-        or {{ days_between('drug_sequences.coverage_end_date', 'drug_sequences.next_given_date') }}
-        > histories.phase_gap_days
+            and coalesce(treatment_days.start_date < drug_sequences.next_given_date, true)
     group by
         histories.history_id,
         histories.sequence_id,
+        histories.phase_gap_days,
         drug_sequences.line_drug_number,
-        drug_sequences.start_date
-    having min(treatment_days.start_date) is not null
+        drug_sequences.start_date,
+        drug_sequences.coverage_end_date,
+        drug_sequences.next_given_date
+    having
+        {{ days_between(
+            'drug_sequences.coverage_end_date',
+            'coalesce(drug_sequences.next_given_date, max(treatment_days.coverage_end_date))'
+        ) }} > histories.phase_gap_days
 ),
 
 possible_starts as (
@@ -468,6 +481,21 @@ resumption_advances as (
             possible_lines.history_id = resumptions.history_id
             and possible_lines.start_date <= resumptions.last_given_date
             and possible_lines.start_date < resumptions.progression_date
+    inner join drug_sequences
+        on
+            resumptions.sequence_id = drug_sequences.sequence_id
+            and resumptions.line_drug_number = drug_sequences.line_drug_number
+            and resumptions.start_date > drug_sequences.start_date
+            and possible_lines.start_date <= drug_sequences.start_date
+    group by
+        possible_lines.history_id,
+        possible_lines.start_date,
+        resumptions.line_drug_number,
+        resumptions.start_date,
+        resumptions.progression_restart_days
+    having
+        {{ days_between('max(drug_sequences.coverage_end_date)', 'resumptions.start_date') }}
+        > resumptions.progression_restart_days
 ),
 
 break_advances as (
@@ -510,8 +538,11 @@ drop_advances as (
     inner join treatment_days
         on
             drops.sequence_id = treatment_days.sequence_id
-            and drops.start_date = treatment_days.start_date
+            and drops.start_date <= treatment_days.start_date
+            and coalesce(treatment_days.start_date < drops.next_given_date, true)
             and possible_lines.start_date <= treatment_days.member_last_given_date
+    group by possible_lines.history_id, possible_lines.start_date, drops.start_date, drops.last_given_date
+    having count(*) >= 2 and min(treatment_days.start_date) = drops.start_date
 ),
 
 advances as (
