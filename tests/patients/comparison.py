@@ -37,6 +37,7 @@ def detail_differences(
     """Differences in flags, phases and further attributes that a timeline expects."""
     raised = {flag for line in lines for flag in (line["flags"] or "").split(";")}
     differences = [f"flag {flag} not raised" for flag in timeline.flags if flag not in raised]
+    differences += [f"flag {flag} raised" for flag in timeline.no_flags if flag in raised]
     found_phases = [(p["phase"], p["start_day"], p["end_day"]) for p in phases]
     differences += [
         f"phase {wanted} expected, {found_phases} found"

@@ -25,9 +25,9 @@ SHIFTED_BY = 731
 REGIONAL_ROUTE = "intra_arterial"
 VARIANTS = ("plain", "repeated", "shifted")
 KNOWN_KEYS = {
-    "id", "title", "source", "authority", "events", "expected", "expect_flags", "expect_phases",
-    "expect_attr", "alternates", "alternates_unchecked", "profile", "progression", "death",
-    "data_cutoff", "local_therapy", "termination", "note", "invariants", "rule_set",
+    "id", "title", "source", "authority", "events", "expected", "expect_flags", "expect_no_flags",
+    "expect_phases", "expect_attr", "alternates", "alternates_unchecked", "profile", "progression",
+    "death", "data_cutoff", "local_therapy", "termination", "note", "invariants", "rule_set",
 }  # fmt: skip
 
 
@@ -59,6 +59,7 @@ class Timeline:
     exposures: list[Exposure]
     expectations: list[Expectation]
     flags: list[str] = field(default_factory=list)
+    no_flags: list[str] = field(default_factory=list)
     phases: list[dict[str, Any]] = field(default_factory=list)
     attributes: dict[str, Any] = field(default_factory=dict)
     progressions: list[int] = field(default_factory=list)
@@ -107,6 +108,7 @@ def _timeline(case: dict[str, Any], default: dict[str, Any]) -> Timeline:
         exposures=list(_exposures(case["events"])),
         expectations=expectations,
         flags=case.get("expect_flags", []),
+        no_flags=case.get("expect_no_flags", []),
         phases=case.get("expect_phases", []),
         attributes=case.get("expect_attr", {}),
         progressions=case.get("progression", []),

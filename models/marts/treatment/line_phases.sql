@@ -2,7 +2,7 @@
 -- while another goes on; reintroduction when a dropped drug comes back. A drug is dropped when it
 -- is absent for longer than phase_gap_days (seed line_rule_sets) and other drugs of the line are
 -- given on at least two days meanwhile; a pause of all drugs changes nothing, and neither does an
--- exchange. Dropping drugs does not advance a line (Merck Line-of-Therapy-Algorithm,
+-- exchange, or a switch: one drug dropped, another begun or taken up again within the regimen window. Dropping drugs does not advance a line (Merck Line-of-Therapy-Algorithm,
 -- combo_dropped_line_advance = FALSE).
 
 with limits as (
@@ -73,49 +73,59 @@ drug_days as (
     group by layout_id, line_number, line_drug, start_date
 ),
 
-numbered_days as (
+covered_days as (
     select
         *,
-        dense_rank() over (
-            partition by layout_id, line_number
-            order by start_date
-        ) as day_number
-    from drug_days
-),
-
-absences as (
-    select
-        *,
-        day_number - lag(day_number) over (
-            partition by layout_id, line_number, line_drug
-            order by start_date
-        ) - 1 as days_missed,
         max(coverage_end_date) over (
             partition by layout_id, line_number, line_drug
             order by start_date
             rows between unbounded preceding and 1 preceding
         ) as covered_before
-    from numbered_days
+    from drug_days
+),
+
+returns as (
+    select
+        covered_days.layout_id,
+        covered_days.line_number,
+        covered_days.line_drug,
+        covered_days.start_date
+    from covered_days
+    inner join limits
+        on
+            covered_days.layout_id = limits.layout_id
+            and {{ days_between('covered_days.covered_before', 'covered_days.start_date') }}
+            > limits.phase_gap_days
+    inner join drug_days as others
+        on
+            covered_days.layout_id = others.layout_id
+            and covered_days.line_number = others.line_number
+            and covered_days.covered_before < others.start_date
+            and covered_days.start_date > others.start_date
+    group by
+        covered_days.layout_id,
+        covered_days.line_number,
+        covered_days.line_drug,
+        covered_days.start_date
+    having count(distinct others.start_date) >= 2
 ),
 
 episode_days as (
     select
-        absences.*,
-        count_if(
-            absences.covered_before is null
-            or (
-                absences.days_missed >= 2
-                and {{ days_between('absences.covered_before', 'absences.start_date') }}
-                > limits.phase_gap_days
-            )
-        ) over (
-            partition by absences.layout_id, absences.line_number, absences.line_drug
-            order by absences.start_date
+        covered_days.*,
+        count_if(covered_days.covered_before is null or returns.start_date is not null) over (
+            partition by
+                covered_days.layout_id, covered_days.line_number, covered_days.line_drug
+            order by covered_days.start_date
             rows between unbounded preceding and current row
         ) as episode
-    from absences
-    inner join limits
-        on absences.layout_id = limits.layout_id
+    from covered_days
+    left join returns
+        on
+            covered_days.layout_id = returns.layout_id
+            and covered_days.line_number = returns.line_number
+            and covered_days.line_drug = returns.line_drug
+            and covered_days.start_date = returns.start_date
 ),
 
 episodes as (
@@ -131,39 +141,28 @@ episodes as (
     group by layout_id, line_number, line_drug, episode
 ),
 
-line_ends as (
-    select
-        layout_id,
-        line_number,
-        min(start_date) as start_date,
-        max(coverage_end_date) as coverage_end_date
-    from drug_days
-    group by layout_id, line_number
-),
-
 -- The last absence counts like the others: long enough, and with two days of other drugs.
 ended_episodes as (
     select
         episodes.*,
-        limits.regimen_window_days,
-        episodes.episode = episodes.last_episode as is_last
+        limits.regimen_window_days
     from episodes
     inner join limits
         on episodes.layout_id = limits.layout_id
-    inner join line_ends
+    inner join {{ ref('int_line_spans') }} as spans
         on
-            episodes.layout_id = line_ends.layout_id
-            and episodes.line_number = line_ends.line_number
+            episodes.layout_id = spans.layout_id
+            and episodes.line_number = spans.line_number
     where
         episodes.episode < episodes.last_episode
-        or {{ days_between('episodes.last_date', 'line_ends.coverage_end_date') }}
-        > limits.phase_gap_days
+        or {{ days_between('episodes.last_date', 'spans.end_date') }} > limits.phase_gap_days
 ),
 
 drops as (
     select
         ended_episodes.layout_id,
         ended_episodes.line_number,
+        ended_episodes.line_drug,
         min(drug_days.start_date) as start_date,
         min(drug_days.start_date) + max(ended_episodes.regimen_window_days) as window_end
     from ended_episodes
@@ -176,23 +175,23 @@ drops as (
         ended_episodes.layout_id,
         ended_episodes.line_number,
         ended_episodes.line_drug,
-        ended_episodes.episode,
-        ended_episodes.is_last
-    having not ended_episodes.is_last or count(distinct drug_days.start_date) >= 2
+        ended_episodes.episode
+    having count(distinct drug_days.start_date) >= 2
 ),
 
 additions as (
     select
         episodes.layout_id,
         episodes.line_number,
+        episodes.line_drug,
         episodes.episode,
         episodes.first_date
     from episodes
-    inner join line_ends
+    inner join {{ ref('int_line_spans') }} as spans
         on
-            episodes.layout_id = line_ends.layout_id
-            and episodes.line_number = line_ends.line_number
-            and episodes.first_date > line_ends.start_date
+            episodes.layout_id = spans.layout_id
+            and episodes.line_number = spans.line_number
+            and episodes.first_date > spans.start_date
 ),
 
 deescalations as (
@@ -206,6 +205,7 @@ deescalations as (
         on
             drops.layout_id = additions.layout_id
             and drops.line_number = additions.line_number
+            and drops.line_drug <> additions.line_drug
             and drops.start_date <= additions.first_date
             and drops.window_end >= additions.first_date
     where additions.first_date is null
@@ -222,6 +222,7 @@ reintroductions as (
         on
             additions.layout_id = drops.layout_id
             and additions.line_number = drops.line_number
+            and additions.line_drug <> drops.line_drug
             and additions.first_date >= drops.start_date
             and additions.first_date <= drops.window_end
     where
