@@ -144,6 +144,20 @@ def test_raw_rows_of_a_line_are_those_of_its_exposures(warehouse: Warehouse) -> 
     assert not differing
 
 
+def test_treatment_with_a_new_drug_is_not_called_unchanged(warehouse: Warehouse) -> None:
+    unchanged = warehouse.rows(
+        """
+        select kept.*, components.joined_by
+        from treatment.line_rejected_alternatives as kept
+        join treatment.line_components as components
+            using (study_id, rule_set_id, patient_key, line_number, days_from_line_start)
+        where kept.kept_by = 'PROGRESSION_WITHOUT_CHANGE'
+        """
+    )
+    new = {"SUPPLEMENTS_MONOTHERAPY", "REPLACES_NOT_TOLERATED", "ADDED_WITHIN_CLASS_LIMIT"}
+    assert not [row for row in unchanged if row["joined_by"] in new]
+
+
 def test_stability_counts_patients_whose_answer_differs(warehouse: Warehouse) -> None:
     targeted = warehouse.rows(
         "select rule_set_id, patient_key, line_number, drug_class from treatment.line_components "

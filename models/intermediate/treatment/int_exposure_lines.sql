@@ -71,8 +71,7 @@ line_ingredients as (
         layout_id,
         line_number,
         ingredient,
-        min(start_date) as first_date,
-        count(*) as n_exposures
+        min(start_date) as first_date
     from dated
     where not_counted_because is null
     group by layout_id, line_number, ingredient
@@ -96,13 +95,43 @@ ruled_ingredients as (
             and line_ingredients.ingredient = drugs.ingredient
 ),
 
+-- Only where a new drug must be given on more than one day: the days of it in a line, and in this
+-- and all later lines.
+drug_days as (
+    select
+        dated.layout_id,
+        dated.line_number,
+        drugs.line_drug_number,
+        count(distinct dated.start_date) as days_given
+    from dated
+    inner join layouts
+        on dated.layout_id = layouts.layout_id and layouts.min_days_new_drug > 1
+    inner join {{ ref('int_rule_drugs') }} as drugs
+        on
+            layouts.rule_set_id = drugs.rule_set_id
+            and dated.ingredient = drugs.ingredient
+    where dated.not_counted_because is null
+    group by dated.layout_id, dated.line_number, drugs.line_drug_number
+),
+
+confirming_days as (
+    select
+        layout_id,
+        line_number,
+        line_drug_number,
+        sum(days_given) over (
+            partition by layout_id, line_drug_number
+            order by line_number
+            rows between current row and unbounded following
+        ) as days_from_then_on
+    from drug_days
+),
+
 first_given as (
     select
         *,
         min(first_date) over (partition by layout_id, line_number, line_drug_number)
             as line_drug_first_date,
-        sum(n_exposures) over (partition by layout_id, line_number, line_drug_number)
-            as line_drug_exposures,
         min(other_class_date) over (partition by layout_id, line_number)
             as line_other_class_date
     from ruled_ingredients
@@ -123,7 +152,7 @@ final as (
             when dated.start_date <= dated.line_start_date + first_given.regimen_window_days
                 then 'WITHIN_REGIMEN_WINDOW'
             when dated.start_date > first_given.line_drug_first_date then 'INTERCHANGEABLE'
-            when first_given.line_drug_exposures < first_given.min_days_new_drug then 'NOT_CONFIRMED'
+            when confirming_days.days_from_then_on < first_given.min_days_new_drug then 'NOT_CONFIRMED'
             when
                 first_given.modality = 'cytotoxic'
                 and dated.start_date <= dated.line_start_date + first_given.monotherapy_add_days
@@ -142,6 +171,11 @@ final as (
             dated.layout_id = first_given.layout_id
             and dated.line_number = first_given.line_number
             and dated.ingredient = first_given.ingredient
+    left join confirming_days
+        on
+            first_given.layout_id = confirming_days.layout_id
+            and first_given.line_number = confirming_days.line_number
+            and first_given.line_drug_number = confirming_days.line_drug_number
 )
 
 select * from final

@@ -16,8 +16,14 @@ with layouts as (
         on histories.rule_set_id = rule_sets.rule_set_id
 ),
 
+-- A drug given within the regimen window from the last day of a line may have been part of it.
 spans as (
-    select * from {{ ref('int_line_spans') }}
+    select
+        spans.*,
+        spans.end_date + layouts.regimen_window_days as goes_on_until
+    from {{ ref('int_line_spans') }} as spans
+    inner join layouts
+        on spans.layout_id = layouts.layout_id
 ),
 
 components as (
@@ -36,11 +42,14 @@ investigational as (
 ),
 
 line_drugs as (
-    select distinct
+    select
         layout_id,
         line_number,
-        line_drug
+        line_drug,
+        min(first_date) as first_date,
+        max(last_date) as last_date
     from components
+    group by layout_id, line_number, line_drug
 ),
 
 span_flags as (
@@ -73,14 +82,22 @@ drug_flags as (
 
 kept_out_flags as (
     select
-        layout_id,
-        line_number,
-        count_if(placement = 'DRUG_NOT_NAMED') > 0 as unknown_drug,
-        count_if(placement = 'REGIONAL_ROUTE') > 0 as regional,
-        count_if(placement = 'AFTER_DEATH') > 0 as after_death
-    from {{ ref('int_exposure_lines') }}
-    where not is_counted and line_number is not null
-    group by layout_id, line_number
+        exposures.layout_id,
+        exposures.line_number,
+        count_if(
+            exposures.placement = 'DRUG_NOT_NAMED' and exposures.start_date <= spans.goes_on_until
+        ) > 0 as unknown_drug,
+        count_if(
+            exposures.placement = 'REGIONAL_ROUTE' and exposures.start_date <= spans.goes_on_until
+        ) > 0 as regional,
+        count_if(exposures.placement = 'AFTER_DEATH') > 0 as after_death
+    from {{ ref('int_exposure_lines') }} as exposures
+    inner join spans
+        on
+            exposures.layout_id = spans.layout_id
+            and exposures.line_number = spans.line_number
+    where not exposures.is_counted
+    group by exposures.layout_id, exposures.line_number
 ),
 
 first_line_ingredients as (
@@ -96,7 +113,9 @@ first_line_ingredients as (
             and components.line_number = spans.line_number
     inner join layouts
         on components.layout_id = layouts.layout_id
-    where components.line_number = 1
+    where
+        components.line_number = 1
+        and components.joined_by in ('STARTS_LINE', 'WITHIN_REGIMEN_WINDOW')
 ),
 
 continued_from_before as (
@@ -108,7 +127,7 @@ continued_from_before as (
         on
             first_line_ingredients.layout_id = exposures.layout_id
             and first_line_ingredients.ingredient = exposures.ingredient
-            and first_line_ingredients.shortly_before <= exposures.start_date
+            and first_line_ingredients.shortly_before <= exposures.coverage_end_date
             and exposures.placement = 'BEFORE_FIRST_LINE'
 ),
 
@@ -128,7 +147,8 @@ line_progressions as (
     select
         spans.layout_id,
         spans.line_number,
-        progressions.progression_date
+        progressions.progression_date,
+        min(line_drugs.first_date) as changed_date
     from spans
     inner join layouts
         on spans.layout_id = layouts.layout_id
@@ -137,6 +157,12 @@ line_progressions as (
             layouts.patient_key = progressions.patient_key
             and spans.start_date < progressions.progression_date
             and spans.end_date > progressions.progression_date
+    left join line_drugs
+        on
+            spans.layout_id = line_drugs.layout_id
+            and spans.line_number = line_drugs.line_number
+            and progressions.progression_date <= line_drugs.first_date
+    group by spans.layout_id, spans.line_number, progressions.progression_date
 ),
 
 treated_through_progression as (
@@ -149,6 +175,7 @@ treated_through_progression as (
             line_progressions.layout_id = exposures.layout_id
             and line_progressions.line_number = exposures.line_number
             and line_progressions.progression_date < exposures.start_date
+            and coalesce(line_progressions.changed_date > exposures.start_date, true)
             and exposures.is_counted
     group by
         line_progressions.layout_id,
@@ -238,7 +265,7 @@ starters as (
         components.layout_id,
         components.line_number,
         components.ingredient,
-        components.last_date = components.first_date as one_day
+        components.line_drug
     from components
     inner join spans
         on
@@ -249,23 +276,35 @@ starters as (
         on
             spans.layout_id = line_starts.history_id
             and spans.line_number = line_starts.line_number
-    left join components as earlier
+    left join line_drugs as earlier
         on
             components.layout_id = earlier.layout_id
             and components.line_number = earlier.line_number + 1
-            and components.ingredient = earlier.ingredient
+            and components.line_drug = earlier.line_drug
     where
         components.line_number > 1
         and line_starts.start_reason not in ('GAP', 'DRUG_DROPPED')
-        and earlier.ingredient is null
+        and earlier.line_drug is null
 ),
 
-isolated_starters as (
+new_drugs as (
+    select layout_id, line_number, line_drug from starters
+    union
+    select layout_id, line_number, line_drug from components
+    where joined_by in ('SUPPLEMENTS_MONOTHERAPY', 'REPLACES_NOT_TOLERATED', 'ADDED_WITHIN_CLASS_LIMIT')
+),
+
+isolated_drugs as (
     select distinct
-        layout_id,
-        line_number
-    from starters
-    where one_day
+        new_drugs.layout_id,
+        new_drugs.line_number
+    from new_drugs
+    inner join line_drugs
+        on
+            new_drugs.layout_id = line_drugs.layout_id
+            and new_drugs.line_number = line_drugs.line_number
+            and new_drugs.line_drug = line_drugs.line_drug
+            and line_drugs.first_date = line_drugs.last_date
 ),
 
 -- Which drugs to review is the one thing here in which the histories of a layout may differ.
@@ -315,7 +354,7 @@ flagged as (
         ('LONG_GAP_WITHIN_LINE', 'span_flags', 'long_gap'),
         ('ISOLATED_EXPOSURE', 'span_flags', 'one_day'),
         ('ISOLATED_EXPOSURE', 'drug_flags', 'not_confirmed'),
-        ('ISOLATED_EXPOSURE', 'isolated_starters', none),
+        ('ISOLATED_EXPOSURE', 'isolated_drugs', none),
         ('SUBSTITUTION', 'drug_flags', 'substitution'),
         ('AUGMENTED', 'drug_flags', 'augmented'),
         ('INVESTIGATIONAL', 'investigational', none),

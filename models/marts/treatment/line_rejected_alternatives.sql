@@ -1,6 +1,6 @@
 -- What could have begun a line and the rule that kept it in the line under way: each first exposure
 -- to a drug in a line, each resumption after a long pause, each first treatment day after a
--- progression.
+-- progression on which no drug was new.
 
 with placed as (
     select
@@ -57,6 +57,24 @@ pauses as (
         > rule_sets.long_gap_days
 ),
 
+new_drugs as (
+    select
+        layout_id,
+        line_number,
+        line_drug,
+        min(first_date) as start_date
+    from {{ ref('int_line_components') }}
+    group by layout_id, line_number, line_drug
+),
+
+changes as (
+    select distinct
+        layout_id,
+        line_number,
+        start_date
+    from new_drugs
+),
+
 after_progressions as (
     select
         line_days.layout_id,
@@ -77,6 +95,12 @@ after_progressions as (
             histories.patient_key = progressions.patient_key
             and line_days.previous_date < progressions.progression_date
             and line_days.start_date >= progressions.progression_date
+    left join changes
+        on
+            line_days.layout_id = changes.layout_id
+            and line_days.line_number = changes.line_number
+            and line_days.start_date = changes.start_date
+    where changes.start_date is null
     group by line_days.layout_id, line_days.line_number, line_days.start_date
 ),
 
