@@ -1,8 +1,9 @@
 -- A text means every drug of which it contains a synonym (seed drug_synonyms), except those whose
 -- name is part of the name of another that it contains, and except diluents, premedication and
--- "chemotherapy" beside a named anticancer drug. An ATC code speaks only where the text says
--- nothing. Planned and cancelled records never count, and an
--- order is not a second exposure beside the administration or dispensing that carried it out.
+-- "chemotherapy" beside a named anticancer drug. A regimen means its drugs, unless the text names one
+-- of them: "oxaliplatin (FOLFOX)" is oxaliplatin. An ATC code speaks only where the text says nothing.
+-- Planned and cancelled records never count, and an order is not a second exposure beside the
+-- administration or dispensing that carried it out.
 -- Coverage lasts to the end of the days supplied, else of the administration: the discontinuation
 -- date of Hess 2021 (Future Oncol 17:1865).
 
@@ -74,23 +75,51 @@ parts as (
             synonyms.ingredient <> longer.ingredient
             and longer.means_one
             and case synonyms.script
-                when 'latin' then ' ' || longer.synonym || ' ' like '% ' || synonyms.synonym || ' %'
-                else longer.synonym like '%' || synonyms.synonym || '%'
+                when 'chinese' then longer.synonym like '%' || synonyms.synonym || '%'
+                else ' ' || longer.synonym || ' ' like '% ' || synonyms.synonym || ' %'
             end
 ),
 
-named as (
-    select distinct
+found as (
+    select
         words.drug_text,
+        synonyms.synonym,
+        synonyms.script,
         synonyms.ingredient,
         synonyms.role
     from words
     inner join synonyms
         on
             case synonyms.script
-                when 'latin' then words.latin_words like '% ' || synonyms.synonym || ' %'
-                else words.searchable like '%' || synonyms.synonym || '%'
+                when 'chinese' then words.searchable like '%' || synonyms.synonym || '%'
+                else words.latin_words like '% ' || synonyms.synonym || ' %'
             end
+),
+
+regimens_of_named_drugs as (
+    select distinct
+        regimens.drug_text,
+        regimens.synonym
+    from found as regimens
+    inner join found as drugs
+        on
+            regimens.drug_text = drugs.drug_text
+            and regimens.ingredient = drugs.ingredient
+            and drugs.script <> 'regimen'
+    where regimens.script = 'regimen'
+),
+
+named as (
+    select distinct
+        found.drug_text,
+        found.ingredient,
+        found.role
+    from found
+    left join regimens_of_named_drugs
+        on
+            found.drug_text = regimens_of_named_drugs.drug_text
+            and found.synonym = regimens_of_named_drugs.synonym
+    where regimens_of_named_drugs.synonym is null
 ),
 
 named_parts as (
