@@ -6,7 +6,8 @@
 -- name never do.
 --
 -- Only few treatment days can begin a line: the first, those with a drug absent for longer than the
--- regimen window, and those after a break. All patients and rule sets are worked out at once.
+-- regimen window or the limit after a progression, those after a break, and those from which a drug is
+-- dropped. All patients and rule sets are worked out at once.
 --
 -- The sequence of a patient's treatment days is the same under most rule sets and is laid out once
 -- for all of them.
@@ -336,7 +337,7 @@ last_progressions as (
 ),
 
 -- A line goes on past a day when one of its drugs is given again within the regimen window from
--- that day, or was supplied for longer than the window.
+-- that day, or was supplied before for at least that long.
 continuations as (
     select
         possible_additions.sequence_id,
@@ -378,8 +379,8 @@ continuations as (
 ),
 
 -- Only where the rule set says that a cytotoxic drug may take the place of one not tolerated: the
--- last day of a cytotoxic drug that was dropped near a severe adverse event attributed to treatment
--- and soon replaced.
+-- last day of a cytotoxic drug that was given near a severe adverse event attributed to treatment,
+-- soon replaced, and not given again within the regimen window.
 replacements as (
     select
         new_drugs.history_id,
