@@ -151,8 +151,12 @@ final as (
             when dated.start_date > first_given.first_date then 'GIVEN_BEFORE_IN_LINE'
             when dated.start_date <= dated.line_start_date + first_given.regimen_window_days
                 then 'WITHIN_REGIMEN_WINDOW'
+            when
+                confirming_days.days_from_then_on < first_given.min_days_new_drug
+                and first_given.line_drug_first_date
+                > dated.line_start_date + first_given.regimen_window_days
+                then 'NOT_CONFIRMED'
             when dated.start_date > first_given.line_drug_first_date then 'INTERCHANGEABLE'
-            when confirming_days.days_from_then_on < first_given.min_days_new_drug then 'NOT_CONFIRMED'
             when
                 first_given.modality = 'cytotoxic'
                 and dated.start_date <= dated.line_start_date + first_given.monotherapy_add_days

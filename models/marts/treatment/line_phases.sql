@@ -34,7 +34,8 @@ their_drugs as (
         components.layout_id,
         components.line_number,
         components.ingredient,
-        components.line_drug
+        components.line_drug,
+        components.is_component
     from {{ ref('int_line_components') }} as components
     inner join lines_with_absences
         on
@@ -48,7 +49,7 @@ their_exposures as (
         exposures.line_number,
         exposures.ingredient,
         their_drugs.line_drug,
-        exposures.placement,
+        their_drugs.is_component,
         exposures.start_date,
         exposures.coverage_end_date,
         exposures.src_rids
@@ -69,7 +70,7 @@ drug_days as (
         start_date,
         max(coverage_end_date) as coverage_end_date
     from their_exposures
-    where placement <> 'NOT_CONFIRMED'
+    where is_component
     group by layout_id, line_number, line_drug, start_date
 ),
 
