@@ -352,7 +352,8 @@ def _tables(
         competing = count(here & ~of_interest & (rows.event == 1))
         happened = (interest + competing).sum(axis=1) > 0
         at_risk = reverse_cumsum(count(here))
-        yield _GrayTable(at_risk[happened], interest[happened], competing[happened])
+        if happened.any():
+            yield _GrayTable(at_risk[happened], interest[happened], competing[happened])
 
 
 def _gray_score(table: _GrayTable, rho: float) -> _GrayScore:

@@ -17,6 +17,7 @@ from analysis.estimators.distributions import (
     two_sided_normals,
 )
 from analysis.estimators.exact_ties import exact_derivatives
+from analysis.estimators.log_rank import quadratic_form
 from analysis.estimators.partial_likelihood import (
     Derivatives,
     Stratum,
@@ -184,8 +185,8 @@ def cox(
     ------
     InvalidSurvivalInput
         As `risk_table`; also for no events, missing values, covariates that are not numeric, have
-        one level, or are linearly dependent where events happen; and for exact ties with weights
-        or a robust variance, which are not defined.
+        one level, or are linearly dependent where events happen; for a single cluster; and for
+        exact ties with weights or a robust variance, which are not defined.
     """
     design = cox_design(
         frame,
@@ -229,11 +230,7 @@ def cox(
         likelihood_ratio=chi_square_test(
             2 * (best.at.loglik - null.loglik), df, "likelihood ratio test"
         ),
-        wald=chi_square_test(
-            _quadratic(best.beta, covariance),
-            df,
-            "robust Wald test" if wants_robust else "Wald test",
-        ),
+        wald=wald_test(best.beta, covariance, "robust Wald test" if wants_robust else "Wald test"),
         score=chi_square_test(_quadratic(null.score, null.information), df, "score test"),
         converged=best.converged,
         monotone=best.monotone,
@@ -294,7 +291,11 @@ def cox_design(
         code = np.zeros(len(survival), dtype=np.int64)
     cluster_code = None
     if cluster is not None:
-        cluster_code = group_codes(frame[cluster], len(survival), f"values of {cluster}")[1]
+        names, cluster_code = group_codes(frame[cluster], len(survival), f"values of {cluster}")
+        if len(names) < 2:
+            raise InvalidSurvivalInput(
+                f"{cluster} has one level only, so there is no robust variance."
+            )
     return CoxDesign(
         terms=tuple(covariates),
         x=x,
@@ -445,6 +446,13 @@ def coefficient_table(
 def chi_square_test(statistic: float, df: int, method: str) -> TestResult:
     """A test whose statistic is chi-square with `df` degrees of freedom."""
     return TestResult(statistic, df, chi_square_tail(statistic, df), method)
+
+
+def wald_test(beta: FloatArray, covariance: FloatArray, method: str) -> TestResult:
+    """Of beta = 0; few clusters give a covariance of lower rank, which is then the df, as in R."""
+    std_error = np.sqrt(np.diag(covariance))
+    statistic, df = quadratic_form(beta / std_error, covariance / np.outer(std_error, std_error))
+    return chi_square_test(statistic, df, method)
 
 
 def _quadratic(score: FloatArray, matrix: FloatArray) -> float:

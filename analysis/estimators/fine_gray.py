@@ -9,11 +9,11 @@ import pandas as pd
 
 from analysis.estimators.competing_risks import causes_of
 from analysis.estimators.cox import (
-    chi_square_test,
     coefficient_table,
     cox_design,
     maximise,
     require_estimable,
+    wald_test,
 )
 from analysis.estimators.partial_likelihood import Derivatives
 from analysis.estimators.results import TestResult
@@ -132,11 +132,7 @@ def fine_gray(
         table=coefficient_table(design.terms, best.beta, covariance, level),
         loglik_null=null.loglik,
         loglik=best.at.loglik,
-        wald=chi_square_test(
-            float(best.beta @ np.linalg.solve(covariance, best.beta)),
-            len(covariates),
-            "robust Wald test",
-        ),
+        wald=wald_test(best.beta, covariance, "robust Wald test"),
         covariance=covariance,
         converged=best.converged,
         monotone=best.monotone,

@@ -115,8 +115,9 @@ def firth_cox(
         margin = normal_multiplier(level) * float(np.sqrt(covariance[j, j]))
         table.loc[j, "z"] = np.sign(best.beta[j]) * np.sqrt(ratio)
         table.loc[j, "p_value"] = chi_square_tail(ratio, 1)
-        table.loc[j, "lower"] = np.exp(profile.limit(-margin, drop))
-        table.loc[j, "upper"] = np.exp(profile.limit(margin, drop))
+        for limit, side in (("lower", -margin), ("upper", margin)):
+            with np.errstate(over="ignore"):
+                table.loc[j, limit] = np.exp(profile.limit(side, drop))
     events = int(design.survival.event.sum())
     return CoxModel(
         n=len(design.x),

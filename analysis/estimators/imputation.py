@@ -352,9 +352,8 @@ def _predictors(data: pd.DataFrame, others: list[str], outcome: FloatArray) -> F
     if others:
         parts.append(model_columns(data, others).to_numpy())
     x = np.column_stack(parts)
-    spread = x.std(axis=0)
-    x = (x[:, spread > 0] - x[:, spread > 0].mean(axis=0)) / spread[spread > 0]
-    return np.column_stack([np.ones(len(x)), x])
+    x = x[:, np.ptp(x, axis=0) > 0]
+    return np.column_stack([np.ones(len(x)), (x - x.mean(axis=0)) / x.std(axis=0)])
 
 
 def _draw_numbers(
@@ -365,6 +364,8 @@ def _draw_numbers(
 ) -> npt.NDArray[Any]:
     """Predictive mean matching: the value of one of the rows whose prediction is nearest."""
     known = column[~gaps].to_numpy()
+    # What does not vary where the column is known predicts nothing (as R's mice).
+    x = np.column_stack([x[:, 0], x[:, np.ptp(x[~gaps], axis=0) > 0]])
     y, observed = known.astype(np.float64), x[~gaps]
     cross = observed.T @ observed
     inverse = np.linalg.inv(cross + RIDGE * np.diag(np.diag(cross)))

@@ -220,6 +220,8 @@ class KaplanMeier:
         if not below.any() or not above.any() or np.isnan(std_error_of_survival):
             return Estimate(value, None, None, None, method)
         before, after = np.flatnonzero(above)[-1], np.flatnonzero(below)[0]
+        if time[after] == time[before]:  # so many events at the origin leave no density there
+            return Estimate(value, None, None, None, method)
         density = (survival[before] - survival[after]) / (time[after] - time[before])
         std_error = float(std_error_of_survival / density)
         return Estimate(

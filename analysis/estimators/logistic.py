@@ -168,7 +168,7 @@ def _maximum(x: FloatArray, y: FloatArray, penalised: bool) -> tuple[FloatArray,
             value += float(np.linalg.slogdet(_information(x, expit(predictor)))[1]) / 2
         return value
 
-    beta = np.zeros(x.shape[1])
+    beta, last = np.zeros(x.shape[1]), np.zeros(x.shape[1])
     here = loglik(beta)
     for _ in range(MAX_ITERATIONS):
         probability = expit(x @ beta)
@@ -180,11 +180,14 @@ def _maximum(x: FloatArray, y: FloatArray, penalised: bool) -> tuple[FloatArray,
         step = inverse @ (x.T @ residual)
         if np.all(np.abs(step) <= STEP_TOLERANCE * np.sqrt(np.diag(inverse))):
             return beta, here
+        # The penalty is not in the information, so that a step may go to and fro for ever.
+        step = step / 2 if step @ last < 0 else step
         for halving in range(MAX_HALVINGS):
             there = loglik(beta + step / 2**halving)
             if there >= here - ROUNDING * abs(here):
                 break
         else:
             break
-        beta, here = beta + step / 2**halving, there
+        last = step / 2**halving
+        beta, here = beta + last, there
     raise InvalidSurvivalInput("The logistic regression did not converge; use fewer covariates.")

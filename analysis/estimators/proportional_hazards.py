@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.estimators.cox import CoxModel
 from analysis.estimators.distributions import chi_square_tail
 from analysis.estimators.kaplan_meier import kaplan_meier
-from analysis.estimators.log_rank import quadratic_form
+from analysis.estimators.log_rank import RANK_TOLERANCE, quadratic_form
 from analysis.estimators.partial_likelihood import ApproximateTies, derivatives
 from analysis.estimators.risk_table import FloatArray
 
@@ -60,6 +60,11 @@ def proportional_hazards_test(model: CoxModel, transform: Transform = "km") -> p
     explained = first.information @ np.linalg.solve(plain.information, first.information)
     score = first.score - first.information @ np.linalg.solve(plain.information, plain.score)
     variance = second.information - explained
+    # In the units of each covariate's own information, so that none is lost beside a larger one.
+    unit = np.sqrt(np.diag(second.information))
+    unit[unit == 0] = 1.0
+    score, variance = score / unit, variance / np.outer(unit, unit)
+    variance[np.abs(variance) < RANK_TOLERANCE] = 0.0
     results = [quadratic_form(score[[j]], variance[np.ix_([j], [j])]) for j in range(p)]
     results.append(quadratic_form(score, variance))
     return pd.DataFrame(

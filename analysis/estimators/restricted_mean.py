@@ -121,14 +121,11 @@ def restricted_mean_ratio(
         level,
         f"ratio of restricted means to {tau:g}, {labels[1]} over {labels[0]}",
     )
-    assert on_log_scale.value is not None
-    assert on_log_scale.lower is not None and on_log_scale.upper is not None
-    return replace(
-        on_log_scale,
-        value=float(np.exp(on_log_scale.value)),
-        lower=float(np.exp(on_log_scale.lower)),
-        upper=float(np.exp(on_log_scale.upper)),
+    value, lower, upper = (
+        None if number is None else float(np.exp(number))
+        for number in (on_log_scale.value, on_log_scale.lower, on_log_scale.upper)
     )
+    return replace(on_log_scale, value=value, lower=lower, upper=upper)
 
 
 def adjusted_restricted_mean_difference(
@@ -259,6 +256,9 @@ def _two_means(
 
 
 def _compared(value: float, std_error: float, level: float, method: str) -> Estimate:
+    if std_error == 0 and value != 0:
+        # Everybody of each group lived as long as the others of it: nothing tells the error.
+        return Estimate(value, None, None, None, method)
     margin = normal_multiplier(level) * std_error
     return Estimate(
         value=value,

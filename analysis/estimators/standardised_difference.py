@@ -111,11 +111,14 @@ def _continuous(
     means, variances = [], []
     for part in parts:
         share, own = weight[part], values[part]
+        if own.min() == own.max():  # exactly, for a mean is rounded
+            means.append(float(own[0]))
+            variances.append(0.0)
+            continue
         mean = float(np.average(own, weights=share))
         freedom = share.sum() - np.sum(share**2) / share.sum()
-        spread = float(share @ (own - mean) ** 2)
         means.append(mean)
-        variances.append(spread / freedom if spread > 0 else 0.0)
+        variances.append(float(share @ (own - mean) ** 2) / freedom)
     difference = means[1] - means[0]
     scale = float(np.sqrt(np.mean(variances)))
     if scale == 0:

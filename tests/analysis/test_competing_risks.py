@@ -110,6 +110,17 @@ def test_strata_of_one_level_change_nothing() -> None:
     assert stratified.method == "stratified Gray's test"
 
 
+def test_a_stratum_without_events_says_nothing() -> None:
+    # R 4.2.2, cmprsk 2.2-11: cuminc(time, cause, group, strata = stratum)$Tests
+    time = [1, 2, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]
+    cause = [1, 2, 1, 0, 1, 1, 2, 1, 1, 0, 0, 0]
+    stratum = [1, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3]
+    for which, wanted in ((1, 0.0689457362044564), (2, 0.0176397953783736)):
+        found = gray_test(time, cause, ["a", "b"] * 6, cause_of_interest=which, strata=stratum)
+        assert found.statistic == pytest.approx(wanted, rel=CLOSED_FORM)
+        assert found.degrees_of_freedom == 1
+
+
 def test_refusals() -> None:
     with pytest.raises(InvalidSurvivalInput, match="no events"):
         aalen_johansen([1, 2], [0, 0])

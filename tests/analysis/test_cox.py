@@ -206,6 +206,7 @@ LUNG: dict[str, Any] = {"duration": "time", "event": "event", "covariates": ["ag
         ({}, {"covariates": ["sex", "status", "event"]}, "linearly dependent"),
         ({}, {"strata": "inst"}, "values of inst are missing"),
         ({}, {"ties": "exact", "robust": True}, "not defined with weights"),
+        ({"hospital": 1}, {"cluster": "hospital"}, "hospital has one level only"),
     ],
 )
 def test_bad_models_are_refused(
@@ -213,6 +214,17 @@ def test_bad_models_are_refused(
 ) -> None:
     with pytest.raises(InvalidSurvivalInput, match=message):
         cox(data("lung").assign(**change), **{**LUNG, **arguments})
+
+
+def test_fewer_clusters_than_coefficients_lower_the_rank_of_the_wald_test() -> None:
+    # R 4.2.2, survival 3.5-3: coxph(Surv(futime, fustat) ~ age + rx, ovarian, cluster = half)$var
+    ovarian = data("ovarian").assign(half=lambda d: np.arange(len(d)) % 2)
+    names = {"duration": "futime", "event": "fustat", "covariates": ["age", "rx"]}
+    fit = cox(ovarian, **names, cluster="half")
+    wanted = [[0.00337599028637881, 0.0235707682576755], [0.0235707682576755, 0.1645683396953664]]
+    np.testing.assert_allclose(fit.covariance, wanted, rtol=ITERATIVE)
+    assert fit.wald.degrees_of_freedom == 1
+    assert np.isfinite(fit.wald.statistic)
 
 
 def test_a_covariate_without_contrast_at_any_event_is_refused() -> None:

@@ -93,3 +93,14 @@ def test_penalised_score_is_the_gradient_of_the_penalised_likelihood() -> None:
 def test_refuses_what_cox_refuses() -> None:
     with pytest.raises(InvalidSurvivalInput, match="no events"):
         firth_cox(data("mono").query("g == 1"), duration="time", event="event", covariates=["age"])
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_ratio_too_large_for_a_number_is_infinite() -> None:
+    # R 4.2.2, coxphf 1.13.4: coxphf(Surv(futime, fustat) ~ small, ovarian)
+    ovarian = data("ovarian")
+    ovarian["small"] = (ovarian.age - ovarian.age.mean()) * 1e-6
+    fit = firth_cox(ovarian, duration="futime", event="fustat", covariates=["small"])
+    assert fit.coefficients[0] == pytest.approx(154546.052607172, rel=ITERATIVE)
+    assert fit.table.upper[0] == np.inf
+    assert fit.table.p_value[0] == pytest.approx(0.00022524048007555, rel=ITERATIVE)

@@ -183,3 +183,14 @@ def test_refusals() -> None:
         impute(gaps.assign(time=np.nan), duration="time", event="event", columns=["x"])
     with pytest.raises(ValueError, match="m must be at least 2"):
         impute(gaps, duration="time", event="event", columns=["x"], m=1)
+
+
+def test_predictors_that_do_not_vary_are_left_out() -> None:
+    # One event, before anybody is censored: the cumulative hazard is the same for all.
+    _, gaps = with_gaps(n=60)
+    first = gaps["time"].to_numpy().argmin()
+    gaps["event"] = (np.arange(len(gaps)) == first).astype(int)
+    # Where x is known, w does not vary either.
+    gaps["w"] = np.where(gaps["x"].isna() & (np.arange(len(gaps)) % 2 == 0), 1.0, 0.0)
+    filled = impute(gaps, duration="time", event="event", columns=["x", "z", "stage", "w"], m=2)
+    assert filled[0]["x"].notna().all()

@@ -108,6 +108,8 @@ def test_spss_interval_is_missing_where_the_density_is_not_estimable() -> None:
     km = kaplan_meier([1, 2, 3, 4], [1, 1, 0, 0])
     median = km.median(convention="spss")
     assert (median.value, median.lower, median.upper, median.std_error) == (2, None, None, None)
+    at_the_origin = kaplan_meier([0, 0, 0, 2, 3], [1, 1, 1, 0, 0]).median(convention="spss")
+    assert (at_the_origin.value, at_the_origin.std_error) == (0, None)
     with pytest.raises(ValueError, match="95%"):
         km.median(convention="spss", level=0.9)
 

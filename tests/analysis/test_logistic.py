@@ -100,3 +100,15 @@ def test_refusals() -> None:
         model_columns(pd.DataFrame({"x": ["a", "a"]}), ["x"])
     with pytest.raises(InvalidSurvivalInput, match="named twice"):
         model_columns(pd.DataFrame({"x": ["a", "b"]}), ["x", "x"])
+
+
+def test_firths_steps_do_not_go_to_and_fro() -> None:
+    # R 4.2.2, brglm2 0.9: glm(y ~ x1 + x2, binomial, method = brglmFit, type = "AS_mean")
+    x = pd.DataFrame({"x1": [-0.1818955, -0.0998571, 0.4227013, -0.2740613, -0.0070024]})
+    x["x2"] = [1, 1, 1, 0, 1]
+    fit = logistic([1, 0, 1, 1, 0], x)
+    np.testing.assert_allclose(
+        fit.table["coefficient"],
+        [1.61457094773394, 1.88263961042959, -1.73933976276802],
+        rtol=ITERATIVE,
+    )

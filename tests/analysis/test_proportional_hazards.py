@@ -55,3 +55,15 @@ def test_a_monotone_fit_does_not_break_the_test() -> None:
     alone = cox(data("mono").query("g == 0"), duration="time", event="event", covariates=["age"])
     wanted = proportional_hazards_test(alone).set_index("term")
     assert found.loc["age", "degrees_of_freedom"] == wanted.loc["age", "degrees_of_freedom"] == 1
+
+
+def test_no_covariate_is_lost_beside_one_of_far_larger_values() -> None:
+    # R 4.2.2, survival 3.5-3: cox.zph(coxph(Surv(futime, fustat) ~ I(age * 1e5) + rx, ovarian))
+    ovarian = data("ovarian")
+    ovarian["age"] *= 1e5
+    fit = cox(ovarian, duration="futime", event="fustat", covariates=["age", "rx"])
+    found = proportional_hazards_test(fit)
+    np.testing.assert_allclose(
+        found.statistic, [0.224265642197981, 0.779606879884518, 0.918669928516088], rtol=ITERATIVE
+    )
+    assert found.degrees_of_freedom.tolist() == [1, 1, 2]

@@ -95,3 +95,12 @@ def test_refusals() -> None:
 def test_without_events_before_tau_the_groups_are_equal() -> None:
     difference = restricted_mean_difference([8, 9, 8, 9], [1, 0, 1, 0], [0, 0, 1, 1], tau=5)
     assert (difference.value, difference.std_error, difference.p_value) == (0, 0, 1)
+
+
+def test_a_difference_without_a_variance_has_no_limits() -> None:
+    # All of one group die on day 2 and all of the other on day 5: the standard errors are zero.
+    times, events, group = [2, 2, 5, 5], [1, 1, 1, 1], [0, 0, 1, 1]
+    for compared in (restricted_mean_difference, restricted_mean_ratio):
+        found = compared(times, events, group, tau=4)
+        assert found.value == pytest.approx(2)
+        assert (found.lower, found.upper, found.std_error, found.p_value) == (None,) * 4

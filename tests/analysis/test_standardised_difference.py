@@ -89,3 +89,12 @@ def test_refusals() -> None:
         standardised_difference([1, 2], [0, 1], weights=[1, 0])
     with pytest.raises(InvalidSurvivalInput, match="no column named age"):
         balance_table(pd.DataFrame({"x": [1, 2]}), ["age"], [0, 1])
+
+
+def test_rounding_of_a_mean_is_no_variance() -> None:
+    weights = [0.3, 0.7, 1.1, 0.3, 0.7, 1.1]
+    values = [0.1, 0.1, 0.1, 0.7, 0.7, 0.7]
+    assert standardised_difference(values, [0, 0, 0, 1, 1, 1], weights=weights) is None
+    assert standardised_difference([0.1] * 6, [0, 0, 0, 1, 1, 1], weights=weights) == 0
+    one = standardised_difference([0.1, 0.2, 0.4], [0, 1, 1], weights=[0.7, 1.3, 0.9])
+    assert one is not None and np.isfinite(one)
