@@ -92,9 +92,9 @@ def test_refusals() -> None:
 
 
 def test_rounding_of_a_mean_is_no_variance() -> None:
-    weights = [0.3, 0.7, 1.1, 0.3, 0.7, 1.1]
+    weights = [1.4, 0.6, 0.2, 0.1, 1.7, 1.9]
     values = [0.1, 0.1, 0.1, 0.7, 0.7, 0.7]
     assert standardised_difference(values, [0, 0, 0, 1, 1, 1], weights=weights) is None
     assert standardised_difference([0.1] * 6, [0, 0, 0, 1, 1, 1], weights=weights) == 0
-    one = standardised_difference([0.1, 0.2, 0.4], [0, 1, 1], weights=[0.7, 1.3, 0.9])
+    one = standardised_difference([0.1, 0.2, 0.4], [0, 1, 1], weights=[1.4, 0.6, 0.2])
     assert one is not None and np.isfinite(one)
