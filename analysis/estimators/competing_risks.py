@@ -26,6 +26,8 @@ from analysis.estimators.risk_table import (
 )
 
 CENSORED = 0
+#: An incidence nearer to 0 or 1 is one of these.
+ROUNDING = 1e-12
 INSTEAD_OF_GRAY = "test the groups as covariates of fine_gray, which takes both."
 
 
@@ -71,7 +73,7 @@ class AalenJohansen:
         if self.event_free[-1] > 0:
             value[query > self.time[-1]] = np.nan
             std_error[query > self.time[-1]] = np.nan
-        inner = (value > 0) & (value < 1)
+        inner = (value > ROUNDING) & (value < 1 - ROUNDING)
         lower, upper = value.copy(), value.copy()
         margin = normal_multiplier(level) * std_error[inner]
         factor = np.exp(margin / (value[inner] * np.abs(np.log(value[inner]))))
@@ -387,7 +389,9 @@ def _gray_score(table: _GrayTable, rho: float) -> _GrayScore:
     at_once = weight[:, None, None] * (
         h[:, None, :] * np.eye(k) - relative[:, :, None] * h[:, None, :]
     )
-    drift = np.cumsum(at_once * (step / (1 - pooled_before))[:, None, None], axis=0)
+    # Where the pooled incidence has reached 1 one group is left, to which nothing is compared.
+    hazard = np.divide(step, 1 - pooled_before, out=np.zeros_like(step), where=pooled_before != 1)
+    drift = np.cumsum(at_once * hazard[:, None, None], axis=0)
     later = drift[-1] - drift
     escape = np.divide(
         1 - pooled[:, None], survival, out=np.zeros_like(survival), where=survival > 0

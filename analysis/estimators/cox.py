@@ -31,6 +31,7 @@ from analysis.estimators.risk_table import (
     InvalidSurvivalInput,
     SurvivalRows,
     group_codes,
+    merge_near_ties,
     numeric,
     refuse,
     survival_rows,
@@ -53,6 +54,8 @@ POLISHING_STEPS = 6
 #: Smallest eigenvalue of the information, scaled to unit diagonal, that is not taken for
 #: collinearity.
 COLLINEARITY_TOLERANCE = 1e-10
+#: Share of the usual variance below which a robust one is rounding.
+NO_ERROR = 1e-16
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +129,8 @@ class CoxModel:
     def concordance(self) -> Estimate:
         """Harrell's C of the linear predictor; computed when first asked for."""
         # A row sum, unlike a matrix product, gives equal rows equal predictors to the last bit.
-        predictor = np.sum(self.design.x * self.coefficients, axis=1)
+        # Levels with equal coefficients have them up to rounding.
+        predictor = merge_near_ties(np.sum(self.design.x * self.coefficients, axis=1))
         return concordance_index(
             [(stratum.rows, stratum.survival) for stratum in self.design.strata],
             predictor,
@@ -185,8 +189,9 @@ def cox(
     ------
     InvalidSurvivalInput
         As `risk_table`; also for no events, missing values, covariates that are not numeric, have
-        one level, or are linearly dependent where events happen; for a single cluster; and for
-        exact ties with weights or a robust variance, which are not defined.
+        one level, or are linearly dependent where events happen; for a robust variance of
+        zero, as of a single cluster; and for exact ties with weights or a robust variance, which
+        are not defined.
     """
     design = cox_design(
         frame,
@@ -212,12 +217,18 @@ def cox(
         return derivatives(design.strata, beta, ties)
 
     null = likelihood(np.zeros(len(covariates)))
+    if not np.isfinite(null.loglik):
+        raise InvalidSurvivalInput(
+            "Too many deaths are tied at one time for exact ties; use Efron's."
+        )
     require_estimable(null.information, design)
     best = maximise(likelihood, null)
     covariance = best.covariance
-    if ties != "exact" and wants_robust:
+    # Where the likelihood is monotone no standard error means anything, and residuals overflow.
+    if ties != "exact" and wants_robust and not best.monotone:
         residuals = score_residuals(design.strata, best.beta, ties, len(design.x))
         covariance = sandwich(residuals, best.covariance, design)
+        require_error(covariance, best.covariance, design.terms)
     df = len(covariates)
     events = int(design.survival.event.sum())
     return CoxModel(
@@ -291,11 +302,7 @@ def cox_design(
         code = np.zeros(len(survival), dtype=np.int64)
     cluster_code = None
     if cluster is not None:
-        names, cluster_code = group_codes(frame[cluster], len(survival), f"values of {cluster}")
-        if len(names) < 2:
-            raise InvalidSurvivalInput(
-                f"{cluster} has one level only, so there is no robust variance."
-            )
+        cluster_code = group_codes(frame[cluster], len(survival), f"values of {cluster}")[1]
     return CoxDesign(
         terms=tuple(covariates),
         x=x,
@@ -417,6 +424,16 @@ def sandwich(residuals: FloatArray, covariance: FloatArray, design: CoxDesign) -
         )
     robust: FloatArray = influence.T @ influence
     return robust
+
+
+def require_error(robust: FloatArray, usual: FloatArray, terms: Sequence[str]) -> None:
+    """Refuse a robust variance that is zero but for rounding."""
+    for name, own, other in zip(terms, np.diag(robust), np.diag(usual), strict=True):
+        if own <= NO_ERROR * other:
+            raise InvalidSurvivalInput(
+                f"The robust variance of {name} is zero: the residuals of its rows or clusters "
+                "leave nothing to estimate an error from."
+            )
 
 
 def coefficient_table(

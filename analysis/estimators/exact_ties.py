@@ -10,21 +10,20 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.estimators.partial_likelihood import Derivatives, Stratum
-from analysis.estimators.risk_table import FloatArray, InvalidSurvivalInput
+from analysis.estimators.risk_table import FloatArray
 
 
 def exact_derivatives(strata: list[Stratum], beta: FloatArray) -> Derivatives:
     """Log-likelihood, score and information, summed over strata.
 
-    Raises
-    ------
-    InvalidSurvivalInput
-        If so many deaths are tied that the sum over subsets overflows.
+    The log-likelihood is -inf where the sum over subsets overflows: of so many tied deaths, or with
+    coefficients that large.
     """
     p = len(beta)
     loglik, score, information = 0.0, np.zeros(p), np.zeros((p, p))
     for stratum in strata:
-        part = _stratum_derivatives(stratum, beta)
+        with np.errstate(over="ignore", invalid="ignore"):
+            part = _stratum_derivatives(stratum, beta)
         loglik += part.loglik
         score += part.score
         information += part.information
@@ -83,9 +82,7 @@ def _stratum_derivatives(stratum: Stratum, beta: FloatArray) -> Derivatives:
             continue
         total = sums.value[d]
         if not np.isfinite(total) or total <= 0:
-            raise InvalidSurvivalInput(
-                f"{d} deaths are tied at one time, too many for exact ties; use Efron's."
-            )
+            return Derivatives(-np.inf, score, np.zeros((p, p)))
         dead = (rows.exit_code == cell) & (rows.event == 1)
         mean = sums.gradient[d] / total
         loglik += float(np.sum(linear[dead]) - d * shift - np.log(total))

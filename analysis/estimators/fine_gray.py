@@ -12,6 +12,7 @@ from analysis.estimators.cox import (
     coefficient_table,
     cox_design,
     maximise,
+    require_error,
     require_estimable,
     wald_test,
 )
@@ -119,12 +120,15 @@ def fine_gray(
     null = risk_sets.derivatives(np.zeros(len(covariates)))
     require_estimable(null.information, design)
     best = maximise(risk_sets.derivatives, null)
-    influence = risk_sets.influence(best.beta) @ best.covariance
-    rows = design.survival
-    if rows.weights is not None:
-        heavy = rows.weights if rows.is_sampled(sampling) else np.sqrt(rows.weights)
-        influence = influence * heavy[:, None]
-    covariance: FloatArray = influence.T @ influence
+    covariance = best.covariance
+    if not best.monotone:  # else no standard error means anything, and residuals overflow
+        influence = risk_sets.influence(best.beta) @ best.covariance
+        rows = design.survival
+        if rows.weights is not None:
+            heavy = rows.weights if rows.is_sampled(sampling) else np.sqrt(rows.weights)
+            influence = influence * heavy[:, None]
+        covariance = influence.T @ influence
+        require_error(covariance, best.covariance, design.terms)
     return FineGrayModel(
         n=len(code),
         events=int(of_interest.sum()),

@@ -102,7 +102,8 @@ def firth_cox(
     longest = LONGEST_STEP / design.x.std(axis=0)
 
     def penalised(beta: FloatArray) -> _Penalised:
-        return _penalised(design.strata, beta)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            return _penalised(design.strata, beta)
 
     null = penalised(np.zeros(p))
     best = _ascend(penalised, np.zeros(p), np.ones(p, dtype=bool), longest)
@@ -176,6 +177,8 @@ class _Profile:
         near, far = estimate, estimate + margin
         for _ in range(MAX_DOUBLINGS):
             if self(far) < target:
+                if self(near) < target:
+                    break  # the other coefficients were not found again
                 root = brentq(lambda value: self(value) - target, near, far, xtol=1e-10)
                 return float(root)
             near, far = far, far + 2 * (far - near)
@@ -235,7 +238,7 @@ def _penalised(strata: list[Stratum], beta: FloatArray) -> _Penalised:
     """
     plain = derivatives(strata, beta, "breslow")
     sign, log_determinant = np.linalg.slogdet(plain.information)
-    if sign <= 0 or not np.isfinite(plain.loglik):
+    if not sign > 0 or not np.isfinite(plain.loglik):
         return _Penalised(-np.inf, plain.score, plain.information)
     inverse = np.linalg.inv(plain.information)
     gradient = sum(_trace_gradient(stratum, beta, inverse) for stratum in strata)

@@ -105,11 +105,11 @@ def treatment_weights(
     p, treated = model.probability, code == 1
     share = treated.mean()
     if estimand == "ate":
-        weights = np.where(treated, 1 / p, 1 / (1 - p))
+        weights = 1 / np.where(treated, p, 1 - p)
         if stabilised:
             weights = weights * np.where(treated, share, 1 - share)
     else:
-        weights = np.where(treated, 1.0, p / (1 - p))
+        weights = np.where(treated, 1.0, p / np.where(treated, 1.0, 1 - p))
         if stabilised:
             weights[~treated] *= (~treated).sum() / weights[~treated].sum()
     truncated = 0

@@ -121,6 +121,22 @@ def test_a_stratum_without_events_says_nothing() -> None:
         assert found.degrees_of_freedom == 1
 
 
+def test_the_pooled_incidence_may_reach_one_before_the_last_event() -> None:
+    # R 4.2.2, cmprsk 2.2-11: cuminc(time, cause, group)$Tests
+    found = gray_test([4, 1, 1, 6], [1, 1, 1, 1], ["a", "b", "b", "c"])
+    assert found.statistic == pytest.approx(3.4, rel=CLOSED_FORM)
+    assert found.degrees_of_freedom == 2
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_incidence_that_is_one_but_for_rounding_has_no_limits_of_its_own() -> None:
+    fit = aalen_johansen(
+        [6, 6, 2, 1, 4, 5], [2, 2, 0, 2, 2, 2], weights=[1.92, 1.53, 2.48, 0.69, 0.29, 0.48]
+    )
+    last = fit.incidence_at([6], 2)
+    assert (last.lower[0], last.upper[0]) == pytest.approx((1, 1))
+
+
 def test_refusals() -> None:
     with pytest.raises(InvalidSurvivalInput, match="no events"):
         aalen_johansen([1, 2], [0, 0])

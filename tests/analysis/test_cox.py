@@ -206,7 +206,7 @@ LUNG: dict[str, Any] = {"duration": "time", "event": "event", "covariates": ["ag
         ({}, {"covariates": ["sex", "status", "event"]}, "linearly dependent"),
         ({}, {"strata": "inst"}, "values of inst are missing"),
         ({}, {"ties": "exact", "robust": True}, "not defined with weights"),
-        ({"hospital": 1}, {"cluster": "hospital"}, "hospital has one level only"),
+        ({"hospital": 1}, {"cluster": "hospital"}, "robust variance of age is zero"),
     ],
 )
 def test_bad_models_are_refused(
@@ -225,6 +225,37 @@ def test_fewer_clusters_than_coefficients_lower_the_rank_of_the_wald_test() -> N
     np.testing.assert_allclose(fit.covariance, wanted, rtol=ITERATIVE)
     assert fit.wald.degrees_of_freedom == 1
     assert np.isfinite(fit.wald.statistic)
+
+
+def test_levels_of_equal_coefficients_are_tied_predictors() -> None:
+    # R 4.2.2, survival 3.5-3: coxph(Surv(t, e) ~ a + b)$concordance
+    frame = pd.DataFrame({"t": [2, 2, 2, 3, 2, 1, 3, 2, 1], "e": [0, 0, 1, 1, 1, 0, 1, 1, 0]})
+    frame["a"], frame["b"] = np.repeat([0, 1, 0], 3), np.repeat([0, 0, 1], 3)
+    found = cox(frame, duration="t", event="e", covariates=["a", "b"]).concordance
+    assert found.value == pytest.approx(0.583333333333333, rel=1e-9)
+    assert found.std_error == pytest.approx(0.184779648550695, rel=1e-9)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_monotone_likelihood_gives_numbers() -> None:
+    frame = pd.DataFrame({"t": [5, 4, 4, 2], "e": [0, 1, 1, 0], "z": [0, 1, 0, 1]})
+    frame["x"] = [0.5, -2.6, -1.5, 0.6]
+    names = {"duration": "t", "event": "e", "covariates": ["x", "z"]}
+    fit = cox(frame, **names, robust=True)
+    assert fit.monotone
+    assert not fit.table.isna().any(axis=None)
+
+
+@pytest.mark.filterwarnings("error")
+def test_exact_ties_tell_a_monotone_likelihood_from_too_many_ties() -> None:
+    frame = pd.DataFrame({"t": [2, 6, 6, 1, 2, 2, 2], "e": [1, 0, 0, 0, 1, 1, 1]})
+    frame["x"], frame["z"] = [-0.1, 1, 0, 0.5, -1.9, 0.1, -0.9], [0, 0, 0, 1, 0, 1, 1]
+    names = {"duration": "t", "event": "e", "covariates": ["x", "z"]}
+    assert cox(frame, **names, ties="exact").monotone
+    many = pd.DataFrame({"t": np.repeat([1, 2], 550), "e": np.repeat([1, 0], 550)})
+    many["x"], many["z"] = np.arange(1100) % 7, np.arange(1100) % 2
+    with pytest.raises(InvalidSurvivalInput, match="Too many deaths are tied"):
+        cox(many, **names, ties="exact")
 
 
 def test_a_covariate_without_contrast_at_any_event_is_refused() -> None:

@@ -153,3 +153,21 @@ def test_refusals() -> None:
         fine_gray(frame, duration="months", cause="cause", covariates=["x"])
     with pytest.raises(InvalidSurvivalInput, match="one level only"):
         fine_gray(frame.assign(cause=1, y=1), duration="time", cause="cause", covariates=["x", "y"])
+
+
+def test_a_robust_variance_of_zero_is_refused() -> None:
+    # All who are at risk at the only time of an event have it. cmprsk prints errors of 0, P NaN.
+    frame = pd.DataFrame(
+        {"t": [4, 6, 6, 6, 2, 4], "c": [0, 1, 1, 1, 0, 0], "z": [0, 1, 0, 1, 0, 0]}
+    ).assign(x=[0.2, 1.2, 2.4, 0.9, 1.3, -0.6])
+    with pytest.raises(InvalidSurvivalInput, match="robust variance of x is zero"):
+        fine_gray(frame, duration="t", cause="c", covariates=["x", "z"])
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_monotone_likelihood_gives_numbers() -> None:
+    frame = pd.DataFrame({"t": [6, 5, 2, 3], "c": [2, 1, 0, 1], "z": [0, 1, 1, 0]})
+    frame["x"] = [-0.6, -1.3, 1.0, -0.5]
+    fit = fine_gray(frame, duration="t", cause="c", covariates=["x", "z"])
+    assert fit.monotone
+    assert not fit.table.isna().any(axis=None)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from survival_examples import ITERATIVE, data, reference
 
@@ -104,3 +105,13 @@ def test_a_ratio_too_large_for_a_number_is_infinite() -> None:
     assert fit.coefficients[0] == pytest.approx(154546.052607172, rel=ITERATIVE)
     assert fit.table.upper[0] == np.inf
     assert fit.table.p_value[0] == pytest.approx(0.00022524048007555, rel=ITERATIVE)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_limit_that_the_profile_does_not_have_is_refused() -> None:
+    # R's coxphf 1.13.4 warns and prints NA for the upper limits.
+    frame = pd.DataFrame({"t": [14, 14, 2, 10, 3, 1], "e": [0, 0, 0, 1, 1, 1]})
+    frame["x"] = [-1.275759, -0.451603, -1.918820, -1.361177, -0.889162, 2.755854]
+    frame["z"] = [0, 0, 1, 1, 1, 0]
+    with pytest.raises(InvalidSurvivalInput, match="too flat"):
+        firth_cox(frame, duration="t", event="e", covariates=["x", "z"])

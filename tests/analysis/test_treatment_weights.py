@@ -137,3 +137,13 @@ def test_refusals() -> None:
         treatment_weights(frame, treatment="arm", covariates=[])
     with pytest.raises(ValueError, match="ascending quantiles"):
         treatment_weights(frame, treatment="arm", covariates=["x"], truncate=(0.9, 0.1))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_propensity_of_one_is_no_division_by_zero() -> None:
+    frame = pd.DataFrame({"x": [1.0, 2, 3, 4, 5, 6, 7, 8, 5000]})
+    frame["treated"] = frame.x > 4
+    for estimand in ("ate", "att"):
+        found = treatment_weights(frame, treatment="treated", covariates=["x"], estimand=estimand)
+        assert found.propensity[-1] == 1
+        assert np.isfinite(found.weights).all()
