@@ -110,7 +110,10 @@ def _weighted_ratio(design: pd.DataFrame, weights: TreatmentWeights) -> Estimate
         robust=True,
     )
     if model.monotone:
-        raise InvalidSurvivalInput("one side has no event, so the hazard ratio is 0 or infinite")
+        raise InvalidSurvivalInput(
+            "one side has no event, or all of its events before the other's, so the hazard ratio "
+            "is 0 or infinite"
+        )
     row = model.table.iloc[0]
     return Estimate(
         value=float(row["hazard_ratio"]),

@@ -528,7 +528,7 @@ def _forest(
     page = book.page(analysis.exhibit, analysis.population)
     ratios = []
     for label, name, contrast in terms:
-        # Where the likelihood has no maximum, that of the penalised fit has one.
+        # Where an estimate is infinite, that of the penalised fit is not.
         only_penalised = (
             page.value(name, contrast, HAZARD_RATIO.value) is None
             and page.value(name, contrast, FIRTH_HAZARD_RATIO.value) is not None

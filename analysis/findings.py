@@ -129,8 +129,8 @@ def _ever_given(
         f"Patients who ever had {drug} compared with those who never had it: "
         f"{'permutation ' if 'permutation' in log_rank.method else ''}log-rank P "
         f"{equals(log_rank.display)}, hazard ratio "
-        f"{_ratio(page, variable, contrast)}, when time counts from line 1. Counted from its first "
-        f"dose, the hazard ratio is {_ratio(page, dependent, contrast)}, P "
+        f"{_ratio(page, variable, contrast)}, when time counts from line 1. With exposure from its "
+        f"first dose on, the hazard ratio is {_ratio(page, dependent, contrast)}, P "
         f"{equals(page.display(dependent, contrast, 'p', PREFERRED))}, {verdict}.",
     )
 

@@ -9,10 +9,15 @@ import re
 import duckdb
 
 from analysis.book import Book
+from analysis.confounding import WEIGHTED
 from analysis.group_tests import FEW_EVENTS, SMALL_GROUP
+from analysis.ledger import HAZARD_RATIO, PREFERRED
 from analysis.missing_covariates import IMPUTED
 from analysis.study import DAYS_PER_MONTH, Study, rows
 from analysis.survival import SIGNIFICANCE_LEVEL
+
+#: Where the penalty of the propensity is named, if it has one.
+PENALTY = "{penalty}"
 
 #: What a sentence rests on; those of kinds that the study does not run are left out.
 SENTENCES = (
@@ -57,14 +62,15 @@ SENTENCES = (
         "cox",
         "Hazard ratios are from Cox models with Efron’s handling of "
         "ties, with Firth’s penalty and profile likelihood intervals "
-        "where a group had no event and beside the multivariable model; proportional hazards were "
-        "tested by the score test of Grambsch and Therneau.",
+        "where the likelihood had no maximum, as where a group had no event, and beside the "
+        "multivariable model; proportional hazards were tested by the score test of Grambsch and "
+        "Therneau.",
     ),
     (
         "weighting",
         "The main comparison was repeated with stabilised inverse-probability-of-treatment weights "
-        "from a logistic propensity model and a robust standard error; balance was judged by "
-        "standardised differences.",
+        f"from a logistic propensity model{PENALTY} and a robust standard error; balance was "
+        "judged by standardised differences.",
     ),
     (
         "imputation",
@@ -165,7 +171,8 @@ def _statistics(study: Study, book: Book) -> str:
     kinds = {analysis.kind for analysis in study.analyses}
     if not any(IMPUTED in method for method in book.methods):
         kinds.discard("imputation")
-    sentences = [text for kind, text in SENTENCES if kind in kinds]
+    penalty = " with Firth’s penalty" if _propensity_is_penalised(study, book) else ""
+    sentences = [text.replace(PENALTY, penalty) for kind, text in SENTENCES if kind in kinds]
     if any("time-dependent" in name for name in _variables(study, book)):
         sentences.append(
             "Because treatment given in a later line can only be had by those who live to it, the "
@@ -184,6 +191,20 @@ def _statistics(study: Study, book: Book) -> str:
         f"Tests are two-sided at a level of {SIGNIFICANCE_LEVEL:g}; the analyses are exploratory."
     )
     return " ".join(sentences)
+
+
+def _propensity_is_penalised(study: Study, book: Book) -> bool:
+    found = [
+        book.page(analysis.exhibit, analysis.population).get(
+            f"{str(analysis.endpoint).lower()} {WEIGHTED}",
+            str(analysis.contrast),
+            HAZARD_RATIO.value,
+            PREFERRED,
+        )
+        for analysis in study.analyses
+        if analysis.kind == "weighting"
+    ]
+    return any(number is not None and "Firth" in (number.note or "") for number in found)
 
 
 def _variables(study: Study, book: Book) -> list[str]:

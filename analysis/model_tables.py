@@ -153,7 +153,7 @@ def cox_table(study: Study, book: Book, analysis: Analysis) -> Table:
             f"P {equals(page.cell(model, None, 'ph_p', PREFERRED))}.",
             "HR, hazard ratio, adjusted for the other rows. Intervals and P: Wald for Breslow and "
             "Efron, profile penalised likelihood for Firth; the figure shows Efron’s, or "
-            f"({PENALISED}) Firth’s where the others have no maximum.",
+            f"({PENALISED}) Firth’s where the others have no finite estimate.",
             ABBREVIATIONS,
             *cautions(study, analysis.exhibit),
         ],

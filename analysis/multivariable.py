@@ -38,6 +38,8 @@ EVENTS_PER_VARIABLE = 10
 #: hardly flattered.
 MOST_CORRECTED = 4000
 SEED = 20261122
+#: Why a coefficient is not given while the others of its model are.
+INFINITE = "infinite estimate, as where a level has no event"
 #: How the method says that a resample's model is of the variables that it selects itself.
 SELECTED_ANEW = "variables selected anew in each"
 
@@ -158,12 +160,10 @@ def _enter_models(
             for term in terms.values():
                 _enter_nothing(page, term, str(error), [version])
             continue
-        if fitted.monotone:
-            for term in terms.values():
-                _enter_nothing(page, term, "a level has no event: infinite estimate", [version])
-            continue
+        for name in fitted.infinite:
+            _enter_nothing(page, terms[name], INFINITE, [version])
         _enter_coefficients(page, version, fitted, terms)
-        if version.fit == "efron":
+        if version.fit == "efron" and not fitted.monotone:
             _enter_diagnostics(page, model, fitted, terms)
             if len(design) <= MOST_CORRECTED:
                 _enter_corrected_concordance(page, model, design, list(terms), candidates)
@@ -178,7 +178,8 @@ def _fit(fit: Fit, design: pd.DataFrame, terms: list[str]) -> CoxModel:
 def _enter_coefficients(
     page: Page, version: Version, fitted: CoxModel, terms: dict[str, Term]
 ) -> None:
-    for row in fitted.table.to_dict("records"):
+    finite = fitted.table[~fitted.table["term"].isin(fitted.infinite)]
+    for row in finite.to_dict("records"):
         term = terms[str(row["term"])]
         for statistic, column in (
             (version.statistics.value, "hazard_ratio"),

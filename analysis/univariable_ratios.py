@@ -80,8 +80,6 @@ def _fit(design: pd.DataFrame, terms: list[str]) -> tuple[CoxModel, str]:
     if not model.monotone:
         return model, "Cox model of this variable alone, Efron's ties, Wald interval and P"
     penalised = firth_cox(design, duration="time", event="event", covariates=terms)
-    if penalised.monotone:
-        raise InvalidSurvivalInput("A level has no event, so its hazard ratio is 0 or infinite.")
     return penalised, (
         "Cox model of this variable alone, Firth's penalty, profile likelihood interval and P"
     )

@@ -51,6 +51,9 @@ STEP_TOLERANCE = 1e-10
 #: Once the likelihood is flat a regular fit needs two or three more steps; one whose estimate is
 #: infinite moves on by a constant step for ever.
 POLISHING_STEPS = 6
+#: Step of a log hazard ratio, for a standard deviation of its covariate, that ends in a finite
+#: estimate: an infinite one moves on by about 1, the others by less than their tolerance.
+STANDING_STILL = 1e-3
 #: Smallest eigenvalue of the information, scaled to unit diagonal, that is not taken for
 #: collinearity.
 COLLINEARITY_TOLERANCE = 1e-10
@@ -92,6 +95,9 @@ class CoxModel:
     monotone : bool
         True if the likelihood rises for ever along some direction, so that an estimate is
         infinite and its standard error meaningless: report `firth_cox` instead.
+    infinite : tuple of str
+        The terms whose estimates these are. The other estimates and their errors are those of the
+        limit, as R and SPSS print them.
     events_per_variable : float
     covariance : float array, shape (p, p)
         Of the coefficients; robust where asked for.
@@ -110,6 +116,7 @@ class CoxModel:
     score: TestResult
     converged: bool
     monotone: bool
+    infinite: tuple[str, ...]
     events_per_variable: float
     covariance: FloatArray
     penalised: bool
@@ -141,13 +148,18 @@ class CoxModel:
 
 @dataclass(frozen=True, eq=False)
 class Maximum:
-    """Where Newton's method ended."""
+    """Where Newton's method ended, and its last step if that was on the way to infinity."""
 
     beta: FloatArray
     at: Derivatives
     covariance: FloatArray
     converged: bool
-    monotone: bool
+    step: FloatArray | None = None
+
+    @property
+    def monotone(self) -> bool:
+        """Whether the likelihood rises for ever along some direction."""
+        return self.step is not None
 
 
 def cox(
@@ -245,6 +257,7 @@ def cox(
         score=chi_square_test(_quadratic(null.score, null.information), df, "score test"),
         converged=best.converged,
         monotone=best.monotone,
+        infinite=infinite_terms(best, design),
         events_per_variable=events / df,
         covariance=covariance,
         penalised=False,
@@ -357,11 +370,11 @@ def maximise(likelihood: Callable[[FloatArray], Derivatives], start: Derivatives
         beta, here = _climb(likelihood, beta, here, covariance @ here.score)
         new_covariance = _inverse(here.information)
         if new_covariance is None:
-            return Maximum(beta, here, covariance, converged=False, monotone=True)
+            return Maximum(beta, here, covariance, False, np.full(len(beta), np.inf))
         covariance = new_covariance
         if here.loglik - before.loglik <= LOGLIK_TOLERANCE * max(abs(here.loglik), 1.0):
             return _polish(likelihood, beta, here, covariance)
-    return Maximum(beta, here, covariance, converged=False, monotone=False)
+    return Maximum(beta, here, covariance, converged=False)
 
 
 def _climb(
@@ -390,7 +403,7 @@ def _polish(
     for _ in range(POLISHING_STEPS):
         step = covariance @ here.score
         if np.all(np.abs(step) <= STEP_TOLERANCE * np.sqrt(np.diag(covariance))):
-            return Maximum(beta, here, covariance, converged=True, monotone=False)
+            return Maximum(beta, here, covariance, converged=True)
         beta = beta + step
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             here = likelihood(beta)
@@ -398,7 +411,15 @@ def _polish(
         if new_covariance is None:
             break
         covariance = new_covariance
-    return Maximum(flat_beta, flat, flat_covariance, converged=False, monotone=True)
+    return Maximum(flat_beta, flat, flat_covariance, False, step)
+
+
+def infinite_terms(best: Maximum, design: CoxDesign) -> tuple[str, ...]:
+    """Terms that Newton's last step still moved, while the others stood still."""
+    if best.step is None:
+        return ()
+    moving = np.abs(best.step) * design.x.std(axis=0) > STANDING_STILL
+    return tuple(np.array(design.terms)[moving] if moving.any() else design.terms)
 
 
 def _inverse(information: FloatArray) -> FloatArray | None:

@@ -140,6 +140,7 @@ def firth_cox(
         ),
         converged=best.converged,
         monotone=False,
+        infinite=(),
         events_per_variable=events / p,
         covariance=covariance,
         penalised=True,

@@ -33,7 +33,7 @@ RIDGE = 1e-5
 PRIOR_SD = 2.5
 NEWTON_STEPS = 50
 NEWTON_TOLERANCE = 1e-8
-MONOTONE = "A covariate has no event at one of its levels, so that its hazard ratio"
+MONOTONE = "The likelihood has no maximum, as where a level has no event, so that a hazard ratio"
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,6 +24,9 @@ from analysis.estimators.risk_table import (
     survival_rows,
 )
 
+#: Share of the horizon below which a difference found by least squares is rounding.
+ROUNDING = 1e-12
+
 
 def restricted_mean(
     time: npt.ArrayLike,
@@ -194,9 +197,13 @@ def adjusted_restricted_mean_difference(
         influence[arm] += _censoring_influence(censoring[k], score[arm])
     bread = np.linalg.inv(x.T @ x)
     covariance = bread @ influence.T @ influence @ bread
+    value, std_error = (
+        0.0 if abs(number) < ROUNDING * tau else float(number)
+        for number in (beta[1], np.sqrt(covariance[1, 1]))
+    )
     return _compared(
-        float(beta[1]),
-        float(np.sqrt(covariance[1, 1])),
+        value,
+        std_error,
         level,
         f"difference of restricted means to {tau:g}, {labels[1]} minus {labels[0]}, adjusted for "
         + ", ".join(map(str, covariates.columns)),

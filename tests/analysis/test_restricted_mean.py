@@ -104,3 +104,16 @@ def test_a_difference_without_a_variance_has_no_limits() -> None:
         found = compared(times, events, group, tau=4)
         assert found.value == pytest.approx(2)
         assert (found.lower, found.upper, found.std_error, found.p_value) == (None,) * 4
+
+
+def test_an_adjusted_difference_of_nothing_is_no_finding() -> None:
+    # Everybody lives to the horizon; what least squares leaves over is rounding.
+    generator = np.random.default_rng(5)
+    found = adjusted_restricted_mean_difference(
+        np.full(40, 9.0),
+        np.zeros(40),
+        np.arange(40) % 2,
+        pd.DataFrame({"x": np.exp(5 * generator.normal(size=40))}),
+        tau=7.3,
+    )
+    assert (found.value, found.std_error, found.p_value) == (0, 0, 1)

@@ -303,6 +303,9 @@ COHORTS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     ],
     "women only": lambda cohort: cohort[cohort["sex"] == "female"],
     "all times zero": lambda cohort: cohort.assign(os_days=0, pfs_days=0),
+    "nobody dies of the right colon": lambda cohort: cohort.assign(
+        death=cohort["death"].where(cohort["primary_site"] != "right colon", 0)
+    ),
     "sex often missing": lambda cohort: cohort.assign(
         sex=[None if number % 3 == 0 else sex for number, sex in enumerate(cohort["sex"])]
     ),
@@ -320,6 +323,33 @@ def test_awkward_cohorts_give_a_report_and_not_an_error(name: str) -> None:
     assert sum(found["verdicts"].values()) == 322
     assert "Key findings" in text
     assert ">nan<" not in text.lower() and ">none<" not in text.lower()
+
+
+def test_an_infinite_hazard_ratio_takes_no_other_with_it() -> None:
+    # R 4.2.2, survival 3.5-3: coxph of the four covariates with Breslow's ties, which warns of the
+    # primary site alone. Efron's are the same, as no two deaths are tied.
+    cohort = COHORTS["nobody dies of the right colon"](small_warehouse.calibrated())
+    with small_warehouse.build(":memory:", cohort) as connection:
+        estimates.compute(connection, STUDY)
+        book = connection.execute("select * from results.estimates").fetchdf()
+    for convention in ("as published", "preferred"):
+        for variable, level, wanted in (
+            ("sex", "female vs male", (0.251644313676626, 0.0857260732373197, 0.738688455150336)),
+            ("primary_resection", "no vs yes", (4.0382022925792, 1.04134786814038, 15.6595872087)),
+        ):
+            found = [
+                one(book, "table7", f"os cox: {variable}", level, statistic, convention)["value"]
+                for statistic in ("hazard_ratio", "hr_ci_lower", "hr_ci_upper")
+            ]
+            assert found == pytest.approx(wanted, rel=1e-6)
+        site = one(
+            book, "table7", "os cox: primary_site", "right vs left", "hazard_ratio", convention
+        )
+        assert np.isnan(site["value"]) and "infinite" in site["note"]
+    firth = one(
+        book, "table7", "os cox: primary_site", "right vs left", "firth_hazard_ratio", "preferred"
+    )
+    assert 0 < firth["value"] < 1
 
 
 def test_missing_values_are_a_row_of_their_own() -> None:

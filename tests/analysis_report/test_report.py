@@ -254,6 +254,9 @@ def test_the_methods_statement_says_what_was_run(page: str, book: pd.DataFrame) 
     assert "lifelines 0." in statement
     assert "seed 20261122" in statement
     assert "inverse-probability-of-treatment" in statement
+    weighted = book[book["note"].str.contains("inverse-probability", na=False)]["note"].iloc[0]
+    assert "Firth" in weighted
+    assert "from a logistic propensity model with Firth’s penalty" in statement
     assert "time-dependent covariate" in statement
     assert "delayed entry" in statement
     assert "HER2-positive tumour" in statement
