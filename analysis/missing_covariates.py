@@ -47,6 +47,7 @@ def imputation(
     )
     design = design.join(patients[auxiliary])
     try:
+        _require_references(patients, modelled)
         found = imputed_cox(
             design, duration="time", event="event", covariates=names, auxiliary=auxiliary
         )
@@ -61,10 +62,15 @@ def imputation(
             note=str(error),
         )
         return
+    complete_case, reason = found.complete_case, found.complete_case_reason
+    try:
+        _require_references(patients[~lacking], modelled)
+    except InvalidSurvivalInput as error:
+        complete_case, reason = None, str(error)
     tables = {
         IMPUTED: (found.table, found.method, found.n, found.events),
         COMPLETE: (
-            None if found.complete_case is None else found.complete_case.table,
+            None if complete_case is None else complete_case.table,
             "Cox model, Efron's ties, complete cases",
             found.n_complete,
             found.events_complete,
@@ -96,7 +102,7 @@ def imputation(
                 None,
                 method,
                 convention=PREFERRED,
-                note=found.complete_case_reason,
+                note=reason,
             )
             continue
         for row in table.to_dict("records"):
@@ -115,6 +121,15 @@ def imputation(
                     method,
                     convention=PREFERRED,
                 )
+
+
+def _require_references(patients: pd.DataFrame, modelled: list[Variable]) -> None:
+    """Refuse a model whose ratios would be against another level than the one they name."""
+    for variable in modelled:
+        if not (patients[variable.name] == str(variable.cox_reference)).any():
+            raise InvalidSurvivalInput(
+                f"Nobody has the reference level of {variable.name}, {variable.cox_reference}."
+            )
 
 
 def _reference_first(values: pd.Series, variable: Variable) -> pd.Series:

@@ -109,6 +109,25 @@ def test_missing_covariates_are_imputed_beside_the_complete_cases() -> None:
     assert "13 (20.6)" in text
 
 
+def test_no_ratio_is_against_another_level_than_it_names() -> None:
+    cohort = small_warehouse.calibrated()
+    cohort["sex"] = [None if k % 5 == 0 else sex for k, sex in enumerate(cohort["sex"])]
+    cohort["therapy_lines"] = cohort["therapy_lines"].replace("first", "second")
+    cohort.loc[[0, 5, 10], "therapy_lines"] = "first"  # of unknown sex, so no complete cases
+    with small_warehouse.build(":memory:", cohort) as connection:
+        connection.execute(
+            "update reference.study_variables set cox_reference = 'first' "
+            "where variable = 'therapy_lines'"
+        )
+        estimates.compute(connection, STUDY)
+        book = connection.execute("select * from results.estimates").fetchdf()
+        text = report.page(connection, contents(connection, STUDY), run={})
+    ratios = find(book, "tableS6", "os cox multiple imputation: therapy_lines", "hazard_ratio")
+    assert set(ratios) == {"second vs first", "third or later vs first"}
+    assert not find(book, "tableS6", "os cox complete cases: sex", "hazard_ratio")
+    assert "Nobody has the reference level of therapy_lines, first." in text
+
+
 def test_complete_cases_without_a_finite_estimate_say_so() -> None:
     cohort = small_warehouse.calibrated()
     dead = (cohort["primary_site"] == "right colon") & (cohort["death"] == 1)
@@ -119,7 +138,7 @@ def test_complete_cases_without_a_finite_estimate_say_so() -> None:
         text = report.page(connection, contents(connection, STUDY), run={})
     assert find(book, "tableS6", "os cox multiple imputation: sex", "hazard_ratio")
     assert not find(book, "tableS6", "os cox complete cases: sex", "hazard_ratio")
-    assert "No model of the complete cases. A covariate has no event" in text
+    assert "No model of the complete cases. The likelihood has no maximum" in text
 
 
 def test_univariable_ratios_are_those_of_models_of_one_variable(
