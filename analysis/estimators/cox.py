@@ -234,7 +234,7 @@ def cox(
             "Too many deaths are tied at one time for exact ties; use Efron's."
         )
     require_estimable(null.information, design)
-    best = maximise(likelihood, null)
+    best = maximise(likelihood, null, design.x.std(axis=0))
     covariance = best.covariance
     # Where the likelihood is monotone no standard error means anything, and residuals overflow.
     if ties != "exact" and wants_robust and not best.monotone:
@@ -355,12 +355,15 @@ def require_estimable(information: FloatArray, design: CoxDesign) -> None:
         )
 
 
-def maximise(likelihood: Callable[[FloatArray], Derivatives], start: Derivatives) -> Maximum:
+def maximise(
+    likelihood: Callable[[FloatArray], Derivatives], start: Derivatives, spread: FloatArray
+) -> Maximum:
     """Newton's method from zero; tells an infinite estimate from a finite one.
 
     Where the likelihood has become flat, a regular maximum is reached in two or three further
     steps. Under monotone likelihood the steps do not shrink while the information vanishes
-    (Heinze and Schemper 2001); the values at the flat point, R's, are then returned.
+    (Heinze and Schemper 2001); the values at the flat point, R's, are then returned. `spread` is
+    the standard deviation of each covariate, which tells a step from rounding.
     """
     beta: FloatArray = np.zeros(len(start.score))
     here = start
@@ -373,7 +376,7 @@ def maximise(likelihood: Callable[[FloatArray], Derivatives], start: Derivatives
             return Maximum(beta, here, covariance, False, np.full(len(beta), np.inf))
         covariance = new_covariance
         if here.loglik - before.loglik <= LOGLIK_TOLERANCE * max(abs(here.loglik), 1.0):
-            return _polish(likelihood, beta, here, covariance)
+            return _polish(likelihood, beta, here, covariance, spread)
     return Maximum(beta, here, covariance, converged=False)
 
 
@@ -398,6 +401,7 @@ def _polish(
     flat_beta: FloatArray,
     flat: Derivatives,
     flat_covariance: FloatArray,
+    spread: FloatArray,
 ) -> Maximum:
     beta, here, covariance = flat_beta, flat, flat_covariance
     for _ in range(POLISHING_STEPS):
@@ -411,6 +415,9 @@ def _polish(
         if new_covariance is None:
             break
         covariance = new_covariance
+    else:
+        if np.all(np.abs(step) * spread <= STANDING_STILL):
+            return Maximum(beta, here, covariance, converged=True)
     return Maximum(flat_beta, flat, flat_covariance, False, step)
 
 

@@ -119,7 +119,7 @@ def fine_gray(
     risk_sets = _RiskSets(design.survival, design.x, of_interest, (code > 0) - of_interest)
     null = risk_sets.derivatives(np.zeros(len(covariates)))
     require_estimable(null.information, design)
-    best = maximise(risk_sets.derivatives, null)
+    best = maximise(risk_sets.derivatives, null, design.x.std(axis=0))
     covariance = best.covariance
     if not best.monotone:  # else no standard error means anything, and residuals overflow
         influence = risk_sets.influence(best.beta) @ best.covariance

@@ -237,6 +237,24 @@ def test_levels_of_equal_coefficients_are_tied_predictors() -> None:
     assert found.std_error == pytest.approx(0.184779648550695, rel=1e-9)
 
 
+def test_a_large_finite_estimate_is_not_taken_for_infinite() -> None:
+    # R 4.2.2, survival 3.5-3: coxph(Surv(s, t, e) ~ x + z, control = coxph.control(eps = 1e-11,
+    # iter.max = 100)). Rounding keeps Newton's steps above the tolerance that ends them.
+    frame = pd.DataFrame(
+        {
+            "s": [7.861, 6.255, 8.454, -1, -1, 0.675, -1, -1, -1, -1],
+            "t": [8.454, 17.64, 14.583, 9.2, 0.004, 2.301, 15.946, 4.718, 6.34, 0.675],
+            "e": [1, 1, 1, 0, 1, 1, 0, 1, 1, 1],
+            "x": [-1.053, -0.231, 0.16, -0.431, 4.193, 0.951, -0.476, 0.479, 0.623, -0.076],
+            "z": [1, 0, 1, 0, 0, 0, 0, 0, 0, 1],
+        }
+    )
+    fit = cox(frame, duration="t", event="e", entry="s", covariates=["x", "z"])
+    assert (fit.monotone, fit.converged, fit.infinite) == (False, True, ())
+    np.testing.assert_allclose(fit.coefficients, [5.32092062015744, 13.978665706982], rtol=1e-5)
+    np.testing.assert_allclose(fit.table.std_error, [4.46650274779383, 56.894608646286], rtol=1e-5)
+
+
 @pytest.mark.filterwarnings("error")
 def test_a_monotone_likelihood_gives_numbers() -> None:
     frame = pd.DataFrame({"t": [5, 4, 4, 2], "e": [0, 1, 1, 0], "z": [0, 1, 0, 1]})
