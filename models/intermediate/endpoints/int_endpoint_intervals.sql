@@ -3,7 +3,8 @@
 -- date of its censor sources (admiral, derive_param_tte).
 -- Nothing before the start or after the window (int_endpoint_windows) counts.
 -- FDA 2018 (Clinical Trial Endpoints): an event after too many missed assessments is not one; the
--- interval is censored at the last assessment before them.
+-- interval is censored at the last assessment before them. Without a baseline there is no event, not
+-- even on the first day (guidance of 2007, appendix 3, table A).
 -- An interval without an end is refused with its reason, never clipped to zero.
 
 with windows as (
@@ -34,6 +35,7 @@ wanted_sources as (
         on
             windows.endpoint_rule_set_id = sources.endpoint_rule_set_id
             and windows.endpoint = sources.endpoint
+    where sources.role = 'censor' or windows.bounded_by <> 'no baseline assessment'
 ),
 
 patient_facts as (
@@ -155,7 +157,7 @@ watched_events as (
     from first_events
     inner join windows
         on first_events.interval_id = windows.interval_id
-    where windows.longest_assessment_gap_days is not null
+    where windows.longest_assessment_gap_days is not null and windows.start_date is not null
 ),
 
 last_seen as (
@@ -170,7 +172,6 @@ last_seen as (
         on
             watched_events.interval_id = ordered.interval_id
             and ordered.role = 'censor'
-            and ordered.source <> 'line_start'
             and watched_events.assessed_until >= ordered.fact_date
     group by watched_events.interval_id
 ),

@@ -210,6 +210,7 @@ based as (
             based_lines.patient_key = assessments.patient_key
             and based_lines.baseline_from <= assessments.assessment_date
             and based_lines.start_date >= assessments.assessment_date
+            and assessments.modality is distinct from 'clinical'
 ),
 
 new_therapies as (
@@ -294,11 +295,10 @@ final as (
             else 'data cut-off'
         end as bounded_by,
         start_date,
-        case
-            when start_day_counts = 'yes' then start_date
-            when start_date is not null then start_date + 1
-            else cast('1900-01-01' as date)
-        end as progression_from,
+        coalesce(
+            case when start_day_counts = 'yes' then start_date else start_date + 1 end,
+            cast('1900-01-01' as date)
+        ) as progression_from,
         coalesce(start_date, cast('1900-01-01' as date)) as counted_from,
         observed_until,
         case

@@ -1,20 +1,24 @@
 -- The size of a lesion is its longest diameter, of a lymph node the short axis (RECIST 1.1,
 -- Eisenhauer 2009, 4.2); of a lesion that may be either it is unknown. Where a row does not say
--- whether it is a node, another row of the same lesion does, or its organ. That is ours: in the
--- contract a regional node may stand under the bowel or another organ, under no other.
+-- whether it is a node, another row of the same lesion does, or its organ, which may stand in another
+-- row, too. That is ours: in the contract a regional node may stand under the bowel or another organ,
+-- under no other.
 
 with lesions as (
     select
         *,
         coalesce(
             is_lymph_node,
-            max(is_lymph_node) over (partition by patient_key, lesion_id),
-            case
-                when organ = 'distant_lymph_node' then 'yes'
-                when organ not in ('colorectum', 'other') then 'no'
-            end
+            max(is_lymph_node) over rows_of_lesion,
+            max(
+                case
+                    when organ = 'distant_lymph_node' then 'yes'
+                    when organ not in ('colorectum', 'other') then 'no'
+                end
+            ) over rows_of_lesion
         ) = 'yes' as is_node
     from {{ ref('stg_common__lesion_measurements') }}
+    window rows_of_lesion as (partition by patient_key, lesion_id)
 )
 
 select

@@ -8,7 +8,7 @@
 with lines as (
     select *
     from {{ ref('int_endpoint_lines') }}
-    where line_id = endpoint_line_id and line_number > 0
+    where line_id = endpoint_line_id
 ),
 
 -- Rows of the drugs that began a later line or, kept out of all lines, were given regionally.
@@ -104,12 +104,21 @@ derived as (
     where assessments.derived_response <> 'NE'
 ),
 
+-- Of several responses of one day the worst stands (best_overall_responses).
+refutations as (
+    select
+        endpoint_line_id,
+        assessment_date
+    from derived
+    group by endpoint_line_id, assessment_date
+    having not bool_or(derived_response = 'PD')
+),
+
 last_refutations as (
     select
         endpoint_line_id,
         max(assessment_date) as refuted_date
-    from derived
-    where derived_response <> 'PD'
+    from refutations
     group by endpoint_line_id
 ),
 

@@ -115,30 +115,28 @@ assessments as (
         and assessments.derived_response is not null
 ),
 
-up_to_progression as (
+first_progressions as (
     select
-        *,
-        min(
-            case when stop_at_progression = 'yes' and recorded = 'PD' then assessment_date end
-        ) over (
-            partition by line_id
-        ) as first_progression_date
+        line_id,
+        min(assessment_date) as first_progression_date
     from assessments
+    where stop_at_progression = 'yes' and recorded = 'PD'
+    group by line_id
 ),
 
 -- Of the responses of one day the worst stands, so that no progression is a response too; one not
 -- evaluable says nothing beside another. No source speaks of it; the rule is ours.
 days as (
     select
-        line_id,
-        stable_from,
-        confirmation_days,
-        max_not_evaluable_between,
-        max_stable_between,
-        assessment_date,
+        assessments.line_id,
+        assessments.stable_from,
+        assessments.confirmation_days,
+        assessments.max_not_evaluable_between,
+        assessments.max_stable_between,
+        assessments.assessment_date,
         max_by(
-            recorded,
-            case recorded
+            assessments.recorded,
+            case assessments.recorded
                 when 'NE' then 0
                 when 'CR' then 1
                 when 'PR' then 2
@@ -148,18 +146,21 @@ days as (
             end
         ) as recorded,
         count(*) as n_assessments,
-        array_agg(src_rid) as src_rids
-    from up_to_progression
+        array_agg(assessments.src_rid) as src_rids
+    from assessments
+    left join first_progressions
+        on assessments.line_id = first_progressions.line_id
     where
-        assessment_date <= coalesce(first_progression_date, assessment_date)
-        and not only_ends_response
+        assessments.assessment_date
+        <= coalesce(first_progressions.first_progression_date, assessments.assessment_date)
+        and not assessments.only_ends_response
     group by
-        line_id,
-        stable_from,
-        confirmation_days,
-        max_not_evaluable_between,
-        max_stable_between,
-        assessment_date
+        assessments.line_id,
+        assessments.stable_from,
+        assessments.confirmation_days,
+        assessments.max_not_evaluable_between,
+        assessments.max_stable_between,
+        assessments.assessment_date
 ),
 
 records as (
@@ -273,7 +274,6 @@ best as (
         min(case when is_confirmed then assessment_date end) as first_confirmed_date,
         min(case when response in ('CR', 'PR', 'SD', 'NON-CR/NON-PD') then assessment_date end)
             as disease_control_date,
-        max(assessment_date) as last_date,
         sum(n_assessments) as n_assessments,
         array_sort(flatten(array_agg(src_rids))) as src_rids
     from ranked
@@ -284,12 +284,7 @@ best as (
 depths as (
     select
         lines.line_id,
-        min(
-            case
-                when assessments.assessment_date <= best.last_date
-                    then assessments.change_from_baseline_pct
-            end
-        ) as best_change_pct
+        min(assessments.change_from_baseline_pct) as best_change_pct
     from lines
     inner join {{ ref('recist_assessments') }} as assessments
         on
@@ -297,9 +292,13 @@ depths as (
             and lines.line_rule_set_id = assessments.line_rule_set_id
             and lines.patient_key = assessments.patient_key
             and lines.line_number = assessments.line_number
-    left join best
-        on lines.line_id = best.line_id
-    where not assessments.is_baseline
+            and lines.counted_from <= assessments.assessment_date
+    left join first_progressions
+        on lines.line_id = first_progressions.line_id
+    where
+        not assessments.is_baseline
+        and assessments.assessment_date
+        <= coalesce(first_progressions.first_progression_date, lines.counted_until)
     group by lines.line_id
 ),
 

@@ -30,6 +30,19 @@ with lines as (
     where criteria.response_criteria_id = 'recist_1_1'
 ),
 
+-- A lesion whose status is not stated was seen if it has a size.
+seen_lesions as (
+    select
+        *,
+        case
+            when lesion_status = 'disappeared' then false
+            when lesion_status in ('present', 'measured', 'too_small') then true
+            when lesion_status is null then size_mm > 0
+        end as is_seen
+    from {{ ref('int_lesions') }}
+),
+
+-- Of several rows of a lesion at one visit the largest size stands, and what was seen is there.
 measurements as (
     select
         lesions.patient_key,
@@ -46,13 +59,10 @@ measurements as (
                 when lesions.lesion_status = 'too_small' then criteria.too_small_mm
             end
         ) as lesion_mm,
-        bool_or(
-            coalesce(lesions.lesion_status in ('present', 'measured', 'too_small'), false)
-        ) as is_present,
-        max(case when lesions.lesion_status = 'disappeared' then 1 else 0 end) = 1 as is_gone,
+        bool_or(lesions.is_seen) as is_seen,
         min(lesions.measured_date) as measured_date,
         {{ src_rids('lesions.src_rid') }} as src_rids
-    from {{ ref('int_lesions') }} as lesions
+    from seen_lesions as lesions
     cross join {{ ref('response_criteria') }} as criteria
     where criteria.response_criteria_id = 'recist_1_1'
     group by lesions.patient_key, lesions.assessment_id, lesions.lesion_id
@@ -88,6 +98,7 @@ baselines as (
     ) = 1
 ),
 
+-- What was new in the line before is there at this baseline: a non-target lesion (RECIST 1.1, 3.2.2).
 baseline_lesions as (
     select
         baselines.study_id,
@@ -95,14 +106,14 @@ baseline_lesions as (
         baselines.line_number,
         baselines.normal_node_mm,
         measurements.lesion_id,
-        measurements.is_target,
+        measurements.is_target and not measurements.is_new as is_target,
         measurements.is_node
     from baselines
     inner join measurements
         on
             baselines.patient_key = measurements.patient_key
             and baselines.baseline_assessment_id = measurements.assessment_id
-    where not measurements.is_new
+    where not measurements.is_new or coalesce(measurements.is_seen, true)
 ),
 
 first_sightings as (
@@ -169,7 +180,7 @@ followed_lesions as (
         count_if(
             not baseline_lesions.is_target
             and (
-                measurements.is_gone
+                not measurements.is_seen
                 or (
                     baseline_lesions.is_node
                     and measurements.lesion_mm < baseline_lesions.normal_node_mm
@@ -178,7 +189,7 @@ followed_lesions as (
         ) as n_non_target_gone,
         count_if(
             not baseline_lesions.is_target
-            and measurements.is_present
+            and measurements.is_seen
             and not (
                 baseline_lesions.is_node
                 and coalesce(measurements.lesion_mm < baseline_lesions.normal_node_mm, false)
@@ -219,7 +230,7 @@ new_lesions as (
             visits.patient_key = measurements.patient_key
             and visits.assessment_id = measurements.assessment_id
             and measurements.is_new
-            and (measurements.is_present or not measurements.is_gone)
+            and coalesce(measurements.is_seen, true)
     inner join first_sightings
         on
             measurements.patient_key = first_sightings.patient_key
@@ -239,6 +250,7 @@ measured as (
         visits.is_baseline,
         lines.start_date,
         assessments.assessment_date,
+        {{ days_between('lines.start_date', 'assessments.assessment_date') }} as assessment_day,
         baselines.baseline_date is not null as has_baseline,
         lines.partial_response_pct,
         lines.progression_pct,
@@ -329,10 +341,11 @@ compared as (
     from measured
     window
         line_visits as (partition by study_id, patient_key, line_number),
+        -- Two readings of one day do not grow from one to the other.
         earlier_visits as (
             partition by study_id, patient_key, line_number
-            order by is_baseline desc, assessment_date, assessment_id
-            rows between unbounded preceding and 1 preceding
+            order by assessment_day
+            range between unbounded preceding and 1 preceding
         )
 ),
 
@@ -344,12 +357,7 @@ targets as (
         round(100.0 * (sum_mm - nadir_mm) / nullif(nadir_mm, 0), 6) as change_from_nadir_pct,
         case
             when is_baseline or n_target = 0 then null
-            when
-                is_complete
-                and baseline_sum_mm is not null
-                and largest_non_nodal_mm = 0
-                and not has_abnormal_node
-                then 'CR'
+            when is_complete and largest_non_nodal_mm = 0 and not has_abnormal_node then 'CR'
             when nadir_mm = 0 and sum_mm > 0 then 'PD'
             when was_clear and largest_non_nodal_mm > 0 then 'PD'
             when
@@ -380,15 +388,31 @@ responses as (
     from targets
 ),
 
+-- Of several responses of one day the worst stands (best_overall_responses): beside a progression
+-- of the day no other response refutes it.
+days as (
+    select
+        *,
+        coalesce(
+            bool_or(derived_response = 'PD') over (
+                partition by study_id, patient_key, line_number, assessment_day
+            ),
+            false
+        ) as has_progression
+    from responses
+),
+
 blocks as (
     select
         *,
-        sum(case when derived_response not in ('PD', 'NE') then 1 else 0 end) over (
+        sum(
+            case when derived_response not in ('PD', 'NE') and not has_progression then 1 else 0 end
+        ) over (
             partition by study_id, patient_key, line_number
-            order by is_baseline desc, assessment_date, assessment_id
-            rows between unbounded preceding and current row
+            order by assessment_day
+            range between unbounded preceding and current row
         ) as block
-    from responses
+    from days
 ),
 
 unconfirmed as (
@@ -448,8 +472,8 @@ irecist as (
         derived_response = 'PD'
         and bool_or(confirms) over (
             partition by study_id, patient_key, line_number, block
-            order by is_baseline desc, assessment_date, assessment_id
-            rows between unbounded preceding and current row
+            order by assessment_day
+            range between unbounded preceding and current row
         ) as is_confirmed
     from confirmations
 ),
@@ -493,7 +517,7 @@ final as (
         start_date,
         assessment_date,
         case when is_confirmed then unconfirmed_date end as irecist_progression_date,
-        {{ days_between('start_date', 'assessment_date') }} as assessment_day,
+        assessment_day,
         case
             when is_confirmed then {{ days_between('start_date', 'unconfirmed_date') }}
         end as irecist_progression_day,
