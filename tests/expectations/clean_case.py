@@ -166,6 +166,9 @@ BY_HAND = {
         }
         for ingredient in ("cetuximab", "trastuzumab")
     ],
+    "intermediate.int_lesions": [
+        {"assessment_id": "assessment_id", "lesion_role": "target", "is_node": False, "size_mm": 30.0}
+    ],
     "intermediate.int_primary_diagnosis": [STUDY],
     "intermediate.int_vital_status": [{"status": "dead", "last_contact_date": "2020-06-01"}],
     "cohort.biomarkers": [
@@ -282,6 +285,13 @@ def tables() -> dict[str, dict[str, str]]:
             "ingredient": "varchar",
             "role": "varchar",
             "start_date": "date",
+        },
+        "intermediate.int_lesions": {
+            "patient_key": "varchar",
+            "assessment_id": "varchar",
+            "lesion_role": "varchar",
+            "is_node": "boolean",
+            "size_mm": "double",
         },
         "intermediate.int_primary_diagnosis": {"study_id": "varchar", "patient_key": "varchar"},
         "intermediate.int_vital_status": {

@@ -171,8 +171,8 @@ VIOLATIONS = {
     "TUM-011 survival.recist_assessments": """
         update survival.recist_assessments set assessment_date = assessment_date + 60 where
         assessment_date > date '2019-01-01' and regexp_matches(patient_key, 'g.*[13579]$')""",
-    "LES-003 staging.stg_common__lesion_measurements": """
-        update staging.stg_common__lesion_measurements set longest_diameter_mm = 9""",
+    "LES-003 intermediate.int_lesions": """
+        update intermediate.int_lesions set size_mm = 9""",
     "LES-004 staging.stg_common__lesion_measurements": """
         insert into staging.stg_common__lesion_measurements by name select lesions.* replace
         ('x' || number as lesion_id) from staging.stg_common__lesion_measurements as lesions
@@ -395,9 +395,8 @@ def test_the_violation_trips_the_check(spoil: Spoil, name: str) -> None:
         ),
         # A node is measured by its short axis.
         (
-            "LES-003 staging.stg_common__lesion_measurements",
-            "update staging.stg_common__lesion_measurements set is_lymph_node = 'yes', "
-            "longest_diameter_mm = 20, short_axis_mm = 14",
+            "LES-003 intermediate.int_lesions",
+            "update intermediate.int_lesions set is_node = true, size_mm = 14",
             "fail",
         ),
         # Five years of trials may precede approval.

@@ -1,12 +1,10 @@
 -- Every interval that is wanted, one row a study, rule sets, endpoint, patient and line: where time
--- starts and how long it is observed (seed endpoint_rule_sets). The study's own line rule set is
--- crossed with every endpoint rule set, every line rule set with the study's own endpoint rule set,
--- nothing else; any combination but the study's own of both only for whom it asks its sensitivity
--- analyses of (seed studies, sensitivity_patients). Real-world follow-up for progression (RwPFS,
--- phcanalytics 04cb361) ends at the earliest of the last tumour assessment, the last visit, and the
--- visit before a gap between visits of more than so many days. FDA 2018 (Clinical Trial Endpoints):
--- without a baseline assessment nothing after the start counts. A patient who never began a line
--- stands in line 0 and is refused, not forgotten.
+-- starts and how long it is observed (seed endpoint_rule_sets). Real-world follow-up for progression
+-- (RwPFS, phcanalytics 04cb361) ends at the earliest of the last tumour assessment, evaluable or not,
+-- the last visit, and the visit before a gap between visits of more than so many days. FDA (guidance
+-- of 2007, appendix 3, table A; 2018, Clinical Trial Endpoints): without a baseline scan the interval
+-- is censored at the start. A patient who never began a line stands in line 0 and is refused, not
+-- forgotten.
 
 with rule_sets as (
     select
@@ -44,12 +42,7 @@ wanted as (
         rule_sets.death_after_follow_up_days
     from {{ ref('int_endpoint_lines') }} as lines
     inner join rule_sets
-        on
-            case
-                when lines.endpoint_rule_set_id = rule_sets.endpoint_rule_set_id
-                    then lines.is_own or rule_sets.line_rule_sets = 'all'
-                else lines.is_own and lines.in_sensitivity
-            end
+        on {{ is_wanted('lines', 'rule_sets') }}
     where lines.line_id = lines.endpoint_line_id
 ),
 

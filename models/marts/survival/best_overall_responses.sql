@@ -44,12 +44,7 @@ wanted as (
         rule_sets.missing_is_not_evaluable
     from {{ ref('int_endpoint_lines') }} as endpoint_lines
     inner join rule_sets
-        on
-            case
-                when endpoint_lines.endpoint_rule_set_id = rule_sets.endpoint_rule_set_id
-                    then endpoint_lines.is_own or rule_sets.line_rule_sets = 'all'
-                else endpoint_lines.is_own and endpoint_lines.in_sensitivity
-            end
+        on {{ is_wanted('endpoint_lines', 'rule_sets') }}
     where
         endpoint_lines.line_id = endpoint_lines.endpoint_line_id
         and endpoint_lines.line_number > 0

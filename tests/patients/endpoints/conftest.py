@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import named_cases
 from tests.patients.endpoints.cases import Case, read_cases
 from tests.patients.endpoints.delivery import write_delivery
+from tests.patients.endpoints.first_day import scanned_on_the_first_day
 from tests.patients.endpoints.row_order import (
     followed,
     in_every_order,
@@ -55,6 +56,7 @@ def warehouse(
     patients = [patient for case in of_this_run.cases for patient in case.patients]
     patients += [shuffled(patient) for patient in patients]
     patients += in_every_order(missed_visits()) + in_every_order(followed())
+    patients.append(scanned_on_the_first_day())
     built = build(
         tmp_path_factory.mktemp("endpoints"),
         of_this_run.seeds,
