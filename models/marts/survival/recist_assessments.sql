@@ -1,8 +1,8 @@
 -- RECIST 1.1 from the lesion rows (Eisenhauer 2009, sections 3.2.1 and 4.2-4.4, tables 1 and 2;
 -- limits in the seed response_criteria), each line of therapy measured against its own baseline:
 -- the last visit with lesions in the four weeks up to its start. The sum takes the longest
--- diameter, of lymph nodes the short axis; the nadir is the smallest complete sum so far, baseline
--- included. A partial sum can only prove progression. Unequivocal progression of non-target lesions
+-- diameter, of lymph nodes the short axis; the nadir is the smallest complete sum of the days before,
+-- baseline included. A partial sum can only prove progression. Unequivocal progression of non-target lesions
 -- is a judgement, so it is taken from the investigator; everything else is computed.
 -- iRECIST (Seymour 2017): a progression is unconfirmed (iUPD) until a later visit of the same
 -- block, four weeks on or more, shows more of it (iCPD); any other response between them starts
