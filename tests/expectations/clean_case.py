@@ -167,7 +167,12 @@ BY_HAND = {
         for ingredient in ("cetuximab", "trastuzumab")
     ],
     "intermediate.int_lesions": [
-        {"assessment_id": "assessment_id", "lesion_role": "target", "is_node": False, "size_mm": 30.0}
+        {
+            "assessment_id": "assessment_id",
+            "lesion_role": "target",
+            "is_node": False,
+            "size_mm": 30.0,
+        }
     ],
     "intermediate.int_primary_diagnosis": [STUDY],
     "intermediate.int_vital_status": [{"status": "dead", "last_contact_date": "2020-06-01"}],

@@ -2,7 +2,8 @@
 -- of the marts read; tests/expectations holds the list complete.
 
 {% for model in [
-    'extract_gate', 'int_drug_exposures', 'int_primary_diagnosis', 'int_vital_status',
+    'extract_gate', 'int_drug_exposures', 'int_lesions', 'int_primary_diagnosis',
+    'int_vital_status',
     'cohort', 'cohort_attrition', 'biomarkers', 'patient_characteristics', 'patient_variables',
     'lines_of_therapy', 'exposure_assignments', 'survival_intervals', 'response_by_line',
     'recist_assessments', 'adverse_events', 'adverse_events_by_patient',
