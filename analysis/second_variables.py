@@ -121,7 +121,7 @@ class _Staged:
         return self.setting("her2_definitions", "her2_definition_id", name)[0]
 
     def in_disease_list(self, topography: str, morphology: str | None) -> bool | None:
-        """Whether a diagnosis is of the study's disease; None where its morphology is missing."""
+        """Whether a diagnosis is of the study's disease; None where the record does not say."""
 
         def is_listed(code: str, system: str) -> bool:
             return any(
@@ -130,12 +130,24 @@ class _Staged:
                 if row["code_system"] == system
             )
 
-        if not is_listed(topography, "icdo3_topography"):
+        site = topography.upper()
+        if len(site) < 3 or not site.startswith("C"):
+            return None
+        if not is_listed(site, "icdo3_topography"):
             return False
         if morphology is None or pd.isna(morphology):
             return None
-        is_cancer = morphology.partition("/")[2] not in ("0", "1", "2")
-        return is_cancer and is_listed(morphology, "icdo3_morphology")
+        histology, _, behaviour = morphology.partition("/")
+        if behaviour in ("0", "1", "2"):
+            return False
+        if behaviour in ("6", "9") or histology in ("8000", "8001", "8010"):
+            return None
+        return is_listed(morphology, "icdo3_morphology")
+
+    def is_delivered(self, table: str) -> bool:
+        """Whether the delivery has the file of a table."""
+        query = "select 1 from quality.source_files where table_name = ? and file_name is not null"
+        return bool(rows(self._connection, query, table))
 
     def of(self, by_patient: pd.Series) -> pd.Series:
         """One answer for every patient."""
@@ -158,7 +170,9 @@ def _age(staged: _Staged) -> pd.Series:
 
 
 def _completed_years(born: pd.Series, at: pd.Series) -> pd.Series:
-    not_yet = (at.dt.month * 100 + at.dt.day) < (born.dt.month * 100 + born.dt.day)
+    # Who was born on 29 February is a year older on the 28th of a year without it.
+    day = born.dt.day.mask((born.dt.month == 2) & (born.dt.day == 29) & ~at.dt.is_leap_year, 28)
+    not_yet = (at.dt.month * 100 + at.dt.day) < (born.dt.month * 100 + day)
     years: pd.Series = at.dt.year - born.dt.year - not_yet
     return years
 
@@ -196,6 +210,8 @@ def _metastatic_organs(staged: _Staged) -> pd.Series:
 
 def _procedure(kind: str) -> Callable[[_Staged], pd.Series]:
     def answer(staged: _Staged) -> pd.Series:
+        if not staged.is_delivered("procedures"):
+            return pd.Series(None, index=staged.patients.index, dtype=object)
         done = staged["procedures"]
         done = done[(done["procedure_type"] == kind) & (done["procedure_date"] <= staged.cutoff)]
         has = staged.patients.index.isin(done["patient_key"])
@@ -208,33 +224,50 @@ def _her2(staged: _Staged) -> pd.Series:
     rule = staged.definition
     reports = staged["pathology"]
     reports = reports.assign(known=reports["reported_date"].fillna(reports["collected_date"]))
-    reports = reports[reports["known"] <= staged.cutoff].sort_values(["known", "report_id"])
-    specimen = ["patient_key", "accession_no"]
-    # The last row of each, with what it leaves out: `last` of a group would fill that from another.
-    stained, hybridised = (
-        reports.dropna(subset=[test])
-        .drop_duplicates(specimen, keep="last")
-        .set_index(specimen)[[test, share]]
-        for test, share in (("her2_ihc_score", "her2_ihc_pct"), ("her2_ish_ratio", "her2_ish_pct"))
-    )
-    tested = stained.join(hybridised, how="outer")
-    score, share = tested["her2_ihc_score"], tested["her2_ihc_pct"]
+    reports = reports[reports["known"] <= staged.cutoff]
+    score, ratio = reports["her2_ihc_score"], reports["her2_ish_ratio"]
     strong = score == rule["ihc_positive_score"]
-    unsure = score == rule["ihc_equivocal_score"]
-    amplified = tested["her2_ish_ratio"] >= rule["ish_min_ratio"]
-    widely = tested["her2_ish_pct"] >= rule["ish_min_pct"]
-    excluded = (tested["her2_ish_ratio"] < rule["ish_min_ratio"]) | (
-        tested["her2_ish_pct"] < rule["ish_min_pct"]
+    widely = {
+        "ihc": reports["her2_ihc_pct"] >= rule["ihc_min_pct"],
+        "ish": reports["her2_ish_pct"] >= rule["ish_min_pct"],
+    }
+    seldom = {
+        "ihc": reports["her2_ihc_pct"] < rule["ihc_min_pct"],
+        "ish": reports["her2_ish_pct"] < rule["ish_min_pct"],
+    }
+    readings = {
+        "ihc": np.select(
+            [strong & widely["ihc"], strong & ~seldom["ihc"], score == rule["ihc_equivocal_score"]],
+            ["positive", "unknown", "equivocal"],
+            "negative",
+        ),
+        "ish": np.select(
+            [(ratio < rule["ish_min_ratio"]) | seldom["ish"], widely["ish"]],
+            ["negative", "positive"],
+            "unknown",
+        ),
+    }
+    tested = pd.DataFrame(
+        {
+            test: _last_reading(reports.assign(reading=readings[test])[done.notna()])
+            for test, done in (("ihc", score), ("ish", ratio))
+        }
     )
-    positive = (strong & (share >= rule["ihc_min_pct"])) | (unsure & amplified & widely)
-    negative = (
-        (strong & (share < rule["ihc_min_pct"]))
-        | (unsure & excluded)
-        | (score.notna() & ~strong & ~unsure)
-    )
-    rank = pd.Series(1, index=tested.index).mask(negative, 0).mask(positive, 2)
+    status = tested["ihc"].mask(tested["ihc"] == "equivocal", tested["ish"])
+    rank = status.map({"positive": 2, "negative": 0}).fillna(1)
     worst = rank.groupby("patient_key").max()
     return staged.of(worst).map({2: "positive", 1: "unknown", 0: "negative"}).fillna("unknown")
+
+
+def _last_reading(reports: pd.DataFrame) -> pd.Series:
+    """What the last day of each specimen says, if its reports say one thing."""
+    specimen = ["patient_key", "accession_no"]
+    last = reports[reports["known"] == reports.groupby(specimen)["known"].transform("max")]
+    said = last[last["reading"] != "unknown"].groupby(specimen)["reading"].agg(set)
+    said = said.map(lambda readings: min(readings) if len(readings) == 1 else "unknown")
+    return said.reindex(pd.MultiIndex.from_frame(last[specimen].drop_duplicates())).fillna(
+        "unknown"
+    )
 
 
 def _ras_braf(staged: _Staged) -> pd.Series:

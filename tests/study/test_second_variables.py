@@ -55,6 +55,45 @@ def test_what_was_reported_after_the_cutoff_changes_nothing(
     assert set(differences(copy).values()) == {0}
 
 
+FIRST = "where patient_key = (select min(patient_key) from cohort.cohort where included)"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(
+            "insert into staging.stg_common__pathology by name "
+            "select * replace ('0' as her2_ihc_score, report_id || '-2' as report_id) "
+            f"from staging.stg_common__pathology {FIRST} and her2_ihc_score is not null; "
+            f"update cohort.patient_characteristics set her2_status = 'unknown' {FIRST}",
+            id="two reports of a day contradict each other",
+        ),
+        pytest.param(
+            "update staging.stg_common__patients set birth_date_earliest = '1960-02-29', "
+            f"birth_date_latest = '1960-02-29' {FIRST}; "
+            f"update cohort.cohort set index_date = '2014-02-28' {FIRST}; "
+            f"update cohort.patient_characteristics set age_at_index = 54, "
+            f"metastatic_organs = null {FIRST}; "
+            f"delete from staging.stg_common__metastases {FIRST}",
+            id="born on 29 February",
+        ),
+        pytest.param(
+            "delete from staging.stg_common__procedures; "
+            "update quality.source_files set file_name = null where table_name = 'procedures'; "
+            "update cohort.patient_characteristics "
+            "set primary_resection = null, metastasectomy = null",
+            id="procedures were not delivered",
+        ),
+    ],
+)
+def test_both_read_the_record_alike(copy: duckdb.DuckDBPyConnection, change: str) -> None:
+    copy.execute(change)
+    found = differences(copy)
+    for endpoint in ("OS", "PFS"):  # the last day of contact may have been a row that went
+        found.pop(f"days of {endpoint}")
+    assert {what: n for what, n in found.items() if n} == {}
+
+
 @pytest.mark.parametrize(
     ("what", "change"),
     [

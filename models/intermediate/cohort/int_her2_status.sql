@@ -4,10 +4,13 @@
 -- none was positive is negative; an equivocal score without hybridisation is unknown, and so is a
 -- patient who was never tested.
 -- A specimen is known from the report whose reading still stands: an addendum that repeats it, or a
--- hybridisation that the score did not need, adds nothing. A report after the data cut-off is not
+-- hybridisation that the score did not need, adds nothing. Of reports of one day none is the later one:
+-- where they contradict each other, the reading is unknown. A report after the data cut-off is not
 -- known to the study, whatever else was reported of the specimen.
+-- A patient is known to be positive from the first positive specimen; to be negative from the day on
+-- which one was negative and none was in doubt any more.
 
-with reports as (
+with readings as (
     select
         studies.study_id,
         pathology.patient_key,
@@ -38,6 +41,8 @@ with reports as (
             partition by studies.study_id, pathology.patient_key, pathology.accession_no
             order by
                 coalesce(pathology.reported_date, pathology.collected_date),
+                pathology.her2_ihc_pct nulls first,
+                pathology.her2_ish_pct nulls first,
                 pathology.report_id,
                 pathology.src_rid
         ) as report_no,
@@ -48,6 +53,33 @@ with reports as (
     inner join {{ ref('her2_definitions') }} as definitions
         on studies.her2_definition_id = definitions.her2_definition_id
     where pathology.her2_ihc_score is not null or pathology.her2_ish_ratio is not null
+),
+
+-- What the reports of one specimen and day say together.
+reports as (
+    select
+        study_id,
+        patient_key,
+        accession_no,
+        her2_ihc_score,
+        her2_ihc_pct,
+        her2_ish_ratio,
+        her2_ish_pct,
+        known_date,
+        {%- for reading in ['ihc_reading', 'ish_reading'] %}
+        case
+            when {{ reading }} is null then null
+            when
+                min(nullif({{ reading }}, 'unknown')) over same_day
+                <> max(nullif({{ reading }}, 'unknown')) over same_day
+                then 'contradictory'
+            else coalesce(max(nullif({{ reading }}, 'unknown')) over same_day, {{ reading }})
+        end as {{ reading }},
+        {%- endfor %}
+        report_no,
+        src_rid
+    from readings
+    window same_day as (partition by study_id, patient_key, accession_no, known_date)
 ),
 
 compared as (
@@ -75,6 +107,7 @@ specimens as (
             as ihc_known_date,
         max(known_date) filter (where ish_reading is distinct from previous_ish_reading)
             as ish_known_date,
+        min(known_date) as first_known_date,
         max_by(her2_ihc_score, report_no) filter (where her2_ihc_score is not null) as ihc_score,
         {{ value_at_max('her2_ihc_pct', 'report_no') }}
         filter (where her2_ihc_score is not null) as ihc_pct,
@@ -93,20 +126,29 @@ judged as (
         patient_key,
         accession_no,
         case
-            when ihc_reading = 'equivocal' then coalesce(ish_reading, 'unknown')
-            else coalesce(ihc_reading, 'unknown')
+            when ihc_reading in ('positive', 'negative') then ihc_reading
+            when ihc_reading = 'equivocal' and ish_reading in ('positive', 'negative')
+                then ish_reading
+            else 'unknown'
         end as specimen_status,
         case
             when ihc_reading = 'equivocal' then greatest(ihc_known_date, ish_known_date)
             else coalesce(ihc_known_date, ish_known_date)
         end as known_date,
+        first_known_date,
         -- A share is rounded down: 49.9% must not read as the limit that it missed.
         concat_ws(
             ', ',
             'IHC ' || ihc_score,
             'in ' || cast(cast(floor(ihc_pct) as int) as string) || '% of cells',
             'ISH ratio ' || cast(ish_ratio as string),
-            'in ' || cast(cast(floor(ish_pct) as int) as string) || '% of cells'
+            'in ' || cast(cast(floor(ish_pct) as int) as string) || '% of cells',
+            case
+                when
+                    ihc_reading = 'contradictory'
+                    or (ihc_reading = 'equivocal' and ish_reading = 'contradictory')
+                    then 'contradicted by a report of the same day'
+            end
         ) as evidence,
         src_rids
     from specimens
@@ -131,10 +173,15 @@ final as (
                 accession_no
             )
         ) as evidence,
-        coalesce(
-            min(known_date) filter (where specimen_status = 'positive'),
-            max(known_date)
-        ) as known_date,
+        case
+            when count_if(specimen_status = 'positive') > 0
+                then min(known_date) filter (where specimen_status = 'positive')
+            when count_if(specimen_status = 'unknown') > 0 then max(known_date)
+            else greatest(
+                min(known_date),
+                max(known_date) filter (where known_date > first_known_date)
+            )
+        end as known_date,
         {{ merged_src_rids('src_rids') }} as src_rids
     from judged
     group by study_id, patient_key

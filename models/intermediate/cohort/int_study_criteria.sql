@@ -10,6 +10,7 @@ undecided_metastases as (
     select
         study_id,
         patient_key,
+        min(metastasis_date) as first_date,
         {{ src_rids('src_rid') }} as src_rids
     from {{ ref('int_study_metastases') }}
     where is_of_disease is null
@@ -24,8 +25,9 @@ subjects as (
         primary_diagnosis.stage,
         primary_diagnosis.src_rid as diagnosis_src_rid,
         study_index.index_date,
-        coalesce(study_index.src_rids, undecided_metastases.src_rids) as index_src_rids,
-        undecided_metastases.patient_key is not null as has_undecided_metastasis,
+        study_index.src_rids as index_src_rids,
+        undecided_metastases.first_date as undecided_date,
+        undecided_metastases.src_rids as undecided_src_rids,
         coalesce(first_lines.start_date, study_index.index_date) as baseline_date
     from {{ ref('int_primary_diagnosis') }} as primary_diagnosis
     left join {{ ref('int_study_index') }} as study_index
@@ -52,7 +54,7 @@ diagnosis_in_code_list as (
         case
             when subjects.in_disease_list then 'disease of the study'
             when not subjects.in_disease_list then 'another disease'
-            else 'morphology unknown'
+            else 'site or morphology unknown'
         end as finding,
         cast(null as date) as known_date,
         {{ src_rid_list('subjects.diagnosis_src_rid') }} as src_rids
@@ -67,23 +69,30 @@ index_in_period as (
         criteria.study_id,
         criteria.criterion_id,
         subjects.patient_key,
+        -- A metastasis that may be another cancer's leaves it open whether there is any of the study's
+        -- disease, and one before the period whether the first of these lies in it. Stage IV without
+        -- a dated metastasis, or no stage at all, does not say either.
         case
-            when subjects.index_date is not null
-                then subjects.index_date between studies.period_start and studies.data_cutoff
-            -- Stage IV without a dated metastasis, no stage at all, or a metastasis that may be
-            -- another cancer's does not say.
-            when subjects.stage in ('I', 'II', 'III') and not subjects.has_undecided_metastasis
-                then false
+            when subjects.index_date < studies.period_start then false
+            when subjects.undecided_date < studies.period_start then null
+            when subjects.index_date is not null then subjects.index_date <= studies.data_cutoff
+            when subjects.stage in ('I', 'II', 'III') and subjects.undecided_date is null then false
         end as met,
         case
             when subjects.index_date < studies.period_start
                 then 'first metastasis before the study period'
+            when subjects.undecided_date < studies.period_start
+                then 'metastasis of an unknown primary before the study period'
             when subjects.index_date is not null then 'first metastasis in the study period'
-            when subjects.has_undecided_metastasis then 'metastasis of an unknown primary'
+            when subjects.undecided_date is not null then 'metastasis of an unknown primary'
             else coalesce('stage ' || subjects.stage || ' at diagnosis', 'stage unknown')
         end as finding,
         cast(null as date) as known_date,
-        subjects.index_src_rids as src_rids
+        case
+            when subjects.index_date < studies.period_start then subjects.index_src_rids
+            when subjects.undecided_date < studies.period_start then subjects.undecided_src_rids
+            else coalesce(subjects.index_src_rids, subjects.undecided_src_rids)
+        end as src_rids
     from criteria
     inner join {{ ref('studies') }} as studies
         on criteria.study_id = studies.study_id
@@ -132,7 +141,7 @@ biomarker_status as (
                 then criteria.wanted in ('known', biomarkers.status)
         end as met,
         biomarkers.evidence as finding,
-        biomarkers.known_date,
+        case when biomarkers.status <> 'unknown' then biomarkers.known_date end as known_date,
         biomarkers.src_rids
     from criteria
     inner join {{ ref('biomarkers') }} as biomarkers
@@ -244,7 +253,7 @@ listed_conditions as (
         conditions.patient_key,
         code_lists.code_list,
         -- The finding is published: only the code itself.
-        regexp_extract(conditions.icd10, '^[A-Z][0-9]{2}([.][0-9A-Z]{1,2})?', 0) as icd10,
+        regexp_extract(upper(conditions.icd10), '^[A-Z][0-9]{2}([.][0-9A-Z]{1,2}|[0-9]{1,2})?', 0) as icd10,
         conditions.onset_date_earliest,
         conditions.onset_date_latest,
         conditions.recorded_date,
@@ -253,7 +262,7 @@ listed_conditions as (
     inner join {{ ref('code_lists') }} as code_lists
         on
             code_lists.code_system = 'icd10'
-            and conditions.icd10 like code_lists.code || '%'
+            and replace(upper(conditions.icd10), '.', '') like replace(code_lists.code, '.', '') || '%'
 ),
 
 reviews as (

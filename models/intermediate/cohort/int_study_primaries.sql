@@ -1,7 +1,10 @@
 -- Every primary of a patient that is known at a study's data cut-off, and whether it lies in the
--- study's list of diseases. A diagnosis without morphology may or may not: unknown, not no. Adenomas
--- and carcinomas in situ have the four digits of their carcinomas: by its behaviour (ICD-O-3: /0
--- benign, /1 uncertain whether malignant, /2 in situ) a tumour is not of a list of cancers.
+-- study's list of diseases. A diagnosis without morphology may or may not: unknown, not no; and so may
+-- one whose topography is no code of ICD-O-3, or whose morphology names no histology (8000 neoplasm,
+-- 8001 tumour cells, 8010 carcinoma).
+-- Adenomas and carcinomas in situ have the four digits of their carcinomas: by its behaviour (ICD-O-3:
+-- /0 benign, /1 uncertain whether malignant, /2 in situ) a tumour is not of a list of cancers; of /6
+-- (metastatic) and /9 (primary or metastatic) it is not known whether it is a primary of this site.
 
 with topographies as (
     select
@@ -12,7 +15,7 @@ with topographies as (
     inner join {{ ref('code_lists') }} as code_lists
         on
             code_lists.code_system = 'icdo3_topography'
-            and icdo3_topographies.icdo3_topography like code_lists.code || '%'
+            and upper(icdo3_topographies.icdo3_topography) like code_lists.code || '%'
     group by icdo3_topographies.icdo3_topography, code_lists.code_list
 ),
 
@@ -34,8 +37,11 @@ final as (
         diagnoses.patient_key,
         diagnoses.diagnosis_id,
         case
+            when upper(diagnoses.icdo3_topography) not like 'C__%' then null
             when topographies.icdo3_topography is null then false
             when substr(diagnoses.icdo3_morphology, 5, 2) in ('/0', '/1', '/2') then false
+            when substr(diagnoses.icdo3_morphology, 5, 2) in ('/6', '/9') then null
+            when substr(diagnoses.icdo3_morphology, 1, 4) in ('8000', '8001', '8010') then null
             when diagnoses.icdo3_morphology is not null then morphologies.icdo3_morphology is not null
         end as in_disease_list,
         coalesce(substr(diagnoses.icdo3_morphology, 5, 2) not in ('/0', '/2'), true)
