@@ -7,6 +7,9 @@
 -- A procedure or drug that a delivered file does not list was not given at this hospital; a file that
 -- was not delivered says nothing, and the answer stays unknown.
 
+{# Whether or not the record names the drug. #}
+{% set anticancer = "'antineoplastic', 'investigational', 'unknown_antineoplastic'" %}
+
 with subjects as (
     select
         study_index.study_id,
@@ -57,7 +60,7 @@ arterial_drugs as (
             and array_contains(exposures.src_rids, administrations.src_rid)
     where
         administrations.route = 'intra_arterial'
-        and exposures.role in ('antineoplastic', 'investigational', 'unknown_antineoplastic')
+        and exposures.role in ({{ anticancer }})
 ),
 
 all_procedures as (
@@ -111,7 +114,7 @@ adjuvant as (
         on
             subjects.patient_key = exposures.patient_key
             and exposures.intent = 'adjuvant'
-            and exposures.role = 'antineoplastic'
+            and exposures.role in ({{ anticancer }})
             and exposures.start_date < subjects.index_date
     group by subjects.study_id, subjects.patient_key
 ),
@@ -130,7 +133,7 @@ unstated_intents as (
         on
             subjects.patient_key = exposures.patient_key
             and coalesce(exposures.intent, 'unknown') = 'unknown'
-            and exposures.role = 'antineoplastic'
+            and exposures.role in ({{ anticancer }})
             and exposures.start_date < subjects.index_date + line_rule_sets.line1_min_offset_days
 ),
 
