@@ -3,7 +3,7 @@ with evaluations as (
         study_id,
         patient_key,
         min(step) filter (where met is not true) as first_failed_step,
-        max(known_date) as eligibility_known_date
+        case when count_if(met) = count(*) then max(known_date) end as eligibility_known_date
     from {{ ref('cohort_criteria') }}
     group by study_id, patient_key
 ),
