@@ -1,5 +1,6 @@
 -- A gene panel (seed biomarker_panels) is mutated when any of its regions is, and wild type only
 -- when every region was read and none is mutated. A failed or missing region leaves it unknown.
+-- A mutation once found stands, whatever another specimen or an earlier or later test says.
 
 with region_results as (
     select

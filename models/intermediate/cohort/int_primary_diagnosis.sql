@@ -1,6 +1,7 @@
 -- A patient may have several primaries. The one a study is about lies in its list of diseases; of
--- several, it is the one that metastasised first, else the earliest. Where none does, the earliest of
--- all stands for why the patient is out.
+-- several, it is the one that metastasised first by the metastases that name it, else the earliest, and
+-- of one day the first delivered: nothing in the record tells them apart. Where none lies in the list,
+-- the earliest of all stands for why the patient is out, one that may lie in it before one that does not.
 
 with first_metastases as (
     select

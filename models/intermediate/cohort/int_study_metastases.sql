@@ -1,6 +1,6 @@
 -- Whether a metastasis is of the study's disease. Where the record names its primary, that one says
--- so. Where it names none, all primaries of the patient must say the same: with a second cancer of
--- another kind nobody knows whose metastasis it is.
+-- so. Where it names none, all primaries of the patient that may metastasise must say the same: with a
+-- second cancer of another kind nobody knows whose metastasis it is.
 
 with primaries as (
     select

@@ -1,5 +1,6 @@
--- A death date known to the month is taken as its 15th, one known to the year as 1 July, but never
--- before the last contact: the usual imputation of registries (EUROCARE-5, De Angelis 2014).
+-- A death date known to the month is taken as its 15th, one known to the year as 1 July, but not
+-- before the last contact, as far as that lies in the month or year: the usual imputation of registries
+-- (EUROCARE-5, De Angelis 2014). Of several statements the most precise counts, of these the earliest.
 -- A patient was last known alive at the last dated activity of any kind, not only at a call: what was
 -- done to the patient, or began in the patient, and the last day of a stay or of an infusion. What is
 -- only planned, ordered or supplied in advance proves nothing; nor does the end of an adverse event,

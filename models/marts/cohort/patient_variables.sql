@@ -1,6 +1,8 @@
 -- A line's backbone is its cytotoxic drugs, named as the study names them (seed study_backbone_labels),
 -- plus any targeted drug that the study's groups do not name themselves.
--- A line belongs to a targeted class of the study's groups when it has drugs of exactly that one class.
+-- A line belongs to a targeted class of the study's groups when it has drugs of that one and of no other
+-- of these; drugs of a class that no group names change nothing (the study: cetuximab and vemurafenib are
+-- cetuximab), unless there is no other targeted drug.
 
 {% set characteristics = [
     'age_at_index', 'sex', 'primary_side', 'differentiation', 'metastatic_pattern',

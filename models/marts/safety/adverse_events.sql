@@ -1,4 +1,4 @@
--- An event belongs to the line under which it began, up to 30 days after the line's last treatment day
+-- An event belongs to the line under which it began, up to 30 days after the line's last covered day
 -- (treatment-emergent, ICH E9 and common protocol practice). Its category is the study's (seed
 -- code_lists, adverse_event_category); a term in no category keeps none.
 
