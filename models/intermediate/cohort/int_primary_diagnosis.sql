@@ -1,7 +1,7 @@
 -- A patient may have several primaries. The one a study is about lies in its list of diseases; of
 -- several, it is the one that metastasised first by the metastases that name it, else the earliest, and
--- of one day the first delivered: nothing in the record tells them apart. One that was diagnosed, and
--- metastasised, only after the first metastasis did not give it. Where none lies in the list, the
+-- of one day that of the highest stage, an unknown one next to IV, for it may be. One that was diagnosed,
+-- and metastasised, only after the first metastasis did not give it. Where none lies in the list, the
 -- earliest of all stands for why the patient is out, one that may lie in it before one that does not.
 
 with first_metastases as (
@@ -53,6 +53,8 @@ final as (
             end,
             first_metastases.metastasis_date nulls last,
             primaries.diagnosis_date_earliest,
+            case primaries.stage when 'IV' then 1 when 'III' then 3 when 'II' then 4 when 'I' then 5 else 2 end,
+            primaries.diagnosis_id,
             primaries.src_rid
     ) = 1
 )

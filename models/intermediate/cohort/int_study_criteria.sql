@@ -110,7 +110,7 @@ consent_decisions as (
             ' ',
             cast(consent_date as string),
             case when decision = 'given' then '1' else '2' end,
-            cast(src_rid as string)
+            decision
         ) as decided
     from {{ ref('stg_common__consent') }}
 ),
