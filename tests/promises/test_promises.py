@@ -228,7 +228,7 @@ def test_flt58_what_only_reads_makes_no_key(
     key_file = tmp_path / "pseudonym.key"
     monkeypatch.setenv("RWE_KEY_FILE", str(key_file))
     monkeypatch.setenv("RWE_DATABASE", str(tmp_path / "warehouse.duckdb"))
-    opened = SimpleNamespace(path="")
+    opened = SimpleNamespace(path="build/warehouse.duckdb")
     Plugin.update_connection_config(object.__new__(Plugin), opened, {})
     assert opened.path == str(tmp_path / "warehouse.duckdb")
     assert not key_file.exists()
