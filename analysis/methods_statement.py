@@ -13,6 +13,7 @@ from analysis.confounding import WEIGHTED
 from analysis.group_tests import FEW_EVENTS, SMALL_GROUP
 from analysis.ledger import HAZARD_RATIO, PREFERRED
 from analysis.missing_covariates import IMPUTED
+from analysis.multivariable import SELECTED_ANEW
 from analysis.study import DAYS_PER_MONTH, Study, rows
 from analysis.survival import SIGNIFICANCE_LEVEL
 
@@ -90,6 +91,22 @@ SENTENCES = (
     (
         "endpoint_rule_sets",
         "They were also recomputed under every other endpoint and censoring rule.",
+    ),
+)
+
+#: What a sentence rests on: a phrase of the method of some number.
+BY_METHOD = (
+    (
+        "difference of restricted means",
+        "Where curves cross, the difference of restricted mean survival times is given too.",
+    ),
+    (
+        "less its optimism",
+        "Harrell’s C of the multivariable model was corrected for its optimism by the bootstrap.",
+    ),
+    (
+        SELECTED_ANEW,
+        "Its variables were selected anew in each resample.",
     ),
 )
 
@@ -173,6 +190,9 @@ def _statistics(study: Study, book: Book) -> str:
         kinds.discard("imputation")
     penalty = " with Firth’s penalty" if _propensity_is_penalised(study, book) else ""
     sentences = [text.replace(PENALTY, penalty) for kind, text in SENTENCES if kind in kinds]
+    sentences += [
+        text for phrase, text in BY_METHOD if any(phrase in method for method in book.methods)
+    ]
     if any("time-dependent" in name for name in _variables(study, book)):
         sentences.append(
             "Because treatment given in a later line can only be had by those who live to it, the "

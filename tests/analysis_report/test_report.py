@@ -259,6 +259,8 @@ def test_the_methods_statement_says_what_was_run(page: str, book: pd.DataFrame) 
     assert "from a logistic propensity model with Firth’s penalty" in statement
     assert "time-dependent covariate" in statement
     assert "delayed entry" in statement
+    assert "restricted mean survival times" in statement
+    assert "corrected for its optimism by the bootstrap. Its variables were selected" in statement
     assert "HER2-positive tumour" in statement
     assert "hazard ratios of the sensitivity figure were recomputed" in statement
     assert "All headline numbers" not in statement

@@ -119,8 +119,9 @@ adjuvant as (
     group by subjects.study_id, subjects.patient_key
 ),
 
--- Before line 1 may begin (int_line_histories) a drug without a stated intent may have been adjuvant.
-unstated_intents as (
+-- What is adjuvant but no known drug may be one, and before line 1 may begin (int_line_histories) a drug
+-- without a stated intent may have been adjuvant.
+perhaps_adjuvant as (
     select distinct
         subjects.study_id,
         subjects.patient_key
@@ -132,9 +133,15 @@ unstated_intents as (
     inner join {{ ref('int_drug_exposures') }} as exposures
         on
             subjects.patient_key = exposures.patient_key
-            and coalesce(exposures.intent, 'unknown') = 'unknown'
-            and exposures.role in ({{ anticancer }})
-            and exposures.start_date < subjects.index_date + line_rule_sets.line1_min_offset_days
+            and case
+                when exposures.role is null
+                    then exposures.intent = 'adjuvant' and exposures.start_date < subjects.index_date
+                else
+                    coalesce(exposures.intent, 'unknown') = 'unknown'
+                    and exposures.role in ({{ anticancer }})
+                    and exposures.start_date
+                    < subjects.index_date + line_rule_sets.line1_min_offset_days
+            end
 ),
 
 line_counts as (
@@ -206,7 +213,7 @@ final as (
         {%- endfor %}
         case
             when adjuvant.patient_key is not null then 'yes'
-            when unstated_intents.patient_key is null then 'no'
+            when perhaps_adjuvant.patient_key is null then 'no'
         end as adjuvant_chemotherapy,
         coalesce(her2.status, 'unknown') as her2_status,
         coalesce(ras_braf.status, 'unknown') as ras_braf_status,
@@ -240,10 +247,10 @@ final as (
         on
             dated.study_id = adjuvant.study_id
             and dated.patient_key = adjuvant.patient_key
-    left join unstated_intents
+    left join perhaps_adjuvant
         on
-            dated.study_id = unstated_intents.study_id
-            and dated.patient_key = unstated_intents.patient_key
+            dated.study_id = perhaps_adjuvant.study_id
+            and dated.patient_key = perhaps_adjuvant.patient_key
     left join line_counts
         on
             dated.study_id = line_counts.study_id
