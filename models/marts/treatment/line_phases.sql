@@ -2,7 +2,8 @@
 -- while another goes on; reintroduction when a dropped drug comes back. A drug is dropped when it
 -- is absent for longer than phase_gap_days (seed line_rule_sets) and other drugs of the line are
 -- given on at least two days meanwhile; a pause of all drugs changes nothing, and neither does an
--- exchange, or a switch: one drug dropped, another begun or taken up again within the regimen window. Dropping drugs does not advance a line (Merck Line-of-Therapy-Algorithm,
+-- exchange, or a switch: one drug dropped, another begun or taken up again within the regimen window.
+-- Dropping drugs does not advance a line (Merck Line-of-Therapy-Algorithm,
 -- combo_dropped_line_advance = FALSE).
 
 with limits as (

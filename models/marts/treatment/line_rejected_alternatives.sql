@@ -57,22 +57,12 @@ pauses as (
         > rule_sets.long_gap_days
 ),
 
-new_drugs as (
-    select
-        layout_id,
-        line_number,
-        line_drug,
-        min(first_date) as start_date
-    from {{ ref('int_line_components') }}
-    group by layout_id, line_number, line_drug
-),
-
 changes as (
     select distinct
         layout_id,
         line_number,
-        start_date
-    from new_drugs
+        min(first_date) over (partition by layout_id, line_number, line_drug) as start_date
+    from {{ ref('int_line_components') }}
 ),
 
 after_progressions as (
