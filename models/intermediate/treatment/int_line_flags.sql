@@ -100,11 +100,12 @@ kept_out_flags as (
     group by exposures.layout_id, exposures.line_number
 ),
 
-first_line_ingredients as (
+first_line_drugs as (
     select
         components.layout_id,
         components.line_number,
-        components.ingredient,
+        components.line_drug,
+        layouts.rule_set_id,
         spans.start_date - layouts.regimen_window_days as shortly_before
     from components
     inner join spans
@@ -120,14 +121,18 @@ first_line_ingredients as (
 
 continued_from_before as (
     select distinct
-        first_line_ingredients.layout_id,
-        first_line_ingredients.line_number
-    from first_line_ingredients
+        first_line_drugs.layout_id,
+        first_line_drugs.line_number
+    from first_line_drugs
+    inner join {{ ref('int_rule_drugs') }} as drugs
+        on
+            first_line_drugs.rule_set_id = drugs.rule_set_id
+            and first_line_drugs.line_drug = drugs.line_drug
     inner join {{ ref('int_exposure_lines') }} as exposures
         on
-            first_line_ingredients.layout_id = exposures.layout_id
-            and first_line_ingredients.ingredient = exposures.ingredient
-            and first_line_ingredients.shortly_before <= exposures.coverage_end_date
+            first_line_drugs.layout_id = exposures.layout_id
+            and drugs.ingredient = exposures.ingredient
+            and first_line_drugs.shortly_before <= exposures.coverage_end_date
             and exposures.placement = 'BEFORE_FIRST_LINE'
 ),
 
