@@ -16,6 +16,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -116,7 +117,7 @@ def build(
     with _steps() as (step, progress):
         outcome = run(folder, layout, step=step, progress=progress, allow_older=allow_older)
     for warning in outcome.warnings:
-        console.print(f"[yellow]warning[/yellow] {warning}", soft_wrap=True)
+        console.print(f"[yellow]warning[/yellow] {escape(warning)}", soft_wrap=True)
     console.print(f"Built in {time.monotonic() - began:.0f} s. Published run {outcome.run_id}:")
     console.print(f"  warehouse  [bold]{outcome.warehouse}[/bold]   (rwe sql)", soft_wrap=True)
     for report in outcome.reports:

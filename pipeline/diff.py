@@ -19,6 +19,7 @@ from expectations.tables import rows
 from pipeline import ledger, manifest, resources
 from pipeline.contract import Table, read_contract
 from pipeline.delivery import patients_of, raw_views
+from pipeline.errors import CommandError
 from pipeline.manifest import Record
 from pipeline.paths import Layout
 from pipeline.reader import quoted
@@ -118,7 +119,7 @@ def compare(layout: Layout, before: str, after: str) -> Difference:
 def compare_with(layout: Layout, before: str, folder: Path, new: Record) -> Difference:
     """Compare a published run with one that is in a folder and may not be published yet.
 
-    Raises CommandError if one of them was withdrawn.
+    Raises CommandError if one of them was withdrawn or cannot be read.
     """
     for place in (layout.published / before, folder):
         manifest.require_standing(place)
@@ -127,7 +128,13 @@ def compare_with(layout: Layout, before: str, folder: Path, new: Record) -> Diff
     with resources.in_memory(layout.work) as connection:
         for name, place in (("old", layout.published / before), ("new", folder)):
             path = place / "warehouse.duckdb"
-            connection.execute(f"attach '{quoted(path)}' as {name} (read_only)")
+            try:
+                connection.execute(f"attach '{quoted(path)}' as {name} (read_only)")
+            except duckdb.Error:
+                raise CommandError(
+                    f"{path} cannot be read: it is missing or damaged. Restore the folder of run "
+                    f"{place.name} from its copy"
+                ) from None
         moved = list(_moved(connection))
     return Difference(
         before=before,

@@ -266,16 +266,6 @@ def leftovers(layout: Layout) -> list[Path]:
     return sorted(layout.published.glob(f"{UNFINISHED}*"))
 
 
-def never_current(layout: Layout) -> list[Path]:
-    """Complete runs later than the current one: killed just before the pointer was swapped."""
-    current = layout.current.resolve().name if layout.current.exists() else ""
-    return sorted(
-        manifest.parent
-        for manifest in layout.published.glob("*/manifest.json")
-        if not manifest.parent.is_symlink() and manifest.parent.name > current
-    )
-
-
 def remove(path: Path) -> None:
     """Remove a file, a link or a folder."""
     if path.is_dir() and not path.is_symlink():

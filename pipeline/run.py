@@ -255,6 +255,16 @@ def _enter_unfinished(layout: Layout) -> list[str]:
     return entered
 
 
+def never_current(layout: Layout) -> list[Path]:
+    """Complete runs that never became current: killed just before the pointer was swapped."""
+    last = _last_events(layout.work)
+    return [
+        layout.published / run_id
+        for run_id in manifest.published_runs(layout)
+        if last.get(run_id) in (RUN_FAILED, RUN_ABORTED, RUN_KILLED)
+    ]
+
+
 def _not_on_record(run_id: str, error: BaseException) -> NotOnRecordError:
     return NotOnRecordError(
         f"run {run_id} is published, but {type(error).__name__} kept it from being entered in the "
@@ -317,7 +327,7 @@ def workplace(delivery: Path, layout: Layout) -> Iterator[list[str]]:
             *(f"{path.name} was left by a run that was killed; it is removed" for path in swept),
             *(
                 f"{path} is complete but was killed before it became current; remove it"
-                for path in publish.never_current(layout)
+                for path in never_current(layout)
             ),
         ]
 

@@ -77,6 +77,8 @@ def answer(connection: duckdb.DuckDBPyConnection, statement: str, console: Conso
     clock = threading.Timer(LONGEST_STATEMENT_SECONDS, connection.interrupt)
     clock.start()
     try:
+        if not connection.extract_statements(statement):
+            raise CommandError("There is no statement in what was given.", Exit.USAGE)
         cursor = connection.execute(statement)
         if cursor.description is None:
             return
@@ -96,6 +98,11 @@ def answer(connection: duckdb.DuckDBPyConnection, statement: str, console: Conso
     except duckdb.Error as error:
         ran_out = isinstance(error, duckdb.OutOfMemoryException)
         raise CommandError(str(error), Exit.RESOURCES if ran_out else Exit.USAGE) from None
+    except (OverflowError, ValueError):
+        raise CommandError(
+            "A value is out of the range that can be shown; cast it to text, as in x::varchar.",
+            Exit.USAGE,
+        ) from None
     finally:
         clock.cancel()
     texts = [["" if value is None else str(value) for value in row] for row in rows]
@@ -136,5 +143,5 @@ def converse(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
             try:
                 answer(connection, statement, console)
             except CommandError as error:
-                console.print(f"[red]{error}[/red]", highlight=False)
+                console.print(Text(str(error), style="red"), highlight=False)
             statement = ""

@@ -72,12 +72,17 @@ def sign(layout: Layout, run_id: str, *, name: str, role: str, meaning: str) -> 
         signed_at=datetime.now(UTC).isoformat(timespec="seconds"),
         **{part: " ".join(text.split()) for part, text in said.items()},
     )
-    audit.append(layout.work, RUN_SIGNED, asdict(signature))
-    with (folder / SIGNATURES).open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(asdict(signature), ensure_ascii=False) + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    (folder / SIGNATURES).chmod(PUBLISHED_MODE)
+    path = folder / SIGNATURES
+    with path.open("ab", buffering=0) as stream:
+        before = stream.tell()
+        try:
+            stream.write(json.dumps(asdict(signature), ensure_ascii=False).encode() + b"\n")
+            os.fsync(stream.fileno())
+            path.chmod(PUBLISHED_MODE)
+            audit.append(layout.work, RUN_SIGNED, asdict(signature))
+        except BaseException:  # one without the other would be a signature that does not hold
+            os.truncate(path, before)
+            raise
     return signature
 
 
@@ -113,11 +118,7 @@ def last_signed(layout: Layout) -> str | None:
     """Return the latest signed run in the chain of manifests that stands; None if there is none."""
     folders = [layout.published / run for run in manifest.chain(layout)]
     return next(
-        (
-            folder.name
-            for folder in folders
-            if (folder / SIGNATURES).exists() and not manifest.withdrawn(folder)
-        ),
+        (folder.name for folder in folders if _stored(folder) and not manifest.withdrawn(folder)),
         None,
     )
 

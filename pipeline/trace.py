@@ -22,6 +22,7 @@ from pipeline.contract import read_contract
 from pipeline.errors import CommandError
 from pipeline.paths import Layout
 from pipeline.pseudonyms import key_file, key_id, load_key
+from pipeline.shell import open_locked
 
 RID_SHIFT = 32
 RECORD_BITS = (1 << RID_SHIFT) - 1
@@ -135,7 +136,7 @@ def trace(
     manifest.require_standing(layout.published / run_id)
     made_of = manifest.read(layout.published / run_id)
     warehouse = layout.published / run_id / "warehouse.duckdb"
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
+    with open_locked(warehouse) as connection:
         found = _number(connection, number)
         definition = _definition(connection, found)
         patients, counted = _patients(connection, found)

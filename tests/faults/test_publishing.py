@@ -86,7 +86,7 @@ def test_flt05_a_run_killed_before_it_became_current_is_listed(
         assert published.attempt(RWE_FAULT=f"publish:{nth}:kill") == KILLED
         if published.current != before:
             break
-    listed = publish.never_current(published.layout)
+    listed = run.never_current(published.layout)
     assert [verify_run(folder)["run_id"] for folder in listed] == [f.name for f in listed]
     kinds = [event.kind for event in audit.events(published.layout.work)]
     assert kinds.count(run.RUN_KILLED) == kinds.count(run.RUN_BEGUN) - 2

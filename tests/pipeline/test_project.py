@@ -7,7 +7,9 @@ import shutil
 from pathlib import Path
 
 import duckdb
+import yaml
 
+from pipeline.contract import read_contract
 from tests import processes
 from tests.conftest import rwe
 from tests.patients import project
@@ -49,3 +51,23 @@ def test_a_project_that_was_moved_reads_its_own_seeds(tmp_path: Path) -> None:
         header, *_ = seed.read_text(encoding="utf-8").splitlines()
         seed.write_text(header + "\n", encoding="utf-8")
     assert seeded(new) == before
+
+
+def test_no_test_of_a_model_forbids_what_a_check_lets_pass() -> None:
+    """A few repeats of the hospital's row keys are warned of; the check STR-003 says how many."""
+    keys = {
+        column.name
+        for table in read_contract().tables.values()
+        for column in table.columns
+        if column.role == "row_key"
+    }
+    tested = [
+        (model["name"], argument)
+        for path in (processes.PROJECT / "models").rglob("*.yml")
+        for model in yaml.safe_load(path.read_text(encoding="utf-8")).get("models") or ()
+        for test in model.get("data_tests") or ()
+        if "unique_combination" in test
+        for argument in test["unique_combination"]["arguments"]["columns"]
+    ]
+    assert tested
+    assert [(model, column) for model, column in tested if column in keys] == []

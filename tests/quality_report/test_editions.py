@@ -146,6 +146,23 @@ def test_the_outline_is_complete(
 def test_the_first_run_has_nothing_to_compare(
     warehouse: Path, results: list[CheckResult], record: report.RunRecord
 ) -> None:
-    first = replace(record, since=None, since_is_signed=False, signatures=())
+    first = replace(
+        record,
+        manifest={**record.manifest, "previous": None},
+        since=None,
+        since_is_signed=False,
+        signatures=(),
+    )
     text = rendered(warehouse, results, first, private=False)
     assert "This is the first published run" in section(text, "changes")
+
+
+def test_a_run_before_that_cannot_be_read_is_not_called_none(
+    warehouse: Path, results: list[CheckResult], record: report.RunRecord
+) -> None:
+    text = section(
+        rendered(warehouse, results, replace(record, since=None), private=False), "changes"
+    )
+    assert "first published run" not in text
+    assert "was withdrawn or cannot be read. See: rwe verify run-a" in text
+    assert "no longer valid: quality.html was changed after it" in text
