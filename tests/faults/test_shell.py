@@ -155,3 +155,35 @@ def test_flt16_a_damaged_warehouse_is_called_that(left: float, warehouse: Path) 
     with pytest.raises(CommandError, match=r"it is damaged\. Restore the folder of run") as damaged:
         shell.open_locked(warehouse)
     assert damaged.value.exit_code == Exit.BAD_INPUT
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        (";", "no statement"),
+        ("-- nothing", "no statement"),
+        ("select interval '3000000 years'", "cast it to text"),
+    ],
+)
+def test_what_has_no_answer_is_said_in_a_sentence(statement: str, words: str) -> None:
+    with pytest.raises(CommandError, match=words) as told:
+        shown(statement)
+    assert told.value.exit_code == Exit.USAGE
+
+
+def test_the_prompt_goes_on_after_an_error_that_looks_like_markup(
+    warehouse: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = iter(["select '[/bold]'::int;", "select 'still here';"])
+    monkeypatch.setattr("builtins.input", lambda _: next(typed, None) or _end_of_input())
+    console = Console(file=io.StringIO(), color_system=None, width=200)
+    with shell.open_locked(warehouse) as connection:
+        shell.converse(connection, console)
+    assert isinstance(console.file, io.StringIO)
+    said = console.file.getvalue()
+    assert "Could not convert string '[/bold]'" in said
+    assert "still here" in said
+
+
+def _end_of_input() -> str:
+    raise EOFError
