@@ -7,11 +7,13 @@ import re
 import signal
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import typer.main
+from typer.testing import CliRunner
 
-from pipeline import cli
+from pipeline import cli, run
 from pipeline.dbt_plugin import ALLOW_OLDER_VARIABLE, DELIVERY_VARIABLE, ONLY_CHANGES_VARIABLE
 from pipeline.errors import Exit, NotOnRecordError
 from pipeline.faults import FAULT_VARIABLE
@@ -48,6 +50,17 @@ def test_the_readme_lists_every_exit_code_and_setting() -> None:
     assert all(
         option in said for option in ("--work", "--published", "--allow-older", "--blocking")
     )
+
+
+def test_a_warning_that_looks_like_markup_is_printed_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    warning = "delivery [/bold] was never published"
+    outcome = run.Outcome("a run", tmp_path / "w", [], tmp_path / "q", [warning])
+    monkeypatch.setattr(run, "run", lambda *_, **__: outcome)
+    finished = CliRunner().invoke(cli.app, ["build", str(tmp_path)])
+    assert finished.exit_code == 0, finished.exception
+    assert warning in finished.output
 
 
 @pytest.fixture
