@@ -78,7 +78,7 @@ def _again(result: Result, wanted: Thresholds | None) -> Verdict:
 def _read(path: Path, known: Mapping[str, Thresholds]) -> dict[str, Thresholds]:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        found = {name: _thresholds(**entry) for name, entry in document.items()}
+        found = {str(name): _thresholds(**entry) for name, entry in document.items()}
     except OSError as error:
         raise CommandError(f"{path}: {error.strerror}", Exit.USAGE) from None
     except (yaml.YAMLError, AttributeError, TypeError, ValueError):
@@ -93,4 +93,7 @@ def _read(path: Path, known: Mapping[str, Thresholds]) -> dict[str, Thresholds]:
 
 
 def _thresholds(*, warn_above: float, block_above: float | None = None) -> Thresholds:
-    return Thresholds(float(warn_above), None if block_above is None else float(block_above))
+    warn, block = float(warn_above), None if block_above is None else float(block_above)
+    if not 0 <= warn <= (100 if block is None else block) <= 100:  # nor is NaN a share
+        raise ValueError
+    return Thresholds(warn, block)
