@@ -25,7 +25,7 @@ from pipeline.contract import read_contract
 from pipeline.delivery import among, patients_of
 from pipeline.ledger import Delivery
 from pipeline.paths import Layout
-from pipeline.publish import REFERENCE
+from pipeline.publish import REFERENCE, remove
 from pipeline.reader import quoted
 from pipeline.transform import Progress, dbt_build
 
@@ -83,7 +83,8 @@ def note_build(layout: Layout, seq: int, run_id: str, held: Mapping[str, Content
 def forget_build(layout: Layout) -> None:
     """Let nothing be built on the last build, or on one that was interrupted."""
     for name in (BUILT, WHOLE, CHANGES, BEFORE):
-        (layout.work / name).unlink(missing_ok=True)
+        for path in layout.work.glob(f"{name}*"):  # what was killed leaves its log beside it
+            remove(path)
 
 
 def last_build(layout: Layout, delivery: Delivery) -> LastBuild | None:

@@ -192,6 +192,19 @@ def test_changes_on_the_last_build_equal_a_full_build(
         assert (n[0] + n[2], n[1] + n[2]) == ((come - gone).total(), (gone - come).total())
 
 
+def test_what_a_killed_build_of_changes_left_is_removed(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "work", tmp_path / "published")
+    layout.work.mkdir()
+    kept = layout.work / "audit.duckdb"
+    kept.touch()
+    for name in (increment.BUILT, increment.WHOLE, increment.CHANGES, increment.BEFORE):
+        (layout.work / name).touch()
+        (layout.work / f"{name}.wal").touch()
+        (layout.work / f"{name}.tmp").mkdir()
+    increment.forget_build(layout)
+    assert list(layout.work.iterdir()) == [kept]
+
+
 def with_covers(text: str) -> str:
     header, row = text.splitlines()[:2]
     return text if "covers" in header else f"{header},covers\n{row},\n"
