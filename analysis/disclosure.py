@@ -25,7 +25,7 @@ import duckdb
 import pandas as pd
 
 from analysis.confounding import BALANCE
-from analysis.ledger import NOT_ESTIMABLE, display
+from analysis.ledger import NOT_ESTIMABLE, display, displayed
 from analysis.study import Study, frame, rows
 from expectations.small_cells import HIDDEN, SMALL_CELL, TOLERANCE, Sum, hidden, is_small
 
@@ -43,6 +43,8 @@ POLICY = (
 ONE_BAR_A_PATIENT = "Not drawn: a figure with a bar a patient shows single patients."
 NO_CURVE = "Not drawn: curves of groups that are small, have few events, or must not be counted."
 GATHERED = f"Steps gather at least {SMALL_CELL} events."
+DECIMALS = 3
+"""Of what is shared: an exact estimate tells how many were at risk at each event."""
 NOT_SHOWN = "not shown"
 """Verdict on a printed number beside which the computed one is hidden."""
 
@@ -163,10 +165,14 @@ def shareable(connection: duckdb.DuckDBPyConnection, study: Study) -> Edition:
         for row, before in zip(estimates, exact.estimates, strict=True)
         if row["display"] != before["display"] or row["value"] != before["value"]
     }
+    heights = ["survival", "lower", "upper"]
     return Edition(
-        estimates,
-        [_not_shown(row) if row["estimate_id"] in changed else row for row in exact.compared],
-        curves,
+        [row | {"value": displayed(row["statistic"], row["value"])} for row in estimates],
+        [
+            _not_shown(row) if row["estimate_id"] in changed else _to_shown_decimals(row)
+            for row in exact.compared
+        ],
+        curves.assign(**curves[heights].round(DECIMALS)),
         exact.bars.iloc[:0],
         POLICY,
     )
@@ -532,14 +538,12 @@ class _Editor:
         elif AT_RISK.match(row["statistic"]):
             row["value"] = float(rounded(row["value"]))
             row["display"] = display(row["statistic"], row["value"])
-        n_is_hidden = (
-            self._hides(number) if number.whole is None else number.whole in self.concealed
-        )
         of_hidden_groups = (
             number.where in self.hidden_variables
             and COMPARISON.search(row["statistic"]) is not None
         )
-        if n_is_hidden or of_hidden_groups or (number.whole is None and is_small(row["n"] or 0)):
+        no_number_of = number.whole is None and is_small(row["n"] or 0)
+        if self._n_is_hidden(number) or of_hidden_groups or no_number_of:
             row["n"] = None
         if of_hidden_groups or self._has_hidden_events(number):
             row["events"] = None
@@ -565,7 +569,17 @@ class _Editor:
             return True
         if SHARE.search(statistic) and number.counted is not None:
             return not self.concealed.isdisjoint((number.counted, number.whole))
+        if COMPARISON.search(statistic) is None and (
+            self._n_is_hidden(number) or self._has_hidden_events(number)
+        ):
+            # Were it shown where a count is hidden as cover, the other counts would be the small.
+            return True
         return is_small(row["n"] or 0) or is_small(row["events"] or 0)
+
+    def _n_is_hidden(self, number: Number) -> bool:
+        if number.whole is None:
+            return self._hides(number)
+        return number.whole in self.concealed
 
     def _hides(self, number: Number) -> bool:
         """Whether a count is hidden: itself, or of what patients had, those patients."""
@@ -623,6 +637,17 @@ def _events_of_parts(numbers: Iterable[Number]) -> Iterator[tuple[Patients, int]
                     if is_small(gone) or is_small(others - gone):
                         hidden_parts.add(part)
                         yield part, of[part]
+
+
+def _to_shown_decimals(row: Row) -> Row:
+    """A printed number beside the computed one, to the decimals that are compared."""
+    if row["computed_value"] is None:
+        return row
+    computed = float(row["computed_display"])
+    found = row | {"computed_value": computed}
+    if row["difference"] is not None:
+        found["difference"] = round(computed - float(row["printed"]), DECIMALS)
+    return found
 
 
 def _not_shown(row: Row) -> Row:

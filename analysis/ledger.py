@@ -386,6 +386,13 @@ def display(statistic: str, value: float) -> str:
     return f"{rounded:.{decimals}f}"
 
 
+def displayed(statistic: str, value: float | None) -> float | None:
+    """The number that `display` prints; the limit of an inequality."""
+    if value is None or not math.isfinite(value):
+        return value
+    return float(display(statistic, value).lstrip("<>").replace(",", ""))
+
+
 def is_p_value(statistic: str) -> bool:
     """Whether a statistic is a P value, by its name."""
     return statistic == "p" or statistic.endswith(("_p", "_p_holm"))

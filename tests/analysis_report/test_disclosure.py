@@ -210,6 +210,52 @@ def test_what_is_computed_from_few_is_hidden(exact: Contents, folder: Path) -> N
     assert not [name for name in of_few if shown[name] and "pct" not in name]
 
 
+def test_what_is_hidden_does_not_tell_which_counts_are_small(shared: Contents) -> None:
+    """A count hidden as cover looks like a small one, and so does what is computed beside it."""
+    beside = [
+        row
+        for row in shared.edition.estimates
+        if row["exhibit"] != "provenance"
+        and row["n"] is None
+        and not re.search(r"(^|_)n$|^n_at_risk_|pct", row["statistic"])
+        and not disclosure.COMPARISON.search(row["statistic"])
+    ]
+    assert len(beside) > 50
+    assert {row["display"] for row in beside} == {HIDDEN}
+    medians = {
+        (row["exhibit"], row["population"], row["variable"], row["level"]): row["display"]
+        for row in shared.edition.estimates
+        if row["statistic"] == "median_months" and row["convention"] == "preferred"
+    }
+    deaths = [
+        row
+        for row in shared.edition.estimates
+        if row["statistic"] == "events_n" and row["display"] == HIDDEN
+    ]
+    found = {
+        medians.get((r["exhibit"], r["population"], r["variable"], r["level"])) for r in deaths
+    }
+    assert found - {None} == {HIDDEN}
+
+
+def test_no_number_says_more_than_is_printed(shared: Contents, folder: Path) -> None:
+    """A survival estimate in full precision tells how many were at risk at each event."""
+    numbers = [
+        row[name]
+        for table, names in (
+            ("estimates", ["value"]),
+            ("published_comparison", ["computed_value", "difference"]),
+        )
+        for row in sheet(folder, table)
+        for name in names
+        if row[name] and row["exhibit"] != "provenance"
+    ]
+    assert len(numbers) > 1000
+    assert not [text for text in numbers if len(text.partition(".")[2]) > disclosure.DECIMALS]
+    heights = shared.edition.curves[["survival", "lower", "upper"]]
+    assert heights.equals(heights.round(disclosure.DECIMALS))
+
+
 def test_extremes_are_of_one_patient_each_and_hidden(folder: Path) -> None:
     rows = [
         row
@@ -259,12 +305,12 @@ def test_each_step_of_a_curve_is_of_enough_events(exact: Contents, shared: Conte
         own = exact.edition.curves
         own = own[own["curve_id"] == curve_id].sort_values("time_months")
         assert own["n_at_risk"].iloc[0] >= K
-        heights = own["survival"].round(12).tolist()
+        heights = own["survival"].round(disclosure.DECIMALS).tolist()
         events = own["n_events"].cumsum().tolist()
         so_far = 0.0
         for before, after in zip(curve["survival"], curve["survival"].iloc[1:], strict=False):
             if after < before:
-                reached = events[len(heights) - 1 - heights[::-1].index(round(after, 12))]
+                reached = events[len(heights) - 1 - heights[::-1].index(after)]
                 assert reached - so_far >= K, curve_id
                 so_far = reached
         assert not curve["n_censored"].any()
