@@ -64,7 +64,8 @@ EXTREME_METHODS = ("smallest", "largest")
 ARRANGEMENTS = re.compile(r" \(\d+ arrangements\)")
 #: How far restricted means go is the longest time of a patient.
 HORIZON = re.compile(r"(?<=of restricted means) to [^,]+")
-TELLING_PARAMETERS = ("horizon_months",)
+#: That time; and the hash of a delivered file, against which guesses of its records can be tried.
+TELLING_PARAMETERS = ("horizon_months", "sha256")
 #: What compares groups; patients and events behind it are sums over them.
 COMPARISON = re.compile(
     r"^(p|ph_p|e_value.*|smd|tests_n|significant_n)$|^(logrank|gray|rmst)_|(hazard_ratio|hr_ci)"
@@ -526,11 +527,11 @@ class _Editor:
 
     def _edited(self, number: Number) -> Row:
         row = dict(number.row)
+        kept = {k: v for k, v in number.parameters.items() if k not in TELLING_PARAMETERS}
+        row["parameters"] = json.dumps(kept, sort_keys=True, ensure_ascii=False)
         if row["exhibit"] == "provenance":
             return row
         row["method"] = row["method"] and HORIZON.sub("", ARRANGEMENTS.sub("", row["method"]))
-        kept = {k: v for k, v in number.parameters.items() if k not in TELLING_PARAMETERS}
-        row["parameters"] = json.dumps(kept, sort_keys=True, ensure_ascii=False)
         if at := SHARE_AT.fullmatch(row["statistic"]):
             self._read_off(number, row, at)
         elif self._is_hidden(number):

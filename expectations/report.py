@@ -26,7 +26,7 @@ from expectations.catalogue import CATALOGUE_FILE
 from expectations.checks import Condition
 from expectations.pages import template
 from expectations.run import all_checks
-from expectations.small_cells import HIDDEN, SMALL_CELL
+from expectations.small_cells import HIDDEN, SMALL_CELL, Sum, shown
 from expectations.tables import exist, rows
 from pipeline.contract import CONTRACT_FILE, PROJECT, read_contract
 
@@ -149,6 +149,7 @@ def page(
         unjudged=unjudged,
         private=private,
         record=record,
+        anonymity=_anonymity(record, exact=exact) if record else [],
         since=record and _since(record, exact=exact),
         events=record and Counter(event.kind for event in record.events),
         failing_rows=failing_rows(connection, results) if private else {},
@@ -212,6 +213,17 @@ def _flow(study_id: str, steps: Sequence[Row]) -> Markup | None:
         f"Cohort flow of {study_id}",
         "The table below has the same numbers.",
     ).svg
+
+
+def _anonymity(record: RunRecord, *, exact: bool) -> list[Row]:
+    """How many patients too few share what an outsider may know; a small number is hidden."""
+    found = []
+    for study in record.manifest.get("anonymity", ()):
+        n, below = study["n_patients"], study["n_below"]
+        counts = {"all": n, "below": below, "others": n - below}
+        texts = shown(counts, [Sum("all", ("below", "others"))], kept=("all",))
+        found.append(study if exact else study | {"n_below": texts["below"]})
+    return found
 
 
 def _little_known(studied: Sequence[Row]) -> list[str]:

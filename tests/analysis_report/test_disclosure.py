@@ -345,6 +345,18 @@ def test_gathering_keeps_the_estimates(seed: int) -> None:
     assert found["survival"].iloc[-1] == seen["survival"].iloc[-1]
 
 
+def test_no_hash_of_a_delivered_file_is_shared(
+    real: duckdb.DuckDBPyConnection, shared_page: str, folder: Path
+) -> None:
+    """Against it the numbers of the patients of a small file could be tried."""
+    hashes = real.execute(
+        "select sha256 from quality.source_files where sha256 is not null"
+    ).fetchall()
+    assert hashes
+    for name, text in texts(folder, shared_page).items():
+        assert not [sha256 for (sha256,) in hashes if sha256 in text], name
+
+
 def test_figures_with_a_bar_a_patient_are_not_drawn(shared_page: str, folder: Path) -> None:
     names = {path.stem for path in (folder / "figures").iterdir()}
     assert not {name for name in names if "swimmer" in name or "waterfall" in name}

@@ -44,6 +44,10 @@ def record() -> report.RunRecord:
             "previous": {"run_id": "run-a", "manifest_sha256": "d" * 64},
             "audit": {"seq": 1, "hash": "e" * 64},
             "relations": [{"name": "cohort.cohort", "rows": 3, "logical_sha256": "f" * 64}],
+            "anonymity": [
+                {"study_id": "s", "n_patients": 63, "k": 1, "n_below": 61, "wanted": 5},
+                {"study_id": "t", "n_patients": 90, "k": 1, "n_below": 30, "wanted": 5},
+            ],
         },
         since=since,
         since_is_signed=True,
@@ -81,6 +85,33 @@ def test_the_shareable_edition_counts_what_changed_and_names_nobody(
     assert "45.6" not in text
     assert "run signed" in section(text, "trail")
     assert "{&#34;name&#34;" not in text
+
+
+def test_how_many_stand_alone_is_a_small_count_too(
+    warehouse: Path, results: list[CheckResult], record: report.RunRecord
+) -> None:
+    """Two are left over of one study, and many of the other."""
+    shared = section(rendered(warehouse, results, record, private=False), "scope")
+    assert "of 63 patients, [c] share" in shared
+    assert "of 90 patients, 30 share" in shared
+    private = section(rendered(warehouse, results, record, private=True), "scope")
+    assert "of 63 patients, 61 share" in private
+
+
+def test_no_hash_lets_a_guess_of_a_hidden_count_be_tried(
+    warehouse: Path, results: list[CheckResult], record: report.RunRecord
+) -> None:
+    """Of the steps of the cohort flow everything is printed but a few small numbers."""
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        delivered = connection.execute(
+            "select sha256 from quality.source_files where sha256 is not null"
+        ).fetchall()
+    assert delivered
+    hashes = ["f" * 64, *(sha256 for (sha256,) in delivered)]
+    shared = rendered(warehouse, results, record, private=False)
+    assert [each for each in hashes if each in shared] == []
+    private = rendered(warehouse, results, record, private=True)
+    assert [each for each in hashes if each not in private] == []
 
 
 def test_the_private_edition_names_patients_numbers_and_events(
