@@ -63,6 +63,34 @@ def test_sec16_a_singleton_is_counted_and_coarsened(build: duckdb.DuckDBPyConnec
     assert [years[patient_key] for patient_key, *_ in CLASS] == [2017] * 6
 
 
+def test_sec16_who_is_in_no_study_is_protected_too(build: duckdb.DuckDBPyConnection) -> None:
+    """Alone among the others, though like six members; the members do not become more by this."""
+    build.execute("insert into cohort.cohort values ('s', 'excluded', false, 2017)")
+    build.execute("insert into cohort.patient_characteristics values ('s', 'excluded', 61, 'male')")
+    build.execute(
+        "insert into treatment.lines_of_therapy values ('s', 'excluded', 'r', 1, 'FOLFOX')"
+    )
+    assert anonymity.report(build)[0]["n_patients"] == 8
+    anonymity.find_few(build, synthetic=False)
+    assert told(build, "patient_characteristics", "age_at_index")["excluded"] is None
+    assert told(build, "cohort", "index_year")["excluded"] is None
+    assert told(build, "cohort", "index_year")["p0"] == 2017
+
+
+def test_sec16_another_study_does_not_tell_what_one_withholds(
+    build: duckdb.DuckDBPyConnection,
+) -> None:
+    build.execute("insert into reference.studies values ('t', 'r')")
+    build.execute("insert into cohort.cohort values ('t', 'p0', true, 2017)")
+    build.execute("insert into cohort.patient_characteristics values ('t', 'p0', 61, 'male')")
+    anonymity.find_few(build, synthetic=False)
+    years = build.execute(
+        f"select study_id, patient_key, {anonymity.published('cohort', 'cohort', 'index_year')} "
+        "from cohort.cohort where patient_key in ('p0', 'p1') order by all"
+    ).fetchall()
+    assert years == [("s", "p0", None), ("s", "p1", 2017), ("t", "p0", None)]
+
+
 def test_invented_patients_are_published_as_they_are(build: duckdb.DuckDBPyConnection) -> None:
     anonymity.find_few(build, synthetic=True)
     assert None not in told(build, "patient_characteristics", "age_at_index").values()
