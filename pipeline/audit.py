@@ -129,7 +129,7 @@ def events(work: Path) -> list[Event]:
 
 
 def last_key_id(work: Path) -> str | None:
-    """Return the id of the key under which the last run began; None before the first."""
+    """Return the id of the key that was used last, by a run or to land; None before the first."""
     known = [told["key_id"] for told in map(_detail, events(work)) if "key_id" in told]
     return known[-1] if known else None
 

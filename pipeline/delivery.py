@@ -51,8 +51,9 @@ LANDING = ".landing-"
 
 ERASED = "erased"
 """What stands for the reason of a row of which nothing else is kept."""
-ERASED_CAME_BACK = "erased patient delivered again"
-"""How the audit trail calls that rows of erased patients were left out of a delivery."""
+KEY_USED, ERASED_CAME_BACK = "key first used", "erased patient delivered again"
+"""How the audit trail calls that a delivery was landed under another key than what came before,
+and that rows of erased patients were left out of it."""
 
 FILES_SCHEMA = pa.schema(
     {
@@ -89,7 +90,8 @@ def land(folder: Path, work: Path, *, allow_older: bool = False) -> Delivery:
     contract = read_contract()
     names = {table.file_name for table in contract.tables.values()} | {SENDERS_MANIFEST}
     work.mkdir(parents=True, exist_ok=True)
-    require_key(audit.last_key_id(work), work)
+    last = audit.last_key_id(work)
+    now = require_key(last, work)
     for killed in work.glob(f"{LANDING}*"):
         shutil.rmtree(killed)
     with tempfile.TemporaryDirectory(dir=work, prefix=LANDING) as scratch:
@@ -127,6 +129,8 @@ def land(folder: Path, work: Path, *, allow_older: bool = False) -> Delivery:
         before = ledger.last_published(known, delivery.site_code)
         stood = ledger.state(known, before.seq) if before else []
         n_erased = landing.write(inspected, delivery, stood)
+    if now != last:  # `rwe build` has told already
+        audit.append(work, KEY_USED, {"delivery": delivery.seq, "key_id": now})
     ledger.record(work, delivery)
     if n_erased:
         audit.append(work, ERASED_CAME_BACK, {"delivery": delivery.seq, "n_records": n_erased})

@@ -52,6 +52,9 @@ who names a folder of other things as the work folder must not lose them."""
 OUTLIVES_RUNS = (manifest.MANIFEST, manifest.WITHDRAWN, signing.SIGNATURES)
 """What stays of a withdrawn run: numbers and hashes, so that the chain of manifests holds."""
 
+NOTE = ".erasing-"
+"""How the file begins, in the work folder, of what an erasure that has not ended searches for."""
+
 SHORTEST_SEARCHED = 5
 """A patient number of fewer characters is found everywhere, as a dose or a day: not searched."""
 
@@ -116,11 +119,15 @@ def erase(
         found = (
             _by_number(known, patient, site_code) if site_code else _by_key(layout, known, patient)
         )
+        key = load_key()
+        digest = erasure_digest(min(found.keys), key)
+        note = layout.work / f"{NOTE}{digest}.json"
+        _recall(note, found)
         holders = _find_records(layout.work, known, found)
+        _remember(note, found)
         held = _mark_withdrawn(layout, holders)
 
         step("erase: archive and raw tables of every delivery, private build")
-        key = load_key()
         for patient_key in found.keys:
             ledger.erase(layout.work, erasure_digest(patient_key, key), key_id(key))
         if found.records or held:  # before it is the records that say so when interrupted
@@ -137,7 +144,8 @@ def erase(
 
         step("prove: the bytes of every file")
         shared = texts_in(_made_without(layout), found.texts)
-        n_searched = _prove(layout, found, shared)
+        n_searched = _prove(layout, found, shared, note)
+        note.unlink()
         done = Erasure(
             n_records=sum(map(len, found.records.values())),
             n_files=len(found.records),
@@ -255,6 +263,31 @@ def _read_texts(rows: Path, src_rids: list[int], patient: _Patient) -> None:
                 patient.texts.setdefault(value.strip(), set()).add(name)
 
 
+def _remember(note: Path, patient: _Patient) -> None:
+    """Keep what the proof searches for until it is given: the records that tell it are emptied."""
+    told = {
+        "site_code": patient.site_code,
+        "number": patient.number,
+        "keys": sorted(patient.keys),
+        "texts": {text: sorted(columns) for text, columns in patient.texts.items()},
+    }
+    partial = note.with_suffix(".partial")
+    partial.write_text(json.dumps(told), encoding="utf-8")
+    partial.replace(note)
+
+
+def _recall(note: Path, patient: _Patient) -> None:
+    """Learn what an erasure of the patient that did not end has kept."""
+    if not note.exists():
+        return
+    told = json.loads(note.read_text(encoding="utf-8"))
+    patient.site_code = patient.site_code or told["site_code"]
+    patient.number = patient.number or told["number"]
+    patient.keys |= set(told["keys"])
+    for text, columns in told["texts"].items():
+        patient.texts.setdefault(text, set()).update(columns)
+
+
 def _tables(work: Path, delivery: Delivery) -> list[tuple[Table, Path, _File, int]]:
     """Of each delivered table with patients: its rows, its archived file, and its first src_rid."""
     folder = ledger.raw_folder(work, delivery.seq)
@@ -350,13 +383,13 @@ def _made_without(layout: Layout) -> list[Path]:
     return [layout.work / "archive", layout.target, *current]
 
 
-def _prove(layout: Layout, patient: _Patient, shared: Collection[str]) -> int:
-    """Search every file for the patient; return how many were searched."""
+def _prove(layout: Layout, patient: _Patient, shared: Collection[str], note: Path) -> int:
+    """Search every file but the note for the patient; return how many were searched."""
     texts = {*patient.keys, *(patient.texts.keys() - shared)}
     if patient.number and len(patient.number) >= SHORTEST_SEARCHED:
         texts.add(patient.number)
     searched, found = files_with((layout.work, layout.published), texts)
-    if found:
+    if found := [path for path in found if path != note]:
         raise CommandError(
             "The patient is still named in, or cannot be looked for in:\n"
             + "\n".join(f"  - {path}" for path in found)
@@ -365,4 +398,4 @@ def _prove(layout: Layout, patient: _Patient, shared: Collection[str]) -> int:
             "give the command again",
             Exit.SECURITY,
         )
-    return searched
+    return searched - 1

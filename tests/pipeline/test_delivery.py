@@ -16,7 +16,7 @@ import pytest
 from pipeline import audit, ledger, run, unpack
 from pipeline.archive import archived, records_of, reread, row_hashes
 from pipeline.contract import Table, read_contract
-from pipeline.delivery import files, land, raw_views
+from pipeline.delivery import KEY_USED, files, land, raw_views
 from pipeline.errors import CommandError, Exit, as_command_error
 from pipeline.paths import Layout
 from pipeline.pseudonyms import key_id, load_key, pseudonym, require_key
@@ -609,6 +609,21 @@ def test_changes_need_the_key_of_what_they_change(
         land(delivery, work)
     require_key(None)
     assert "were made with another key" in refusal(delivery, work)
+
+
+def test_a_lost_key_is_missed_where_no_run_has_begun(
+    delivery: Path, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where `dbt build` alone has landed: another key would know nobody again."""
+    land(delivery, work)
+    assert [event.kind for event in audit.events(work)] == [KEY_USED]
+    drawn(delivery, "2020-03-01")
+    land(delivery, work)
+    assert len(audit.events(work)) == 1
+    monkeypatch.setenv("RWE_KEY_FILE", str(tmp_path / "another.key"))
+    drawn(delivery, "2020-04-01")
+    with pytest.raises(CommandError, match=f"made with the key {audit.last_key_id(work)}"):
+        land(delivery, work)
 
 
 def test_what_a_delivery_covers_is_all_or_changes(delivery: Path, work: Path) -> None:

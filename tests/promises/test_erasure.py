@@ -300,3 +300,24 @@ def test_flt03_interrupted_anywhere_it_is_finished_by_giving_it_again(
     erase(layout, number, "H01", **SILENT)
     assert not layout.warehouse.exists()
     assert holding(layout.work, {number, key_of(number), NAME}) == {}
+
+
+@pytest.mark.parametrize("told", ["number", "name"])
+def test_given_again_it_still_knows_what_to_search_for(
+    unpublished: tuple[Layout, str], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The records that say so are empty by then, and a pseudonym says nothing of the number."""
+    layout, number = unpublished
+    patient_key, copy = key_of(number), layout.work / "copy.txt"
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(erasing, "_prove", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        erase(layout, number, "H01", **SILENT)
+    copy.write_text({"number": number, "name": NAME}[told])
+    for _ in range(2):
+        with pytest.raises(CommandError, match=r"still named in.*\n  - \S*copy\.txt\n") as refused:
+            erase(layout, patient_key, None, **SILENT)
+        assert str(refused.value).count("  - ") == 1
+    copy.unlink()
+    erase(layout, patient_key, None, **SILENT)
+    assert list(layout.work.glob(f"{erasing.NOTE}*")) == []
+    assert holding(layout.work, {number, patient_key, NAME}) == {}
