@@ -4,9 +4,10 @@ A count is known by the set of patients that it counts, so that the same patient
 every table. Few patients left over, of those a count is of, are a small count too. What adds up is
 stated as sums - levels of a variable, the same question asked of parts of a population, steps of
 the cohort flow - and `small_cells` hides what would give a small count away. Percentages follow
-their count. Numbers at risk are rounded and the steps of curves gathered, since a small difference
-between two times tells of few patients as well. Source of that: the rounded Kaplan-Meier curves of
-OpenSAFELY (kaplan-meier-function); of the rest, `small_cells`.
+their count, and so does what is computed beside one that is hidden. A number has no more digits
+than are printed. Numbers at risk are rounded and the steps of curves gathered, since a small
+difference between two times tells of few patients as well. Source of that: the rounded Kaplan-Meier
+curves of OpenSAFELY (kaplan-meier-function); of the rest, `small_cells`.
 
 Not covered: what is set beside another page or run, and tests that compare a small group with a
 large one.

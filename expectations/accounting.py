@@ -6,7 +6,7 @@ on any other, small ones are hidden (`small_cells`) and record numbers are not l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import duckdb
@@ -137,8 +137,17 @@ def unmapped_drugs(connection: duckdb.DuckDBPyConnection, *, exact: bool) -> Row
     return {"texts": found["texts"], "rows": counted(found["n"], exact=exact)}
 
 
-def attrition(connection: duckdb.DuckDBPyConnection, study_id: str, *, exact: bool) -> list[Row]:
-    """Return the steps from cohort.cohort_attrition, counts as texts."""
+def attrition(
+    connection: duckdb.DuckDBPyConnection,
+    study_id: str,
+    *,
+    exact: bool,
+    printed: Collection[str] = (),
+) -> list[Row]:
+    """Return the steps from cohort.cohort_attrition, counts as texts.
+
+    A count that is `printed` elsewhere on the page as well cannot cover another.
+    """
     if not exist(connection, "cohort.cohort_attrition"):
         return []
     steps = rows(
@@ -151,7 +160,7 @@ def attrition(connection: duckdb.DuckDBPyConnection, study_id: str, *, exact: bo
     if exact:
         texts = {key: f"{count:,}" for key, count in counts.items()}
     else:
-        texts = _one_after_the_other(counts, len(steps))
+        texts = _one_after_the_other(counts, len(steps), printed)
     return [{**step, **{part: texts[n, part] for part in parts}} for n, step in enumerate(steps)]
 
 
@@ -287,7 +296,7 @@ def limitations(
 
 
 def _one_after_the_other(
-    counts: dict[tuple[int, str], int], n_steps: int
+    counts: dict[tuple[int, str], int], n_steps: int, printed: Collection[str]
 ) -> dict[tuple[int, str], str]:
     """Hide small counts of steps each of which begins with the patients that the last one left."""
 
@@ -295,9 +304,11 @@ def _one_after_the_other(
         return (step - 1, "n_out") if part == "n_in" and step else (step, part)
 
     parts = ("n_not_met", "n_unknown", "n_out")
+    places = {key: count for key, count in counts.items() if key == place(*key)}
     texts = shown(
-        {key: count for key, count in counts.items() if key == place(*key)},
+        places,
         [Sum(place(n, "n_in"), tuple(place(n, part) for part in parts)) for n in range(n_steps)],
+        kept=[key for key, count in places.items() if f"{count:,}" in printed],
     )
     return {key: texts[place(*key)] for key in counts}
 

@@ -128,7 +128,9 @@ def page(
     marts = accounting.mart_rows(connection)
     unmapped = accounting.unmapped_drugs(connection, exact=exact)
     unjudged = verdict.unjudged(results)
-    studied = [_study(connection, study, exact=exact) for study in accounting.studies(connection)]
+    studied = [
+        _study(connection, study, marts, exact=exact) for study in accounting.studies(connection)
+    ]
     return compiled().render(
         css=Markup(SHARED_CSS.read_text() + (TEMPLATES / "quality.css").read_text()),
         delivery=about,
@@ -187,13 +189,21 @@ def compiled() -> Template:
     return template(TEMPLATES / "quality.html", words=_words, shortened=_shortened)
 
 
-def _study(connection: duckdb.DuckDBPyConnection, study: Row, *, exact: bool) -> Row:
+def _study(
+    connection: duckdb.DuckDBPyConnection, study: Row, marts: dict[str, int], *, exact: bool
+) -> Row:
     study_id = study["study_id"]
+    completeness = coverage.completeness(connection, study_id)
+    printed = {f"{n:,}" for name, n in marts.items() if name.startswith("cohort.")}
+    if completeness:
+        *_, everybody, included = completeness.patients
+        printed |= {everybody, included}
+    steps = accounting.attrition(connection, study_id, exact=exact, printed=printed)
     return {
         **study,
-        "attrition": (steps := accounting.attrition(connection, study_id, exact=exact)),
+        "attrition": steps,
         "flow": _flow(study_id, steps),
-        "completeness": coverage.completeness(connection, study_id),
+        "completeness": completeness,
         "follow_up": coverage.follow_up(connection, study_id),
         "agreement": accounting.recist_agreement(connection, study_id),
     }

@@ -8,12 +8,14 @@ import sys
 from collections.abc import Sequence
 from itertools import product
 
+import duckdb
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, milp
 
+from expectations import accounting
 from expectations.small_cells import HIDDEN, SMALL_CELL, Sum, hidden, shown
 from pipeline.errors import Exit
 from tests.conftest import PROJECT
@@ -130,6 +132,30 @@ def test_no_step_of_an_attrition_can_be_worked_out(excluded: list[tuple[int, int
         sums.append(Sum(f"n{step - 1}", (f"x{step}", f"u{step}", f"n{step}")))
     concealed = hidden(counts, sums)
     assert all(width >= SMALL_CELL for width in widths(counts, sums, concealed).values())
+
+
+def test_a_step_is_not_covered_by_what_completeness_prints() -> None:
+    """Two without consent: how many were before them is printed as those of a known index date."""
+    steps = [
+        ("metastatic", 600, 40, 0, 560),
+        ("consent", 560, 2, 0, 558),
+        ("her2", 558, 300, 200, 58),
+    ]
+    with duckdb.connect() as connection:
+        connection.execute("create schema cohort")
+        connection.execute(
+            "create table cohort.cohort_attrition (study_id text, step int, criterion text, "
+            "n_in int, n_not_met int, n_unknown int, n_out int)"
+        )
+        connection.executemany(
+            "insert into cohort.cohort_attrition values ('s', ?, ?, ?, ?, ?, ?)",
+            [[number, *step] for number, step in enumerate(steps, start=1)],
+        )
+        alone = accounting.attrition(connection, "s", exact=False)
+        beside = accounting.attrition(connection, "s", exact=False, printed=["560", "58"])
+    assert (alone[0]["n_out"], alone[1]["n_not_met"]) == (HIDDEN, HIDDEN)
+    assert (beside[0]["n_out"], beside[0]["n_not_met"]) == ("560", "40")
+    assert [beside[1][part] for part in ("n_not_met", "n_out")] == [HIDDEN, HIDDEN]
 
 
 @given(st.integers(2, 5), st.integers(2, 5), st.data())
