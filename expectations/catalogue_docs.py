@@ -38,7 +38,7 @@ OPENING = """\
 
 <!-- Generated from expectations/catalogue.yml by `rwe contract`. Do not edit. -->
 
-Every check of a delivery and of what is derived from it. {n_ids} rules become {n_checks} checks: a
+Every check of a delivery and of what is derived from it. {n_rules} rules become {n_checks} checks: a
 rule about a table or a column of the [extract contract](extract_contract.md) is one check for each.
 
 - **Where they run.** `dbt build` runs them at two gates. The first stands between staging and every
@@ -46,6 +46,10 @@ rule about a table or a column of the [extract contract](extract_contract.md) is
   there, with one message. Great Expectations runs them in DuckDB; no value of a patient leaves it.
 - **Share.** What breaks the rule, in percent of what was checked. Above *fails* the check fails and
   is reported; above *blocks* nothing is published.
+- **Severity.** A *blocking* check also stops the build where it cannot be evaluated.
+- **What is counted.** The SQL or the pattern of each rule stands in `expectations/catalogue.yml`. A row
+  that cannot be judged, as a value is missing, does not break the rule. Of identical rows each is
+  delivered, and a fault of theirs is counted once.
 - **Status.** `pass`; `fail`; `error`, it could not be evaluated (a blocking one then blocks);
   `not_applicable`, there was nothing to check, never a pass; `not_run`, it was not reached.
 - **Category and context.** Those of Kahn 2016 (eGEMs 4:1244). *Verification* holds the data against
@@ -70,11 +74,11 @@ def render() -> str:
     """Return the page as Markdown."""
     checks = all_checks()
     order = list(CHAPTERS)
-    ranked = sorted(checks, key=lambda c: (order.index(_prefix(c)), c.check_id))
-    by_id = {name: list(group) for name, group in groupby(ranked, key=lambda c: c.check_id)}
-    parts = [OPENING.format(n_ids=len(by_id), n_checks=len(checks))]
+    ranked = sorted(checks, key=lambda c: (order.index(_prefix(c)), _rule(c)))
+    rules = [list(group) for _, group in groupby(ranked, key=_rule)]
+    parts = [OPENING.format(n_rules=len(rules), n_checks=len(checks))]
     for prefix, title in CHAPTERS.items():
-        sections = [_section(group) for name, group in by_id.items() if _prefix(group[0]) == prefix]
+        sections = [_section(group) for group in rules if _prefix(group[0]) == prefix]
         if sections:
             parts += [f"## {title}\n", *sections]
     parts.append(HELD + "".join(map(_held, held_elsewhere())))
@@ -89,6 +93,11 @@ def write(path: Path = DOCUMENT) -> Path:
 
 def _prefix(check: Check) -> str:
     return check.check_id.partition("-")[0]
+
+
+def _rule(check: Check) -> tuple[str, str]:
+    """Return what tells a rule from the others: one number may stand for two, each with its why."""
+    return check.check_id, check.rationale
 
 
 def _section(checks: list[Check]) -> str:
@@ -110,10 +119,8 @@ def _texts(checks: list[Check]) -> tuple[str, str]:
     if len({check.name for check in checks}) == 1:
         return checks[0].name, checks[0].advice
     for kind in (*read_kinds().values(), *read_written()):
-        if (
-            kind.entry["id"] == checks[0].check_id
-            or checks[0].check_id in kind.entry.get("ids", {}).values()
-        ):
+        own = (kind.entry["id"], *kind.entry.get("ids", {}).values())
+        if checks[0].check_id in own and checks[0].rationale == kind.entry["rationale"]:
             words = {"table": "*table*", "column": "*column*"}
             return kind.entry["name"].format(**words), kind.entry["advice"].format(**words)
     raise AssertionError(f"{checks[0].check_id} has many names and no kind")
@@ -122,7 +129,8 @@ def _texts(checks: list[Check]) -> tuple[str, str]:
 def _where(checks: list[Check]) -> str:
     tables = sorted({check.table for check in checks})
     if len(tables) > 5:
-        return f"{len(tables)} tables of `{tables[0].partition('.')[0]}`"
+        schemas = sorted({table.partition(".")[0] for table in tables})
+        return f"{len(tables)} tables of {', '.join(f'`{schema}`' for schema in schemas)}"
     columns = sorted({column for check in checks for column in check.columns})
     named = ", ".join(f"`{table}`" for table in tables)
     return named + (f": {', '.join(columns)}" if 0 < len(columns) <= 8 else "")

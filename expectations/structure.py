@@ -25,6 +25,9 @@ DELIVERY = "delivery"
 SEPARATOR = r"\x1f"
 """Stands between the values of a row where they are searched together; as a regular expression."""
 
+BLANKS = r"[ \x{A0}\x{1680}\x{2000}-\x{200A}\x{202F}\x{205F}\x{3000}]*"
+"""What staging trims from a value; as a regular expression."""
+
 
 RECORDS_BEFORE = f"""
     select table_name, n_records, unnest(range(n_before)) as record_no
@@ -168,7 +171,7 @@ def _looked_at(kind: Kind, written: dict[str, list[Column]]) -> list[str]:
 def _pattern(kind: Kind) -> str:
     """Return the pattern of a kind for values that stand side by side."""
     if "value" in kind.entry:
-        return f"(^|{SEPARATOR})({kind.entry['value']})({SEPARATOR}|$)"
+        return f"(^|{SEPARATOR}){BLANKS}({kind.entry['value']}){BLANKS}({SEPARATOR}|$)"
     return str(kind.entry.get("pattern", ""))
 
 

@@ -76,7 +76,10 @@ where duplicate_of is null
 {%- endmacro %}
 
 
-{# A number is neither infinite nor NaN: both engines sort these outside the bounds below. #}
+{#
+    The engines read more as a number than the contract does, each its own: 1_000, nan, 5d. So its characters
+    are looked at first. The bounds are those of a number too large to hold.
+#}
 {% macro typed_value(column) -%}
 {%- set kind = column.config.meta.kind -%}
 {%- set value = 'trim(' ~ column.name ~ ')' -%}
@@ -90,13 +93,13 @@ case lower({{ value }})
 {%- endfor %}
 {%- endfor %} end
 {%- elif kind == 'number' or kind == 'integer' -%}
-case
+case when translate({{ value }}, '0123456789+-.eE', '') <> '' then null
 {%- if low is not none and low is defined %} when {{ number }} < {{ low }} then null{% endif %}
 {%- if high is not none and high is defined %} when {{ number }} > {{ high }} then null{% endif %}
 {%- if kind == 'integer' %} when {{ number }} = floor({{ number }}) then cast({{ number }} as int)
 {%- else %} when {{ number }} between -1e300 and 1e300 then {{ number }}{% endif %} end
 {%- elif kind == 'date' -%}
-case when {{ value }} like '____-__-__' then try_cast({{ value }} as date) end
+{{ whole_date(value) }}
 {%- elif kind == 'partial_date' -%}
 {{ date_bound(column.name, 'earliest') }}
 {%- else -%}
@@ -105,17 +108,32 @@ nullif({{ value }}, '')
 {%- endmacro %}
 
 
+{#
+    A day of the calendar, written as such: the engines read more as a date, 20-3-31 with an hour behind it
+    and the year 0 among it. What is read must be what was written.
+#}
+{% macro whole_date(value) -%}
+case
+    when
+        {{ value }} like '____-__-__'
+        and {{ value }} >= '0001'
+        and cast(try_cast({{ value }} as date) as string) = {{ value }}
+        then try_cast({{ value }} as date)
+end
+{%- endmacro %}
+
+
 {# The first or last day that a date of any precision may mean. #}
 {% macro date_bound(column_name, side) -%}
 {%- set value = 'trim(' ~ column_name ~ ')' -%}
 case
-    when {{ value }} like '____-__-__' then try_cast({{ value }} as date)
+    when {{ value }} like '____-__-__' then {{ whole_date(value) }}
     {%- if side == 'earliest' %}
-    when {{ value }} like '____-__' then try_cast({{ value }} || '-01' as date)
-    when {{ value }} like '____' then try_cast({{ value }} || '-01-01' as date)
+    when {{ value }} like '____-__' then {{ whole_date('(' ~ value ~ " || '-01')") }}
+    when {{ value }} like '____' then {{ whole_date('(' ~ value ~ " || '-01-01')") }}
     {%- else %}
-    when {{ value }} like '____-__' then last_day(try_cast({{ value }} || '-01' as date))
-    when {{ value }} like '____' then try_cast({{ value }} || '-12-31' as date)
+    when {{ value }} like '____-__' then last_day({{ whole_date('(' ~ value ~ " || '-01')") }})
+    when {{ value }} like '____' then {{ whole_date('(' ~ value ~ " || '-12-31')") }}
     {%- endif %}
 end
 {%- endmacro %}

@@ -40,12 +40,14 @@ Any other file may be left out; whatever rests on it is then unknown, not absent
 
 - **Files.** UTF-8 (with or without a byte-order mark), comma-separated, values in double quotes
   where they hold a comma, a quote or a line break, a quote inside doubled, no blank between quote
-  and comma. No other file in the folder, but for `manifest.csv`.
+  and comma. A quote within a value that does not begin with one is read as it stands. A line with
+  nothing in it is passed over and not counted. No other file in the folder, but for `manifest.csv`.
 - **Manifest.** `manifest.csv` may say of each file what the sender knows, in the columns
   `file_name`, `sha256`, `size_bytes`, `n_records` and `encoding` (utf-8, gb18030 or utf-16); all
   but the first may be left out. A file that is not as it says is refused.
-- **Header.** The first line names the columns of the table, all of them, each once, in any order. A
-  column beyond the contract is kept with the raw rows and read by nothing; it is reported.
+- **Header.** The first line names the columns of the table, each once, in any order: all of them,
+  {may_be_absent} apart. A column beyond the contract is kept with the raw rows and read by
+  nothing; it is reported.
 - **All or changes.** A delivery holds all patients of the site and takes the place of the one
   before; or `delivery.covers` says `changes`, and it holds the patients whose record changed since
   the delivery that was last published, each whole: every row of theirs, named in `patients.csv`,
@@ -62,17 +64,22 @@ Any other file may be left out; whatever rests on it is then unknown, not absent
   and the run says so. Hospitals that are to stand in one warehouse deliver as one site, under
   patient numbers and row keys that differ between them.
 - **Row key.** Identifies the row within its table, across all patients.
-- **Dates.** Year, month, day: `2020-03-31`. Where the table says *may be partial*, `2020-03` and
-  `2020` are accepted as well; no day is invented. Nothing may be later than
-  `delivery.extract_date`.
+- **Blanks.** Spaces before and after a value do not count, whatever their width; a value of nothing
+  else is empty. A tab or a line break is part of the value.
+- **Dates.** Year, month, day: `2020-03-31`, of the years 0001 to 9999. Where the table says *may be
+  partial*, `2020-03` and `2020` are accepted as well; no day is invented: such a date stands for
+  every day from its first to its last. Nothing may be later than `delivery.extract_date`.
 - **Event date and available date.** When the thing happened in the patient, and when the record
   first knew it; the second is not before the first. An empty available date is read as the event
   date.
-- **Codes.** Write the code, or any spelling beside it; capitals and blanks around it do not matter.
-  A spelling that is not listed is not guessed.
+- **Codes.** Write the code, or any spelling beside it; capitals do not matter. A spelling that is
+  not listed is not guessed.
 - **Numbers.** A dot as decimal sign, no thousands sign, no unit and no `<` or `>`; in the unit and
-  the range that the table gives.
-- **Empty.** An empty value means unknown. It never means no, negative or wild type.
+  the range that the table gives. An exponent is read (`1e+05`); a whole number may be written with
+  zeros behind the dot (`5.0`).
+- **Empty.** An empty value means unknown. It never means no, negative or wild type. A word such as
+  `NA` is not empty: where a code, a number or a date belongs its row goes to quarantine, in a text
+  it is read as one.
 - **References.** A column that refers to another table names a row of the same delivery.
 
 Lay the folder down and run `rwe build FOLDER`.
@@ -80,10 +87,12 @@ Lay the folder down and run `rwe build FOLDER`.
 ## What happens to rows that cannot be read
 
 Every row is loaded as text and then read by this contract. A row with a fault in any column goes to
-`quality.quarantine`, with file, record, line, column, check and reason, and never with its values;
-all other rows go on. A row that repeats an earlier one of the file, value for value, is collapsed
-into it. Nothing is dropped: `quality.source_files` gives for each file the records delivered, read,
-in quarantine, collapsed, superseded by a later delivery and erased. The reasons:
+`quality.quarantine`, with file, record, line, column, check and reason, and never with its values,
+one row for each fault; all other rows go on. A row that repeats an earlier one of the file, value
+for value as delivered but for the blanks around values, is collapsed into it, faults and all; two
+spellings of a code are two values. Nothing is dropped: `quality.source_files` gives for each file
+the records delivered, read, in quarantine, collapsed, superseded by a later delivery and erased.
+The reasons:
 
 | reason | meaning |
 |---|---|
@@ -148,6 +157,9 @@ def render(contract: Contract) -> str:
         version=contract.version,
         n_tables=len(tables),
         required=", ".join(f"`{table.file_name}`" for table in tables if table.required),
+        may_be_absent=", ".join(
+            f"`{table.name}.{c.name}`" for table in tables for c in table.columns if c.may_be_absent
+        ),
     )
     return "\n".join([opening, *(_table(table) for table in tables)])
 

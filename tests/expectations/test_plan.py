@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import yaml
@@ -53,6 +54,21 @@ def test_every_check_is_on_the_page() -> None:
         assert f"\n### {check_id} " in page
     for check_id in HELD:
         assert f"\n| {check_id} |" in page
+
+
+def test_every_rule_is_on_the_page_in_its_own_words() -> None:
+    """Also where two rules share a number, or one kind of rule gives its numbers to another."""
+    page = catalogue_docs.render()
+    for check in all_checks():
+        sections = page.split(f"\n### {check.check_id} ")[1:]
+        rationale = " ".join(check.rationale.split())
+        (heading,) = (
+            section.partition("\n")[0]
+            for section in sections
+            if f"\n{rationale} **Advice:**" in section.partition("\n#")[0]
+        )
+        said = re.sub(r"\\\*(column|table)\\\*", ".+", re.escape(heading))
+        assert re.fullmatch(said, check.name), check.check_id
 
 
 def test_the_gate_of_the_marts_waits_for_whatever_its_checks_read() -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import yaml
 
 from expectations.catalogue import read_checks
 from pipeline.contract import PROJECT, Column, Table, read_contract
@@ -42,3 +45,25 @@ def test_a_column_is_read_or_says_why_not(table: Table) -> None:
     columns = [column for column in table.columns if column.role not in READ_BY_ROLE]
     unread = {column.name for column in columns if not is_read(column, text)}
     assert unread == {column.name for column in columns if column.unread}
+
+
+def columns_described(node: Any) -> Iterator[dict[str, Any]]:
+    """Every entry of a column, anywhere in a YAML file of dbt."""
+    if isinstance(node, dict):
+        yield from (c for c in node.get("columns") or [] if isinstance(c, dict))
+        node = list(node.values())
+    if isinstance(node, list):
+        for part in node:
+            yield from columns_described(part)
+
+
+def test_no_description_is_cut_at_a_comma() -> None:
+    """In braces, YAML ends a text that is not quoted at its first comma, and dbt says nothing."""
+    files = [p for name in ("models", "seeds") for p in (PROJECT / name).rglob("*.yml")]
+    cut = {
+        (path.name, column["name"])
+        for path in files
+        for column in columns_described(yaml.safe_load(path.read_text(encoding="utf-8")))
+        if None in column.values()
+    }
+    assert cut == set()

@@ -58,7 +58,7 @@ final as (
             when reasons.reason not like '%: %' then 'FIL-005'
             when reasons.reason like '%: missing' then 'STR-001'
             when reasons.reason like '%: not a code%' then 'VAL-016'
-            when reasons.reason like '%: not a date%' then 'VAL-013'
+            when reasons.reason like '%: not a date%' then 'FIL-015'
             else 'STR-002'
         end as check_id,
         case
