@@ -38,8 +38,8 @@ OPENING = """\
 
 <!-- Generated from expectations/catalogue.yml by `rwe contract`. Do not edit. -->
 
-Every check of a delivery and of what is derived from it. {n_rules} rules become {n_checks} checks: a
-rule about a table or a column of the [extract contract](extract_contract.md) is one check for each.
+Every check of a delivery and of what is derived from it. {n_rules} rules become {n_checks} checks:
+a rule about a table or a column of the [extract contract](extract_contract.md) is one for each.
 
 - **Where they run.** `dbt build` runs them at two gates. The first stands between staging and every
   model that derives something; the second after the marts. A check that blocks stops the build
@@ -47,9 +47,9 @@ rule about a table or a column of the [extract contract](extract_contract.md) is
 - **Share.** What breaks the rule, in percent of what was checked. Above *fails* the check fails and
   is reported; above *blocks* nothing is published.
 - **Severity.** A *blocking* check also stops the build where it cannot be evaluated.
-- **What is counted.** The SQL or the pattern of each rule stands in `expectations/catalogue.yml`. A row
-  that cannot be judged, as a value is missing, does not break the rule. Of identical rows each is
-  delivered, and a fault of theirs is counted once.
+- **What is counted.** The SQL or the pattern of each rule stands in `expectations/catalogue.yml`.
+  A row that cannot be judged, as a value is missing, does not break the rule. Of identical rows
+  each is delivered, and a fault of theirs is counted once.
 - **Status.** `pass`; `fail`; `error`, it could not be evaluated (a blocking one then blocks);
   `not_applicable`, there was nothing to check, never a pass; `not_run`, it was not reached.
 - **Category and context.** Those of Kahn 2016 (eGEMs 4:1244). *Verification* holds the data against

@@ -105,6 +105,18 @@ def metastasis_of_no_primary(chart: Chart) -> list[Record]:
     return [record]
 
 
+@found_by("DX-010", "diagnosis_id")
+def metastasis_of_another_patient(chart: Chart) -> list[Record]:
+    """A metastasis names another patient's primary."""
+    if len(chart["metastases"]) < 2:
+        return []
+    others = chart.delivery.tables["diagnoses"]
+    other = next(r for r in others if r["patient_id"] != chart.patient_id)
+    record = chart["metastases"][-1]
+    record["diagnosis_id"] = other.key
+    return [record]
+
+
 @found_by("PAT-002", "birth_date", also=("DX-008",), share=0.006, of="patients")
 def one_person_under_two_numbers(chart: Chart) -> list[Record]:
     """The patient and the diagnosis come again under another patient number."""

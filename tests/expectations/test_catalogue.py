@@ -94,6 +94,8 @@ VIOLATIONS = {
         icdo3_topography) from staging.stg_common__diagnoses""",
     "DX-008 staging.stg_common__diagnoses": """
         update staging.stg_common__pathology set collected_date = date '2019-07-01'""",
+    "DX-010 staging.stg_common__metastases": """
+        update staging.stg_common__diagnoses set patient_key = 'p2'""",
     "DX-009 cohort.cohort": """
         insert into intermediate.int_primary_diagnosis from intermediate.int_primary_diagnosis""",
     "PTH-001 staging.stg_common__pathology": """
@@ -292,6 +294,13 @@ def test_the_prepared_case_passes_the_check(spoil: Spoil, name: str) -> None:
     assert status(spoil(PREPARATIONS[name]), CHECKS[name]) == "pass"
 
 
+def test_a_gap_of_several_months_is_found_as_one_of_one_month(spoil: Spoil) -> None:
+    name = "DRG-013 staging.stg_common__drug_administrations"
+    gap = VIOLATIONS[name].replace("= 5", "in (5, 6, 7)")
+    (result,) = run(spoil(PREPARATIONS[name], gap), checks=[CHECKS[name]])
+    assert (result.status, result.n_violating) == ("fail", 3)
+
+
 @pytest.mark.parametrize("name", VIOLATIONS)
 def test_the_violation_trips_the_check(spoil: Spoil, name: str) -> None:
     warehouse = spoil(PREPARATIONS.get(name, "select 1"), VIOLATIONS[name])
@@ -324,6 +333,90 @@ def test_the_violation_trips_the_check(spoil: Spoil, name: str) -> None:
             "VIT-001 staging.stg_common__vital_status",
             "update staging.stg_common__vital_status set status = 'alive'",
             "fail",
+        ),
+        # An unknown sex and a year of birth contradict nothing.
+        (
+            "PAT-003 staging.stg_common__patients",
+            "insert into staging.stg_common__patients by name select * replace ('unknown' as sex, "
+            "date_trunc('year', birth_date_earliest) as birth_date_earliest) "
+            "from staging.stg_common__patients",
+            "pass",
+        ),
+        # Whoever has a report has an event, without a visit or a drug.
+        (
+            "PAT-008 staging.stg_common__patients",
+            "insert into staging.stg_common__patients (patient_key) values ('p2'); "
+            "insert into staging.stg_common__pathology (patient_key) values ('p2')",
+            "pass",
+        ),
+        # Of two decisions of one day the one against counts, in whatever order they come.
+        (
+            "PAT-010 cohort.cohort",
+            "insert into staging.stg_common__consent (src_rid, patient_key, purpose, decision, "
+            "consent_date) values (8, 'p2', 'research', 'withdrawn', date '2019-05-01'), "
+            "(9, 'p2', 'research', 'given', date '2019-05-01'); "
+            "insert into cohort.cohort (patient_key, included) values ('p2', true)",
+            "fail",
+        ),
+        # A code is read in small letters and without its dot; ICD-O-3 ends with C80.9.
+        *(
+            (
+                "DX-001 staging.stg_common__diagnoses",
+                f"update staging.stg_common__diagnoses set icdo3_topography = '{code}'",
+                expected,
+            )
+            for code, expected in (("c187", "pass"), ("C80.9", "pass"), ("C90.0", "fail"))
+        ),
+        *(
+            (
+                "DX-001 staging.stg_common__comorbidities",
+                f"update staging.stg_common__comorbidities set icd10 = '{code}'",
+                "pass",
+            )
+            for code in ("i251", "I10.x00x002", "E14.3+")
+        ),
+        # A diagnosis of another organ in between does not part two of one.
+        (
+            "DX-007 staging.stg_common__diagnoses",
+            "insert into staging.stg_common__diagnoses by name select diagnoses.* replace (code as "
+            "icdo3_topography, diagnosis_date_earliest + days as diagnosis_date_earliest) "
+            "from staging.stg_common__diagnoses as diagnoses "
+            "cross join (values ('C61.9', 1), ('C18.9', 2)) as others (code, days)",
+            "fail",
+        ),
+        # Reports without a day of release are of the days of their specimens.
+        (
+            "PTH-001 staging.stg_common__pathology",
+            "insert into staging.stg_common__pathology by name select * replace ('1+' as "
+            "her2_ihc_score, collected_date - 1 as collected_date) from "
+            "staging.stg_common__pathology where accession_no = 's2'; "
+            "update staging.stg_common__pathology set reported_date = null",
+            "pass",
+        ),
+        # ASCO/CAP 2018: more than 10 percent.
+        (
+            "PTH-006 staging.stg_common__pathology",
+            "update staging.stg_common__pathology set her2_ihc_pct = 10",
+            "fail",
+        ),
+        # Codes of the Chinese clinical edition extend those of ICD-9-CM-3.
+        (
+            "PRC-001 staging.stg_common__procedures",
+            "update staging.stg_common__procedures set procedure_code = '45.7300x005'",
+            "pass",
+        ),
+        # What is no organ of the list, or has none, may be of several.
+        *(
+            (
+                "LES-004 staging.stg_common__lesion_measurements",
+                f"update staging.stg_common__lesion_measurements set organ = {organ}; "
+                "insert into staging.stg_common__lesion_measurements by name select lesions.* "
+                "replace ('x' || number as lesion_id) from "
+                "staging.stg_common__lesion_measurements as lesions "
+                "cross join range(2) as numbers (number)",
+                "pass",
+            )
+            for organ in ("'other'", "null")
         ),
         # A planned dose is not a dose.
         (
