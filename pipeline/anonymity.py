@@ -26,10 +26,16 @@ READS = (
     "treatment.lines_of_therapy",
     "reference.studies",
 )
+_IS_AGE = """(study_id, variable) in (
+    select (study_id, variable) from reference.study_variables
+    where rule = 'characteristic' and argument = 'age_at_index'
+)"""
 WITHHELD = {
     ("cohort", "cohort", "index_year"): "true",
     ("cohort", "patient_characteristics", "age_at_index"): "true",
-    ("cohort", "patient_variables", "value"): "variable = 'age'",
+    ("cohort", "patient_variables", "value"): _IS_AGE,
+    ("cohort", "patient_variables", "level"): _IS_AGE,
+    ("cohort", "patient_variables", "level_order"): _IS_AGE,
 }
 """Published columns that tell age or year, and in which of their rows."""
 

@@ -41,6 +41,18 @@ def build() -> Iterator[duckdb.DuckDBPyConnection]:
             "create table treatment.lines_of_therapy as select 's' as study_id, patient_key, "
             "'r' as rule_set_id, 1 as line_number, regimen from told"
         )
+        connection.execute(
+            "create table reference.study_variables as select * from (values "
+            "('s', 'years', 'characteristic', 'age_at_index'), "
+            "('s', 'site', 'characteristic', 'primary_side')) "
+            "as variables (study_id, variable, rule, argument)"
+        )
+        connection.execute(
+            "create table cohort.patient_variables as "
+            "select 's' as study_id, patient_key, variable, "
+            "if(variable = 'years', age::text, 'left') as value, value as level, "
+            "1 as level_order from told, reference.study_variables"
+        )
         yield connection
 
 
@@ -89,6 +101,19 @@ def test_sec16_another_study_does_not_tell_what_one_withholds(
         "from cohort.cohort where patient_key in ('p0', 'p1') order by all"
     ).fetchall()
     assert years == [("s", "p0", None), ("s", "p1", 2017), ("t", "p0", None)]
+
+
+@pytest.mark.parametrize("column", ["value", "level", "level_order"])
+def test_sec16_age_is_withheld_under_the_name_and_levels_that_a_study_gives_it(
+    build: duckdb.DuckDBPyConnection, column: str
+) -> None:
+    anonymity.find_few(build, synthetic=False)
+    expression = anonymity.published("cohort", "patient_variables", column)
+    withheld = build.execute(
+        f"select patient_key, variable from (select *, {expression} as told "
+        "from cohort.patient_variables) where told is null order by all"
+    ).fetchall()
+    assert withheld == [("alone", "years"), ("other", "years")]
 
 
 def test_invented_patients_are_published_as_they_are(build: duckdb.DuckDBPyConnection) -> None:
