@@ -11,7 +11,7 @@ from pathlib import Path
 from expectations.catalogue import held_elsewhere, read_kinds, read_written
 from expectations.checks import Check
 from expectations.run import all_checks
-from pipeline.contract import PROJECT
+from pipeline.paths import PROJECT
 
 DOCUMENT = PROJECT / "docs" / "checks.md"
 

@@ -28,7 +28,8 @@ from expectations.pages import template
 from expectations.run import all_checks
 from expectations.small_cells import HIDDEN, SMALL_CELL, Sum, shown
 from expectations.tables import exist, rows
-from pipeline.contract import CONTRACT_FILE, PROJECT, read_contract
+from pipeline.contract import CONTRACT_FILE, read_contract
+from pipeline.paths import PROJECT
 
 if TYPE_CHECKING:
     from pipeline.audit import Event

@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-PROJECT = Path(__file__).resolve().parent.parent
+from pipeline.paths import PROJECT
+
 CONTRACT_FILE = PROJECT / "models" / "staging" / "extract" / "extract_contract.yml"
 
 

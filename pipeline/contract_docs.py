@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.contract import PROJECT, Column, Contract, Table, read_contract
+from pipeline.contract import Column, Contract, Table, read_contract
+from pipeline.paths import PROJECT
 
 DOCUMENT = PROJECT / "docs" / "extract_contract.md"
 

@@ -14,7 +14,8 @@ from typing import Any
 import duckdb
 import yaml
 
-from pipeline.contract import PROJECT, Column, Table, read_contract
+from pipeline.contract import Column, Table, read_contract
+from pipeline.paths import PROJECT
 
 PATIENT = "p1"
 STUDY = {"study_id": "her2_mcrc"}

@@ -9,7 +9,8 @@ import pytest
 from expectations import checks
 from expectations.catalogue import condition, read_checks, read_kinds, tables_read
 from expectations.run import all_checks
-from pipeline.contract import PROJECT, read_contract
+from pipeline.contract import read_contract
+from pipeline.paths import PROJECT
 
 CHECKS = all_checks()
 

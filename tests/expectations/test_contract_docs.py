@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from pipeline import contract_docs
-from pipeline.contract import PROJECT, read_contract
+from pipeline.contract import read_contract
+from pipeline.paths import PROJECT
 
 CONTRACT = read_contract()
 PAGE = contract_docs.render(CONTRACT)

@@ -11,7 +11,7 @@ import yaml
 from expectations import catalogue_docs
 from expectations.catalogue import held_elsewhere
 from expectations.run import all_checks
-from pipeline.contract import PROJECT
+from pipeline.paths import PROJECT
 
 # Identifiers and names of the study's quality plan, version 1 of 22 November 2026: 149 checks.
 PLAN = Path(__file__).with_name("required_checks.csv")

@@ -13,7 +13,8 @@ from expectations.catalogue import read_written
 from expectations.checks import Check
 from expectations.run import run
 from expectations.structure import _class, _columns_by_class, _looked_at, structural_checks
-from pipeline.contract import PROJECT, read_contract
+from pipeline.contract import read_contract
+from pipeline.paths import PROJECT
 
 CONTRACT = read_contract()
 KINDS = {kind.entry["id"]: kind for kind in read_written()}

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from expectations.catalogue import read_checks
-from pipeline.contract import PROJECT, Column, Table, read_contract
+from pipeline.contract import Column, Table, read_contract
+from pipeline.paths import PROJECT
 
 READ_BY_ROLE = {"patient", "row_key", "available_time", "event_time"}
 TABLES = [
