@@ -28,7 +28,7 @@ from expectations.pages import template
 from expectations.run import all_checks
 from expectations.small_cells import HIDDEN, SMALL_CELL, Sum, shown
 from expectations.tables import exist, rows
-from pipeline.contract import CONTRACT_FILE, read_contract
+from pipeline.contract import CONTRACT_FILE, RECORD_BITS, RID_SHIFT, read_contract
 from pipeline.paths import PROJECT
 
 if TYPE_CHECKING:
@@ -50,8 +50,6 @@ HEADLINE = re.compile("(fig|table)[0-9]+")
 
 ROWS_LISTED = 50
 """Records listed for each check in the private edition."""
-RID_SHIFT = 32
-RECORD_BITS = (1 << RID_SHIFT) - 1
 
 SIGNATURES = (
     (

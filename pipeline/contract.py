@@ -15,6 +15,9 @@ import yaml
 from pipeline.paths import PROJECT
 
 CONTRACT_FILE = PROJECT / "models" / "staging" / "extract" / "extract_contract.yml"
+RID_SHIFT = 32
+RECORD_BITS = (1 << RID_SHIFT) - 1
+"""A src_rid names a file and a record of it: file_id << RID_SHIFT | record_no."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One delivered file; `file_id` is the upper half of the `src_rid` of its rows."""
+    """One delivered file; `file_id` is its place in the contract, from 1."""
 
     name: str
     description: str

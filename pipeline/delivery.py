@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from pipeline import audit, faults, ledger, resources
 from pipeline.archive import ROW_HASH_VERSION, archived, blank_records, records_of, row_hash_sql
-from pipeline.contract import CONTRACT_FILE, Contract, Table, read_contract
+from pipeline.contract import CONTRACT_FILE, RID_SHIFT, Contract, Table, read_contract
 from pipeline.delivered_folder import (
     SENDERS_MANIFEST,
     folder_faults,
@@ -44,7 +44,6 @@ from pipeline.reader import (
 )
 from pipeline.unpack import unpack
 
-RID_SHIFT = 32
 FILES_A_DELIVERY = 100  # file_id = 100 * seq + number of the table in the contract
 LANDING = ".landing-"
 """How the name begins of the folder in the work folder in which a delivery is taken in."""

@@ -23,8 +23,8 @@ from rich.console import Console
 from pipeline import audit, diff, increment, ledger, manifest, resources, run, signing
 from pipeline.archive import archived, patient_number, records_of, reread
 from pipeline.byte_search import files_with, texts_in
-from pipeline.contract import Table, read_contract
-from pipeline.delivery import LANDING, RID_SHIFT, blank_rows, rewrite
+from pipeline.contract import RECORD_BITS, RID_SHIFT, Table, read_contract
+from pipeline.delivery import LANDING, blank_rows, rewrite
 from pipeline.errors import CommandError, Exit
 from pipeline.ledger import Delivery
 from pipeline.paths import Layout
@@ -202,7 +202,7 @@ def _by_key(layout: Layout, known: list[Delivery], patient_key: str) -> _Patient
         folder = ledger.raw_folder(layout.work, delivery.seq)
         with duckdb.connect() as connection:
             row = connection.execute(
-                f"select sha256, encoding, src_rid & {(1 << RID_SHIFT) - 1} "
+                f"select sha256, encoding, src_rid & {RECORD_BITS} "
                 f"from '{quoted(folder / 'patients.parquet')}' as patients "
                 f"inner join '{quoted(folder / 'files.parquet')}' as files "
                 f"on src_rid >> {RID_SHIFT} = file_id where patient_key = ?",

@@ -18,14 +18,12 @@ import duckdb
 from analysis.study import FIRST_LINE
 from expectations.tables import columns, exist, rows
 from pipeline import archive, ledger, manifest
-from pipeline.contract import read_contract
+from pipeline.contract import RECORD_BITS, RID_SHIFT, read_contract
 from pipeline.errors import CommandError
 from pipeline.paths import Layout
 from pipeline.pseudonyms import key_file, key_id, load_key
 from pipeline.shell import open_locked
 
-RID_SHIFT = 32
-RECORD_BITS = (1 << RID_SHIFT) - 1
 SUGGESTIONS = 8
 
 COHORT = ("cohort.cohort", "cohort.patient_characteristics")

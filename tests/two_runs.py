@@ -18,10 +18,10 @@ import duckdb
 import pytest
 from filelock import FileLock
 
+from pipeline.contract import RECORD_BITS
 from pipeline.paths import Layout
 from tests.conftest import UNSHARE, Run, make_run, rwe
 
-RECORD_BITS = (1 << 32) - 1
 LATER_BY = timedelta(days=20)
 SEED = 11
 

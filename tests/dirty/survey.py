@@ -12,8 +12,7 @@ import duckdb
 from expectations.checks import Check, Condition
 from expectations.history import RESULTS_TABLE
 from expectations.run import all_checks
-from pipeline.contract import read_contract
-from pipeline.delivery import RID_SHIFT
+from pipeline.contract import RECORD_BITS, RID_SHIFT, read_contract
 from pipeline.pseudonyms import pseudonym
 from synthetic.dirty.kinds import COLLAPSED
 
@@ -120,7 +119,7 @@ def _named(connection: duckdb.DuckDBPyConnection, check: Check, finding: Finding
 def set_aside(connection: duckdb.DuckDBPyConnection) -> dict[Record, set[Reason]]:
     """Every record that was delivered and not staged, with each of its reasons."""
     repeated = " union all ".join(
-        f"select '{table}', (src_rid & {(1 << RID_SHIFT) - 1})::int, '', '', '{COLLAPSED}' "
+        f"select '{table}', (src_rid & {RECORD_BITS})::int, '', '', '{COLLAPSED}' "
         f"from raw.{table} where duplicate_of is not null"
         for table in read_contract().tables
     )
