@@ -184,7 +184,7 @@ def failures(
     Each has `numbers` (in words), `trend` (day and numbers of the runs before) and `rule` (as it
     was run) added. Unless `exact`, small counts are hidden.
     """
-    checks = {(c.check_id, c.table, ", ".join(c.columns)): c for c in all_checks()}
+    checks = {check.key: check for check in all_checks()}
     found = [r for r in results if r["blocks"] or r["status"] in ("fail", "error")]
     found.sort(key=lambda r: (not r["blocks"], r["status"] != "error"))
     return [
