@@ -12,12 +12,10 @@ from typing import Any
 import duckdb
 
 from expectations.small_cells import HIDDEN, Sum, is_small, shown
-from expectations.tables import exist, rows
+from expectations.tables import MARTS, exist, rows
 
 RECORDS_LISTED = 20
 """Record numbers listed for each reason of quarantine."""
-
-MART_SCHEMAS = ("cohort", "treatment", "survival", "safety", "quality", "results")
 
 OWN_TABLES = ("quality.quarantine", "treatment.unmapped_drugs")
 """Tables in which no row is good news."""
@@ -229,7 +227,7 @@ def mart_rows(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
         connection,
         "select table_schema || '.' || table_name as name from information_schema.tables "
         "where list_contains(?, table_schema) order by name",
-        MART_SCHEMAS,
+        [*MARTS, "results"],
     )
     return {
         row["name"]: rows(connection, f"select count(*) as n from {_quoted(row['name'])}")[0]["n"]

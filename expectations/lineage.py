@@ -7,13 +7,13 @@ from html import escape
 import duckdb
 from markupsafe import Markup
 
-from expectations.tables import rows
+from expectations.tables import MARTS, rows
 
 LAYERS = (
     ("delivered files", ("raw",)),
     ("staging", ("staging",)),
     ("intermediate", ("intermediate",)),
-    ("marts", ("cohort", "treatment", "survival", "safety", "quality")),
+    ("marts", MARTS),
     ("results", ("results",)),
 )
 """Data flows from each layer to the next; the schemas of each."""

@@ -293,7 +293,7 @@ def failing_rows(
     connection: duckdb.DuckDBPyConnection, results: Sequence[verdict.Result]
 ) -> dict[tuple[str, str, str], list[str]]:
     """Return where the rows stand that break a rule: file and record, by check. Private."""
-    checks = {(c.check_id, c.table, ", ".join(c.columns)): c for c in all_checks()}
+    checks = {check.key: check for check in all_checks()}
     found = {}
     for result in results:
         key = (result["check_id"], result["table_name"], result["column_name"])

@@ -6,6 +6,9 @@ from typing import Any
 
 import duckdb
 
+MARTS = ("cohort", "treatment", "survival", "safety", "quality")
+"""Schemas of the marts."""
+
 
 def rows(
     connection: duckdb.DuckDBPyConnection, query: str, *parameters: object

@@ -19,6 +19,7 @@ from expectations import gate
 from expectations.checks import QUARANTINE, SOURCE_FILES
 from expectations.history import RESULTS_TABLE
 from expectations.recount import by_patient, recounted
+from expectations.tables import MARTS
 from pipeline import ledger, manifest, resources
 from pipeline.content import Content
 from pipeline.contract import read_contract
@@ -33,15 +34,7 @@ BUILT = "built.json"
 WHOLE, CHANGES, BEFORE = "whole.duckdb", "changes.duckdb", "before.duckdb"
 """The last build, set aside while the changed patients are built, what these gave, and what there
 was of them before."""
-DERIVED_SCHEMAS = (
-    "staging",
-    "intermediate",
-    "cohort",
-    "treatment",
-    "survival",
-    "safety",
-    "quality",
-)
+DERIVED_SCHEMAS = ("staging", "intermediate", *MARTS)
 WITHIN_A_BUILD = frozenset({"history_id", "layout_id", "endpoint_line_id"})
 """Columns that number something within one build; a table that has one cannot be merged."""
 

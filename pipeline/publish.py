@@ -21,6 +21,7 @@ from typing import Any
 
 import duckdb
 
+from expectations.tables import MARTS
 from pipeline import anonymity, faults, resources
 from pipeline.content import Content, content, is_held
 from pipeline.delivery import among
@@ -29,7 +30,7 @@ from pipeline.paths import Layout
 from pipeline.reader import quoted
 
 RESULTS = "results"
-LISTED_SCHEMAS = ("cohort", "treatment", "survival", "safety", "quality", RESULTS)
+LISTED_SCHEMAS = (*MARTS, RESULTS)
 REFERENCE = "reference"
 """The seeds: rules and code lists without patients; all of them are published."""
 PUBLISHED = (*LISTED_SCHEMAS, REFERENCE)
