@@ -9,7 +9,8 @@ import duckdb
 import pandas as pd
 
 from analysis.ledger import AS_PUBLISHED, NO_PATIENTS, NOT_REACHED, round_half_up
-from analysis.study import frame, rows
+from analysis.study import frame
+from expectations.tables import rows
 
 REPRODUCED = "reproduced"
 DIFFERS = "differs"

@@ -10,7 +10,8 @@ from scipy.stats import beta
 
 from analysis.estimators import reverse_kaplan_meier
 from analysis.ledger import NO_PATIENTS, PREFERRED, Ledger, Page
-from analysis.study import FIRST_LINE, Analysis, Study, StudyError, frame, rows
+from analysis.study import FIRST_LINE, Analysis, Study, StudyError, frame
+from expectations.tables import rows
 
 MISSING = "missing"
 

@@ -27,8 +27,9 @@ import pandas as pd
 
 from analysis.confounding import BALANCE
 from analysis.ledger import NOT_ESTIMABLE, display, displayed
-from analysis.study import Study, frame, rows
+from analysis.study import Study, frame
 from expectations.small_cells import HIDDEN, SMALL_CELL, TOLERANCE, Sum, hidden, is_small
+from expectations.tables import rows
 
 Row = dict[str, Any]
 Patients = frozenset[str]

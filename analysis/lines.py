@@ -10,7 +10,8 @@ import pandas as pd
 from analysis.descriptive import percent
 from analysis.ledger import NO_PATIENTS, Ledger
 from analysis.line_classes import lines_with_class
-from analysis.study import DAYS_PER_MONTH, FIRST_LINE, Analysis, Study, frame, rows
+from analysis.study import DAYS_PER_MONTH, FIRST_LINE, Analysis, Study, frame
+from expectations.tables import rows
 
 #: Parts of a lane of the swimmer plot.
 LINE, OBSERVED, PROGRESSION, DEATH, ONGOING = (

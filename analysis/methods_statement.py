@@ -14,8 +14,9 @@ from analysis.group_tests import FEW_EVENTS, SMALL_GROUP
 from analysis.ledger import HAZARD_RATIO, PREFERRED
 from analysis.missing_covariates import IMPUTED
 from analysis.multivariable import SELECTED_ANEW
-from analysis.study import DAYS_PER_MONTH, Study, rows
+from analysis.study import DAYS_PER_MONTH, Study
 from analysis.survival import SIGNIFICANCE_LEVEL
+from expectations.tables import rows
 
 #: Where the penalty of the propensity is named, if it has one.
 PENALTY = "{penalty}"

@@ -20,10 +20,11 @@ from analysis.group_tests import FEW_EVENTS, SMALL_GROUP
 from analysis.methods_statement import methods_statement
 from analysis.multivariable import EVENTS_PER_VARIABLE
 from analysis.second_programming import COHORT
-from analysis.study import Study, delivery, rows, table_exists
+from analysis.study import Study, delivery
 from analysis.survival import SIGNIFICANCE_LEVEL
 from expectations.pages import template
 from expectations.small_cells import HIDDEN, is_small
+from expectations.tables import exist, rows
 
 #: A longer list is folded away.
 MANY = 40
@@ -85,7 +86,7 @@ def _second_programming(
     connection: duckdb.DuckDBPyConnection, study_id: str, policy: str | None
 ) -> list[dict[str, Any]]:
     """What another programme found for the same quantities, if it has run."""
-    if not table_exists(connection, "results", "second_programming"):
+    if not exist(connection, "results.second_programming"):
         return []
     found = rows(
         connection,

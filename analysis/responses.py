@@ -10,7 +10,8 @@ from analysis.descriptive import NOT_ASSESSED, OTHER_RESPONSES, RESPONSES, enter
 from analysis.estimators import Estimate, agreement
 from analysis.ledger import PREFERRED, Interval, Ledger, Page
 from analysis.rule_sets import intervals_by_rule_set, rule_set_label
-from analysis.study import FIRST_LINE, Analysis, Study, frame, rows
+from analysis.study import FIRST_LINE, Analysis, Study, frame
+from expectations.tables import rows
 
 PATIENTS = "patients"
 DEPTH = "best change"

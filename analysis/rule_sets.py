@@ -14,7 +14,8 @@ from analysis.group_tests import enter_ratio, hazard_ratio
 from analysis.immortal_time import EVER_GIVEN
 from analysis.ledger import PREFERRED, Ledger, Page
 from analysis.line_classes import LINE_CLASS, lines_with_class
-from analysis.study import FIRST_LINE, Analysis, Study, Variable, frame, rows
+from analysis.study import FIRST_LINE, Analysis, Study, Variable, frame
+from expectations.tables import rows
 
 #: Rule of a variable that gives the line in which an ingredient was first given.
 LINE_OF_INGREDIENT = "ingredient_line"

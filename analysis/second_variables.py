@@ -14,7 +14,8 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from analysis.study import FIRST_LINE, Study, frame, rows
+from analysis.study import FIRST_LINE, Study, frame
+from expectations.tables import rows
 
 #: The rule set whose censoring is written here.
 PRIMARY = "primary"

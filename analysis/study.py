@@ -10,6 +10,8 @@ from typing import Any
 import duckdb
 import pandas as pd
 
+from expectations.tables import exist, rows
+
 #: The study's endpoints start with its first line of therapy.
 FIRST_LINE = 1
 
@@ -278,36 +280,10 @@ def load_study(connection: duckdb.DuckDBPyConnection, study_id: str) -> Study:
     )
 
 
-def rows(
-    connection: duckdb.DuckDBPyConnection, query: str, *parameters: object
-) -> list[dict[str, Any]]:
-    """Rows of a query as dictionaries."""
-    cursor = connection.execute(query, list(parameters))
-    names = [column[0] for column in cursor.description or []]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
 def frame(connection: duckdb.DuckDBPyConnection, query: str, *parameters: object) -> pd.DataFrame:
     """Rows of a query as a data frame."""
     result: pd.DataFrame = connection.execute(query, list(parameters)).fetchdf()
     return result
-
-
-def table_exists(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
-    """Whether the warehouse has a table."""
-    return bool(
-        rows(
-            connection,
-            """
-            select table_name
-            from information_schema.tables
-            where
-                table_catalog = current_database() and table_schema = ? and table_name = ?
-            """,
-            schema,
-            table,
-        )
-    )
 
 
 def synthetic(connection: duckdb.DuckDBPyConnection) -> bool:
@@ -317,7 +293,7 @@ def synthetic(connection: duckdb.DuckDBPyConnection) -> bool:
 
 def delivery(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     """Who sent what, and whether the patients are invented; unknown if nobody said."""
-    if not table_exists(connection, "staging", "stg_common__delivery"):
+    if not exist(connection, "staging.stg_common__delivery"):
         return {}
     found = rows(connection, "select * from staging.stg_common__delivery")
     stated = found[0] if found else {}

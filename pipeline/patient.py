@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from analysis.study import rows
+from expectations.tables import rows
 from pipeline.errors import CommandError
 
 BAR_WIDTH = 60

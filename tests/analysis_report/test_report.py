@@ -19,7 +19,8 @@ from analysis import comparison, estimates, report
 from analysis.book import Book
 from analysis.exhibits import contents
 from analysis.findings import key_findings
-from analysis.study import load_study, rows
+from analysis.study import load_study
+from expectations.tables import rows
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&<script>alert(2)</script>"
 
