@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import duckdb
@@ -296,11 +295,7 @@ def delivery(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     if not exist(connection, "staging.stg_common__delivery"):
         return {}
     found = rows(connection, "select * from staging.stg_common__delivery")
-    stated = found[0] if found else {}
-    drawn = stated.get("extract_date")
-    if isinstance(drawn, datetime):
-        stated["extract_date"] = drawn.date()
-    return stated
+    return found[0] if found else {}
 
 
 def _wide(long: pd.DataFrame, column: str, index: pd.Index) -> pd.DataFrame:

@@ -7,6 +7,7 @@ study's own Tables 2 to 5, so a test that compares those tables checks the count
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -19,7 +20,6 @@ COHORT = REPOSITORY / "synthetic" / "calibrated_cohort.csv"
 STUDY = "her2_mcrc"
 RUN = {"run_id": "20210301T000000Z-test", "python": "3.11"}
 DAYS_PER_MONTH = 30.4375
-SCREENED = 2460
 DAYS_TO_RESPONSE = 60
 NOT_METASTATIC = 57
 
@@ -135,7 +135,7 @@ def build(path: Path | str, cohort: pd.DataFrame | None = None) -> duckdb.DuckDB
                 "src_rid": [0],
                 "delivery_id": ["demo"],
                 "site_code": ["H01"],
-                "extract_date": pd.to_datetime(["2021-03-01"]),
+                "extract_date": [date(2021, 3, 1)],
                 "synthetic": ["yes"],
             }
         ),
