@@ -23,7 +23,6 @@ from synthetic.draws import Draws, stream
 from synthetic.journey import Tally, write_patient
 from synthetic.population import Population, hospital_number, plan_population
 from synthetic.records import Scribe, Spellings
-from synthetic.regimens import SUPPORTIVE
 from synthetic.timeline import Patient
 from synthetic.writing import (
     DeliveryFiles,
@@ -70,7 +69,6 @@ class Planted:
     rows: dict[str, int]
     unmapped_drug_texts: dict[str, int]
     trial_drug_texts: dict[str, int]
-    supportive_drugs: dict[str, list[str]]
     partial_dates: dict[str, int]
     included_patients: dict[str, str]
     near_misses: dict[str, list[str]]
@@ -221,7 +219,6 @@ class _Author:
             rows=dict(row_counts),
             unmapped_drug_texts=dict(sorted(self._tally.unmapped.items())),
             trial_drug_texts=dict(sorted(self._tally.trial.items())),
-            supportive_drugs={name: list(drug.texts) for name, drug in SUPPORTIVE.items()},
             partial_dates=dict(sorted(self._tally.partial.items())),
             included_patients={
                 str(number): patient_id for number, patient_id in sorted(self._included.items())

@@ -7,7 +7,6 @@ the squared covariates to the time, which keeps memory at n x p.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -159,17 +158,6 @@ def score_residuals(
             :, None
         ] * (x * hazard[:, None] - drift)
     return residuals
-
-
-def schoenfeld_residuals(
-    strata: list[Stratum], beta: FloatArray, ties: ApproximateTies
-) -> Iterator[tuple[IntArray, FloatArray]]:
-    """For each stratum the event rows and their residuals, shape (events, p)."""
-    for stratum in strata:
-        rows = stratum.survival
-        mean = _mean_by_cell(rows, _moments(stratum, beta, ties))
-        dead = np.flatnonzero(rows.event == 1)
-        yield stratum.rows[dead], stratum.x[dead] - mean[rows.exit_code[dead]]
 
 
 def _moments(stratum: Stratum, beta: FloatArray, ties: ApproximateTies) -> _Moments:

@@ -11,7 +11,6 @@ import pytest
 
 from analysis import estimators as est
 
-N = 12
 TELLING = 987654.25
 
 

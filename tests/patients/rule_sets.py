@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 BASE = "primary"
-UNLIMITED = 99999
 FLUOROPYRIMIDINE = "fluoropyrimidine"
 CONJUGATE = "anti_her2_adc"
 PROFILE_KEYS = {

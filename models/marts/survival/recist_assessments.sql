@@ -80,8 +80,7 @@ baselines as (
     select
         lines.*,
         assessments.assessment_id as baseline_assessment_id,
-        assessments.assessment_date as baseline_date,
-        assessments.src_rid as baseline_src_rid
+        assessments.assessment_date as baseline_date
     from lines
     inner join {{ ref('stg_common__tumour_assessments') }} as assessments
         on

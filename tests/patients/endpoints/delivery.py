@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +164,3 @@ def write_delivery(patients: Iterable[Patient], folder: Path) -> None:
             writer = csv.DictWriter(stream, [column.name for column in contracted.columns])
             writer.writeheader()
             writer.writerows(rows[name])
-
-
-def days_after(day: date, days: int) -> date:
-    return day + timedelta(days=days)
