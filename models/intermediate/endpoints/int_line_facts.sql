@@ -1,9 +1,9 @@
 -- The dated facts of a line of therapy that endpoints are made of, one row a fact and day. New
 -- anticancer therapy is the next line or, before it, an operation, ablation, radiotherapy, a
 -- hepatic-artery infusion or a drug given regionally (FDA 2018, Clinical Trial Endpoints: any new
--- anticancer therapy). What was given before the line is none. Treatment ends on the last covered day of a line that is known to have
--- ended (Stewart 2019, JCO Clin Cancer Inform 3:1). Contact ends, for a reverse Kaplan-Meier, only
--- for those not known to have died.
+-- anticancer therapy). What was given before the line is none. Treatment ends on the last covered
+-- day of a line that is known to have ended (Stewart 2019, JCO Clin Cancer Inform 3:1). Contact
+-- ends, for a reverse Kaplan-Meier, only for those not known to have died.
 
 with lines as (
     select *

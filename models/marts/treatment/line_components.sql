@@ -1,5 +1,3 @@
--- The drugs of a line.
-
 with final as (
     select
         histories.study_id,
