@@ -1,6 +1,8 @@
 -- What a reader of a line should know before trusting it. The flags, their meaning and what each
 -- takes off the confidence are in seed line_flags.
 
+{% set added_late = "'SUPPLEMENTS_MONOTHERAPY', 'REPLACES_NOT_TOLERATED', 'ADDED_WITHIN_CLASS_LIMIT'" %}
+
 with layouts as (
     select
         line_layouts.layout_id,
@@ -69,11 +71,7 @@ drug_flags as (
         layout_id,
         line_number,
         count_if(joined_by = 'INTERCHANGEABLE') > 0 as substitution,
-        count_if(
-            joined_by in (
-                'SUPPLEMENTS_MONOTHERAPY', 'REPLACES_NOT_TOLERATED', 'ADDED_WITHIN_CLASS_LIMIT'
-            )
-        ) > 0 as augmented,
+        count_if(joined_by in ({{ added_late }})) > 0 as augmented,
         count_if(joined_by = 'NOT_CONFIRMED') > 0 as not_confirmed,
         count_if(has_curative_intent) > 0 as curative_intent
     from {{ ref('int_line_components') }}
@@ -296,7 +294,7 @@ new_drugs as (
     select layout_id, line_number, line_drug from starters
     union
     select layout_id, line_number, line_drug from components
-    where joined_by in ('SUPPLEMENTS_MONOTHERAPY', 'REPLACES_NOT_TOLERATED', 'ADDED_WITHIN_CLASS_LIMIT')
+    where joined_by in ({{ added_late }})
 ),
 
 isolated_drugs as (

@@ -22,18 +22,7 @@ with placed as (
         start_date as exposure_date,
         src_rids
     from {{ ref('int_exposure_lines') }}
-    where
-        line_number is not null
-        and placement in (
-            'WITHIN_REGIMEN_WINDOW',
-            'INTERCHANGEABLE',
-            'SUPPLEMENTS_MONOTHERAPY',
-            'REPLACES_NOT_TOLERATED',
-            'ADDED_WITHIN_CLASS_LIMIT',
-            'NOT_CONFIRMED',
-            'REGIONAL_ROUTE',
-            'DRUG_NOT_NAMED'
-        )
+    where line_number is not null
 ),
 
 pauses as (
@@ -125,6 +114,7 @@ days_with_drugs as (
 
 kept as (
     select * from placed
+    where explanation is not null
     union all
     select * from days_with_drugs
 ),
