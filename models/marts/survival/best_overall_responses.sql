@@ -321,9 +321,9 @@ final as (
             when best.confirmed_rank = 5 then 'PD'
             when best.confirmed_rank = 6 or lines.missing_is_not_evaluable = 'yes' then 'NE'
         end as confirmed_best_overall_response,
-        coalesce(best.first_response_date is not null, false) as objective_response,
-        coalesce(best.first_confirmed_date is not null, false) as confirmed_objective_response,
-        coalesce(best.disease_control_date is not null, false) as disease_control,
+        best.first_response_date is not null as objective_response,
+        best.first_confirmed_date is not null as confirmed_objective_response,
+        best.disease_control_date is not null as disease_control,
         best.best_date as response_date,
         best.confirmed_date as confirmed_best_date,
         best.first_response_date,

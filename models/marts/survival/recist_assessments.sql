@@ -1,9 +1,10 @@
 -- RECIST 1.1 from the lesion rows (Eisenhauer 2009, sections 3.2.1 and 4.2-4.4, tables 1 and 2;
 -- limits in the seed response_criteria), each line of therapy measured against its own baseline:
 -- the last visit with lesions in the four weeks up to its start. The sum takes the longest
--- diameter, of lymph nodes the short axis; the nadir is the smallest complete sum of the days before,
--- baseline included. A partial sum can only prove progression. Unequivocal progression of non-target lesions
--- is a judgement, so it is taken from the investigator; everything else is computed.
+-- diameter, of lymph nodes the short axis; the nadir is the smallest complete sum of the days
+-- before, baseline included. A partial sum can only prove progression. Unequivocal progression of
+-- non-target lesions is a judgement, so it is taken from the investigator; everything else is
+-- computed.
 -- iRECIST (Seymour 2017): a progression is unconfirmed (iUPD) until a later visit of the same
 -- block, four weeks on or more, shows more of it (iCPD); any other response between them starts
 -- afresh.
@@ -348,12 +349,18 @@ compared as (
         )
 ),
 
-targets as (
+changes as (
     select
         *,
         round(100.0 * (sum_mm - baseline_sum_mm) / nullif(baseline_sum_mm, 0), 6)
             as change_from_baseline_pct,
-        round(100.0 * (sum_mm - nadir_mm) / nullif(nadir_mm, 0), 6) as change_from_nadir_pct,
+        round(100.0 * (sum_mm - nadir_mm) / nullif(nadir_mm, 0), 6) as change_from_nadir_pct
+    from compared
+),
+
+targets as (
+    select
+        *,
         case
             when is_baseline or n_target = 0 then null
             when is_complete and largest_non_nodal_mm = 0 and not has_abnormal_node then 'CR'
@@ -361,16 +368,13 @@ targets as (
             when was_clear and largest_non_nodal_mm > 0 then 'PD'
             when
                 round(sum_mm - nadir_mm, 6) >= progression_mm
-                and round(100.0 * (sum_mm - nadir_mm) / nullif(nadir_mm, 0), 6) >= progression_pct
+                and change_from_nadir_pct >= progression_pct
                 then 'PD'
             when not is_complete or baseline_sum_mm is null then 'NE'
-            when
-                round(100.0 * (sum_mm - baseline_sum_mm) / nullif(baseline_sum_mm, 0), 6)
-                <= -partial_response_pct
-                then 'PR'
+            when change_from_baseline_pct <= -partial_response_pct then 'PR'
             else 'SD'
         end as target_response
-    from compared
+    from changes
 ),
 
 responses as (
