@@ -313,16 +313,18 @@ def _levels(known: Sequence[Count], kinds: dict[str, str]) -> Iterator[Sum[Hasha
 
 def _parts_of_populations(known: Sequence[Count]) -> Iterator[Sum[Hashable]]:
     """The same question asked of patients and of parts of them that are apart."""
-    asked: dict[Hashable, dict[tuple[Hashable, Patients], Count]] = defaultdict(dict)
+    asked: dict[Hashable, dict[tuple[Hashable, Patients], None]] = defaultdict(dict)
     for one in known:
         if one.among:
-            asked[_question(one)].setdefault((one.key, one.among), one)
+            asked[_question(one)][one.key, one.among] = None
     for same in asked.values():
-        for (key, among), _ in same.items():
+        for key, among in same:
+            if not isinstance(key, frozenset):
+                continue
             smaller = [
                 (part, inside)
                 for part, inside in same
-                if inside < among and isinstance(key, frozenset) and isinstance(part, frozenset)
+                if inside < among and isinstance(part, frozenset)
             ]
             while smaller:
                 left, family = among, []
@@ -331,8 +333,7 @@ def _parts_of_populations(known: Sequence[Count]) -> Iterator[Sum[Hashable]]:
                         family.append((part, inside))
                         left -= inside
                 smaller = [pair for pair in smaller if pair not in family]
-                if isinstance(key, frozenset):
-                    yield from _divided(key, [part for part, _ in family])
+                yield from _divided(key, [part for part, _ in family])
 
 
 def _question(one: Count) -> Hashable:
