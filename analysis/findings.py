@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.book import SHORT, Book, BookPage
+from analysis.comparison import CANNOT_BE, DIFFERS, NOT_COMPUTED, REPRODUCED
 from analysis.disclosure import NOT_SHOWN
 from analysis.immortal_time import EVER_GIVEN
 from analysis.layout import endpoint_label, equals, number_of
@@ -203,10 +204,10 @@ def _reproduction(summary: dict[str, Any]) -> Iterator[Finding]:
     counts = [
         f"{verdicts[verdict]} {words}"
         for verdict, words in (
-            ("reproduced", "are reproduced"),
-            ("differs", "differ"),
-            ("cannot be", "cannot be right"),
-            ("not computed", "could not be computed"),
+            (REPRODUCED, "are reproduced"),
+            (DIFFERS, "differ"),
+            (CANNOT_BE, "cannot be right"),
+            (NOT_COMPUTED, "could not be computed"),
             (NOT_SHOWN, "are not shown"),
         )
         if verdicts.get(verdict)
