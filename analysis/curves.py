@@ -13,6 +13,7 @@ from analysis.ledger import (
     NOT_ESTIMABLE,
     NOT_REACHED,
     PREFERRED,
+    Interval,
     Page,
     slug,
 )
@@ -26,6 +27,12 @@ MOST_STEPS = 8
 SURVIVAL_MONTHS = (6, 12, 24, 36, 60)
 
 CURVE_METHOD = "Kaplan-Meier, log-log 95% limits"
+
+
+def survival_at(months: float) -> Interval:
+    """Statistics under which survival at a time is entered, percent."""
+    name = f"survival_pct_{months:g}_months"
+    return Interval(name, f"{name}_lower", f"{name}_upper")
 
 
 def axis_times(study: Study, exhibit: str) -> list[float]:
@@ -84,11 +91,8 @@ def enter_curve(
     inner = [month for month in SURVIVAL_MONTHS if month <= curve.time[-1]]
     shares = curve.survival_at(inner) if inner else pd.DataFrame()
     for row in shares.to_dict("records"):
-        months = f"{row['time']:g}_months"
-        for statistic, column in (
-            (f"survival_pct_{months}", "survival"),
-            (f"survival_pct_{months}_lower", "lower"),
-            (f"survival_pct_{months}_upper", "upper"),
+        for statistic, column in zip(
+            survival_at(row["time"]), ("survival", "lower", "upper"), strict=True
         ):
             # Before the first event the limits would be 100 to 100, which is no statement.
             certain = column != "survival" and float(row["survival"]) == 1

@@ -261,10 +261,10 @@ def _survival(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) 
         return _of(first, empty=True)
     bands_apart = any(len(panel.curves) > MOST_BANDS for panel in panels)
     tables = (
-        survival_tables.medians_table(study, book, analyses),
+        survival_tables.medians_table(book, analyses),
         survival_tables.tests_table(study, book, analyses),
         *(survival_tables.exposure_table(study, book, analysis) for analysis in analyses),
-        survival_tables.delayed_entry_table(study, book, analyses),
+        survival_tables.delayed_entry_table(book, analyses),
     )
     ticks = GATHERED if drawn.is_suppressed else "Ticks: censored patients."
     return _of(
@@ -277,7 +277,7 @@ def _survival(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) 
         else "",
         tables=[table for table in tables if table is not None],
         cautions=[
-            *layout.small_groups(study, book, analyses),
+            *layout.small_groups(book, analyses),
             *layout.cautions(study, first.exhibit),
         ],
         withheld="" if panels else NO_CURVE,
@@ -363,9 +363,9 @@ def _duration(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) 
         pictures=[survival_panel(panel)] if panel.curves else [],
         legend=f"{response_exhibits.DURATION_LEGEND}{gathered}" if panel.curves else "",
         withheld="" if panel.curves else NO_CURVE,
-        tables=[response_exhibits.duration_table(study, book, first)],
+        tables=[response_exhibits.duration_table(book, first)],
         cautions=[
-            *layout.small_groups(study, book, analyses),
+            *layout.small_groups(book, analyses),
             *layout.cautions(study, first.exhibit),
         ],
     )

@@ -105,7 +105,7 @@ def _is_hidden(text: str) -> bool:
     return HIDDEN in text and not text.replace(HIDDEN, "").strip(f" ();%{NOTHING}{PENALISED}")
 
 
-def small_groups(study: Study, book: Book, analyses: Sequence[Analysis]) -> list[str]:
+def small_groups(book: Book, analyses: Sequence[Analysis]) -> list[str]:
     """A sentence that names the groups of a figure with too few patients to rely on."""
     found: dict[str, None] = {}
     for analysis in analyses:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from analysis.book import NOTHING, Book, Number
 from analysis.clinical_tables import response_rows
-from analysis.curves import SURVIVAL_MONTHS
+from analysis.curves import SURVIVAL_MONTHS, survival_at
 from analysis.descriptive import DISEASE_CONTROL, OBJECTIVE_RESPONSES
 from analysis.layout import (
     ABBREVIATIONS,
@@ -150,20 +150,16 @@ def _patients(number: Number | None) -> str:
     return HIDDEN if number.n is None else str(number.n)
 
 
-def duration_table(study: Study, book: Book, analysis: Analysis) -> Table:
+def duration_table(book: Book, analysis: Analysis) -> Table:
     """Responders, events and median duration by definition."""
     page = book.page(analysis.exhibit, analysis.population)
     variable = str(analysis.endpoint).lower()
     levels = page.levels(variable)
 
-    def share(month: int) -> Interval:
-        name = f"survival_pct_{month}_months"
-        return Interval(name, f"{name}_lower", f"{name}_upper")
-
     months = [
         month
         for month in SURVIVAL_MONTHS
-        if any(page.get(variable, level, share(month).value, PREFERRED) for level in levels)
+        if any(page.get(variable, level, survival_at(month).value, PREFERRED) for level in levels)
     ][:2]
     rows = []
     for level in levels:
@@ -178,7 +174,7 @@ def duration_table(study: Study, book: Book, analysis: Analysis) -> Table:
                         page.cell(variable, level, "events_n"),
                         page.with_limits(variable, level, MEDIAN, PREFERRED),
                         *(
-                            page.with_limits(variable, level, share(month), PREFERRED)
+                            page.with_limits(variable, level, survival_at(month), PREFERRED)
                             for month in months
                         ),
                     ]

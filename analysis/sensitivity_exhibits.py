@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from analysis import layout
 from analysis.book import Book, BookPage
-from analysis.layout import ABBREVIATIONS, PENALISED, Cell, Row, Table, cells, number_of
+from analysis.layout import ABBREVIATIONS, Cell, Row, Table, cells, number_of
 from analysis.ledger import HAZARD_RATIO, MEDIAN, PREFERRED, Interval
 from analysis.pictures import Picture
 from analysis.rule_sets import ENDPOINTS, LINES, NUMBER_OF_LINES, comparison_name
 from analysis.sensitivity_figures import Column, Point, sensitivity_forest
 from analysis.study import Analysis, Study
-from analysis.survival_tables import RATIO_NOTE
+from analysis.survival_tables import RATIO_NOTE, marked_ratio
 
 CHANGED = "changed: "
 LEGEND = (
@@ -111,9 +111,7 @@ def _point(page: BookPage, analysis: Analysis, level: str) -> Point:
 
 def _shown(book: Book, analysis: Analysis, level: str) -> str:
     page, name = book.page(analysis.exhibit, analysis.population), comparison_name(analysis)
-    number = page.get(name, level, _statistics(analysis).value, PREFERRED)
-    mark = PENALISED if number and number.value is not None and "Firth" in number.method else ""
-    return page.with_limits(name, level, _statistics(analysis), PREFERRED) + mark
+    return marked_ratio(page, name, level, _statistics(analysis))
 
 
 def sensitivity_table(study: Study, book: Book, analyses: Sequence[Analysis]) -> Table:

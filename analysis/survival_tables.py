@@ -7,7 +7,7 @@ from itertools import combinations
 
 from analysis.book import NOTHING, Book, BookPage, Number
 from analysis.cumulative_incidence import GRAY, cause_name, causes, incidence_at
-from analysis.curves import SURVIVAL_MONTHS
+from analysis.curves import SURVIVAL_MONTHS, survival_at
 from analysis.group_tests import CROSSING_SHARE, FEW_EVENTS, FOLLOWED_SHARE, SMALL_GROUP
 from analysis.layout import (
     ABBREVIATIONS,
@@ -65,7 +65,7 @@ def test_note() -> str:
     )
 
 
-def medians_table(study: Study, book: Book, analyses: Sequence[Analysis]) -> Table:
+def medians_table(book: Book, analyses: Sequence[Analysis]) -> Table:
     """The numbers behind a survival figure."""
     exhibit = analyses[0].exhibit
     months = _landmarks(book, analyses)
@@ -125,22 +125,22 @@ def _landmarks(book: Book, analyses: Sequence[Analysis]) -> list[float]:
         variable = str(analysis.endpoint).lower()
         for group in page.levels(variable):
             for month in SURVIVAL_MONTHS:
-                if page.get(variable, group, f"survival_pct_{month}_months", PREFERRED):
+                if page.get(variable, group, survival_at(month).value, PREFERRED):
                     found.add(float(month))
     years = [month for month in (12.0, 24.0, 36.0) if month in found]
     return (years or sorted(found))[:2]
 
 
 def _survival_share(page: BookPage, variable: str, group: str, month: float) -> str:
-    name = f"survival_pct_{month:g}_months"
-    if page.get(variable, group, name, PREFERRED) is None:
+    names = survival_at(month)
+    if page.get(variable, group, names.value, PREFERRED) is None:
         return NOTHING
-    lower = page.cell(variable, group, f"{name}_lower", PREFERRED)
-    upper = page.cell(variable, group, f"{name}_upper", PREFERRED)
+    lower = page.cell(variable, group, names.lower, PREFERRED)
+    upper = page.cell(variable, group, names.upper, PREFERRED)
     limits = lower if lower == upper else f"{lower}{NOTHING}{upper}"
     if lower == HIDDEN:
         return HIDDEN
-    return f"{page.cell(variable, group, name, PREFERRED)} ({limits})"
+    return f"{page.cell(variable, group, names.value, PREFERRED)} ({limits})"
 
 
 def tests_table(study: Study, book: Book, analyses: Sequence[Analysis]) -> Table | None:
@@ -235,7 +235,7 @@ def mean_difference(page: BookPage, variable: str, level: str | None) -> str:
 
 
 def marked_ratio(page: BookPage, variable: str, level: str, ratio: Interval = HAZARD_RATIO) -> str:
-    """A hazard ratio with its interval, marked if it is penalised."""
+    """A number with its interval, unless named a hazard ratio; marked if it is penalised."""
     number = page.get(variable, level, ratio.value, PREFERRED)
     mark = PENALISED if number and number.value is not None and "Firth" in number.method else ""
     return page.with_limits(variable, level, ratio, PREFERRED) + mark
@@ -395,7 +395,7 @@ def incidence_table(study: Study, book: Book, analyses: Sequence[Analysis]) -> T
     )
 
 
-def delayed_entry_table(study: Study, book: Book, analyses: Sequence[Analysis]) -> Table | None:
+def delayed_entry_table(book: Book, analyses: Sequence[Analysis]) -> Table | None:
     """Medians with patients counted from the day their eligibility was known."""
     rows = []
     for analysis in analyses:

@@ -300,7 +300,7 @@ def _write_procedures(scribe: Scribe, patient: Patient, d: Draws) -> None:
     for kind, day in patient.local_therapies:
         if kind == "hepatic_artery_infusion":
             scribe.procedure(kind, "liver", "经肝动脉灌注化疗 (HAIC)", "38.91", day)
-            treatment.write_arterial_infusion(scribe, patient, day, d)
+            treatment.write_arterial_infusion(scribe, day, d)
         elif kind == "ablation":
             organ = "liver" if "liver" in organs else "lung"
             scribe.procedure(kind, organ, d.pick(("射频消融术", "微波消融术 MWA")), "50.24", day)

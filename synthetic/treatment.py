@@ -249,7 +249,7 @@ def write_trial_drug(scribe: Scribe, cycles: list[int]) -> str:
     return TRIAL_TEXT
 
 
-def write_arterial_infusion(scribe: Scribe, patient: Patient, day: int, d: Draws) -> None:
+def write_arterial_infusion(scribe: Scribe, day: int, d: Draws) -> None:
     """The drug of a hepatic artery infusion: regional, so not a systemic treatment."""
     drug = DRUGS[d.pick(("oxaliplatin", "irinotecan", "raltitrexed"))]
     scribe.drug(
