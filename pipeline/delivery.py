@@ -704,6 +704,6 @@ def _refused(folder: Path, wrong: list[str]) -> DeliveryError:
         f"The delivery {folder} cannot be read:\n"
         + "\n".join(f"  - {fault}" for fault in wrong)
         + "\nThe contract is docs/extract_contract.md. "
-        "Name another folder with --vars 'delivery: FOLDER', "
-        "or make the demo extract with `rwe demo`."
+        "Name another folder to rwe build, or to dbt with --vars 'delivery: FOLDER'; "
+        "`rwe demo` makes the demo extract."
     )
