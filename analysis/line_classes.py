@@ -1,7 +1,8 @@
 """The study's groups of lines, for every line and rule set.
 
-A line belongs to a targeted class of the study's groups when it has drugs of exactly that one
-class; the mart cohort.patient_variables says so for line 1 under the study's own rule set.
+A line belongs to a targeted class of the study's groups when it has drugs of that one and of no
+other of these; the mart cohort.patient_variables says so of the line that the variable names, under
+the study's own rule set.
 """
 
 from __future__ import annotations

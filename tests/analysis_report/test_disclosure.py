@@ -156,7 +156,7 @@ def test_no_small_count_is_printed(shared: Contents, folder: Path) -> None:
     assert not [n for n in counts if 0 < n < K]
 
 
-def test_a_printed_number_does_not_tell_the_hidden_one(exact: Contents, folder: Path) -> None:
+def test_a_printed_number_does_not_tell_the_hidden_one(folder: Path) -> None:
     hidden = {row["estimate_id"] for row in sheet(folder, "estimates") if row["display"] == HIDDEN}
     rows = [row for row in sheet(folder, "published_comparison") if row["estimate_id"] in hidden]
     assert len(rows) > 50

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from html.parser import HTMLParser
 from itertools import pairwise
-from pathlib import Path
 
 import duckdb
 import pandas as pd
@@ -186,7 +185,7 @@ def test_the_banner_says_whether_the_patients_are_invented(
     assert ("confirms nothing about patients" in text) == (synthetic == "yes")
 
 
-def test_values_from_the_data_are_text_and_never_markup(tmp_path: Path) -> None:
+def test_values_from_the_data_are_text_and_never_markup() -> None:
     with small_warehouse.build(":memory:") as connection:
         for table, column in (
             ("reference.studies", "title"),

@@ -121,9 +121,7 @@ def _charts(dirty: tuple[Path, list[Defect]], before: Tables) -> set[str]:
     }
 
 
-def test_a_patient_has_one_defect_at_most(
-    dirty: tuple[Path, list[Defect]], clean: tuple[Tables, Planted]
-) -> None:
+def test_a_patient_has_one_defect_at_most(dirty: tuple[Path, list[Defect]]) -> None:
     _, defects = dirty
     of_patient = Counter(patient for _, patient in {(d.defect_id, d.patient_id) for d in defects})
     assert max(of_patient.values()) == 1
