@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import duckdb
+import numpy as np
 import pandas as pd
 
 from analysis.estimators import (
@@ -40,6 +41,7 @@ MOST_CORRECTED = 4000
 SEED = 20261122
 #: Why a coefficient is not given while the others of its model are.
 INFINITE = "infinite estimate, as where a level has no event"
+UNTOLD = "no event is left that could tell of it beside an infinite estimate"
 #: How the method says that a resample's model is of the variables that it selects itself.
 SELECTED_ANEW = "variables selected anew in each"
 
@@ -162,7 +164,14 @@ def _enter_models(
             continue
         for name in fitted.infinite:
             _enter_nothing(page, terms[name], INFINITE, [version])
-        _enter_coefficients(page, version, fitted, terms)
+        table = fitted.table[~fitted.table["term"].isin(fitted.infinite)]
+        if fitted.monotone:
+            # Beside an infinite estimate nothing may be left to tell of another.
+            told = np.isfinite(table["upper"])
+            for name in table.loc[~told, "term"]:
+                _enter_nothing(page, terms[name], UNTOLD, [version])
+            table = table[told]
+        _enter_coefficients(page, version, table, terms)
         if version.fit == "efron" and not fitted.monotone:
             _enter_diagnostics(page, model, fitted, terms)
             if len(design) <= MOST_CORRECTED:
@@ -176,10 +185,9 @@ def _fit(fit: Fit, design: pd.DataFrame, terms: list[str]) -> CoxModel:
 
 
 def _enter_coefficients(
-    page: Page, version: Version, fitted: CoxModel, terms: dict[str, Term]
+    page: Page, version: Version, table: pd.DataFrame, terms: dict[str, Term]
 ) -> None:
-    finite = fitted.table[~fitted.table["term"].isin(fitted.infinite)]
-    for row in finite.to_dict("records"):
+    for row in table.to_dict("records"):
         term = terms[str(row["term"])]
         for statistic, column in (
             (version.statistics.value, "hazard_ratio"),

@@ -186,12 +186,24 @@ def _cox(study: Study, analysis: Analysis, estimates: pd.DataFrame) -> list[Agre
     patients = study.survival(analysis.endpoint, analysis.population).dropna(
         subset=[v.name for v in modelled]
     )
+    # lifelines stops short of an infinite ratio; where it is that of a level without an event,
+    # the other ratios are those of the patients without the level.
+    for variable in modelled:
+        events = patients.groupby(variable.name, observed=True)["event"].transform("sum")
+        patients = patients[events > 0]
     design = patients[["time", "event"]].copy()
     own = {}
     for variable in modelled:
         reference = variable.level(str(variable.cox_reference))
-        for level in variable.levels:
+        there = [level for level in variable.levels if level.name in set(patients[variable.name])]
+        base = reference if reference in there else next(iter(there), reference)
+        for level in there:
+            if level == base:
+                continue
             contrast = f"{level.short} vs {reference.short}"
+            design[f"{variable.name} {contrast}"] = (patients[variable.name] == level.name).astype(
+                int
+            )
             value = rows.loc[
                 (rows["variable"] == f"{endpoint} cox: {variable.name}")
                 & (rows["level"] == contrast),
@@ -199,9 +211,8 @@ def _cox(study: Study, analysis: Analysis, estimates: pd.DataFrame) -> list[Agre
             ]
             if len(value):
                 own[f"{variable.name} {contrast}"] = float(np.log(value.iloc[0]))
-                design[f"{variable.name} {contrast}"] = (
-                    patients[variable.name] == level.name
-                ).astype(int)
+            elif base == reference:  # infinite although the level has events
+                return []
     if not own:
         return []
     fitted = CoxPHFitter().fit(design, "time", "event", fit_options=UNTIL_IT_STANDS)

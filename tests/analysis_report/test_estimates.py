@@ -14,7 +14,7 @@ import small_warehouse
 import yaml
 from small_warehouse import DAYS_PER_MONTH, STUDY
 
-from analysis import comparison, estimates, report
+from analysis import comparison, estimates, report, second_programming
 from analysis.descriptive import clopper_pearson
 from analysis.estimators import kaplan_meier
 from analysis.exhibits import contents
@@ -311,6 +311,10 @@ COHORTS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "nobody dies of the right colon": lambda cohort: cohort.assign(
         death=cohort["death"].where(cohort["primary_site"] != "right colon", 0)
     ),
+    # Then the right colon is monotone too, and nothing tells of the resection beside the two.
+    "nobody dies of synchronous metastases": lambda cohort: cohort.assign(
+        death=cohort["death"].where(cohort["metastatic_pattern"] != "synchronous", 0)
+    ),
     "sex often missing": lambda cohort: cohort.assign(
         sex=[None if number % 3 == 0 else sex for number, sex in enumerate(cohort["sex"])]
     ),
@@ -355,6 +359,35 @@ def test_an_infinite_hazard_ratio_takes_no_other_with_it() -> None:
         book, "table7", "os cox: primary_site", "right vs left", "firth_hazard_ratio", "preferred"
     )
     assert 0 < firth["value"] < 1
+
+
+def test_a_hazard_ratio_that_nothing_tells_of_is_not_given() -> None:
+    cohort = COHORTS["nobody dies of synchronous metastases"](small_warehouse.calibrated())
+    with small_warehouse.build(":memory:", cohort) as connection:
+        estimates.compute(connection, STUDY)
+        book = connection.execute("select * from results.estimates").fetchdf()
+    resection = one(
+        book, "table7", "os cox: primary_resection", "no vs yes", "hazard_ratio", "preferred"
+    )
+    assert np.isnan(resection["value"]) and "no event is left" in resection["note"]
+    sex = one(book, "table7", "os cox: sex", "female vs male", "hr_ci_upper", "preferred")
+    assert np.isfinite(sex["value"])
+
+
+@pytest.mark.parametrize(("variable", "level"), [("primary_site", "right colon"), ("sex", "male")])
+def test_a_second_programme_agrees_beside_an_infinite_hazard_ratio(
+    variable: str, level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The small warehouse has no staged rows to derive the variables from.
+    monkeypatch.setattr(second_programming, "variables", lambda *_: [])
+    cohort = small_warehouse.calibrated()
+    cohort["death"] = cohort["death"].where(cohort[variable] != level, 0)
+    with small_warehouse.build(":memory:", cohort) as connection:
+        estimates.compute(connection, STUDY)
+        compared = second_programming.compute(connection, STUDY)
+    (model,) = [each for each in compared if each.exhibit == "table7"]
+    assert model.n_compared == 3
+    assert [each for each in compared if not each.agrees] == []
 
 
 def test_missing_values_are_a_row_of_their_own() -> None:
