@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from analysis.book import NOTHING, Book, BookPage
 from analysis.descriptive import DISEASE_CONTROL, MISSING, NO_CATEGORY, OBJECTIVE_RESPONSES
-from analysis.layout import Cell, Row, Table, cautions, cells, level_label, number_of
+from analysis.layout import Cell, Row, Table, cautions, cells, level_label, number_of, sized
 from analysis.ledger import PREFERRED
 from analysis.study import Analysis, Study
 from expectations.small_cells import HIDDEN
@@ -48,7 +48,12 @@ def characteristics_table(study: Study, book: Book, analyses: Sequence[Analysis]
         main.exhibit,
         number_of(main.exhibit),
         main.title,
-        [[Cell("Characteristic"), Cell(f"Patients (N = {total}), n (%)")]],
+        [
+            [
+                Cell("Characteristic"),
+                Cell(f"{sized('Patients', total)}, n (%)"),
+            ]
+        ],
         rows,
         cautions(study, main.exhibit),
     )
@@ -125,7 +130,7 @@ def response_table(study: Study, book: Book, analysis: Analysis) -> Table:
             [
                 Cell("Response, n (%)"),
                 *(
-                    Cell(f"{level_label(level)} (N = {page.cell(group.name, level, 'n')})")
+                    Cell(sized(level_label(level), page.cell(group.name, level, "n")))
                     for level in levels
                 ),
             ]
@@ -204,7 +209,7 @@ def adverse_event_table(study: Study, book: Book, analysis: Analysis) -> Table:
                 Cell("Events (patients)", rows=2),
                 *(
                     Cell(
-                        f"{level_label(level)} (N = {page.cell(group.name, level, 'n')})",
+                        sized(level_label(level), page.cell(group.name, level, "n")),
                         span=len(grades),
                     )
                     for level in levels

@@ -21,6 +21,7 @@ from analysis.love_plot import Balance, love_plot
 from analysis.missing_covariates import COMPLETE, IMPUTED
 from analysis.pictures import Picture
 from analysis.study import Analysis, Study
+from analysis.survival import SIGNIFICANCE_LEVEL
 from analysis.survival_tables import RATIO_NOTE, marked_ratio
 
 E_VALUE, E_VALUE_LIMIT = "e_value", "e_value_limit"
@@ -250,5 +251,6 @@ def univariable_terms(study: Study, book: Book, analysis: Analysis) -> list[tupl
 
 UNIVARIABLE_LEGEND = (
     "Each variable in a Cox model of its own, Efron’s ties; not adjusted for anything. Blue: P "
-    f"below the level of the study. {PENALISED} {RATIO_NOTE.partition(PENALISED)[2].strip()}"
+    f"< {SIGNIFICANCE_LEVEL:g}. An arrow: the interval goes on beyond the axis. {PENALISED} "
+    f"{RATIO_NOTE.partition(PENALISED)[2].strip()}"
 )

@@ -47,6 +47,11 @@ NO_CURVE = "Not drawn: curves of groups that are small, have few events, or must
 GATHERED = f"Steps gather at least {SMALL_CELL} events."
 DECIMALS = 3
 """Of what is shared: an exact estimate tells how many were at risk at each event."""
+ROUGH = (
+    "Shares at fixed times are read from the curve of gathered steps: they may be off by half a "
+    "step, and be at odds with the median, which is exact."
+)
+READ_OFF = "read from the curve of gathered steps"
 NOT_SHOWN = "not shown"
 """Verdict on a printed number beside which the computed one is hidden."""
 
@@ -622,6 +627,7 @@ class _Editor:
             row |= {"value": None, "display": NOT_ESTIMABLE}
             return
         row["value"] = 100 * (1 - share if at[1] == "incidence" else share)
+        row["method"] = f"{row['method']}, {READ_OFF}"
         row["display"] = display(row["statistic"], row["value"])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -28,6 +28,7 @@ from analysis.disclosure import (
     GATHERED,
     NO_CURVE,
     ONE_BAR_A_PATIENT,
+    ROUGH,
     Edition,
     complete,
     shareable,
@@ -250,7 +251,7 @@ def _only_table(analysis: Analysis, table: layout.Table) -> Exhibit:
 
 def _survival(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -> Exhibit:
     first = analyses[0]
-    every = [survival_panels.survival_curves(book, drawn.curves, each) for each in analyses]
+    every = [survival_panels.survival_curves(study, book, drawn.curves, each) for each in analyses]
     panels = [panel for panel in every if panel.curves]
     landmarks = [
         panel
@@ -275,13 +276,20 @@ def _survival(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) 
         f"preferred interval of the median.{LANDMARK_LEGEND if landmarks else ''}"
         if panels
         else "",
-        tables=[table for table in tables if table is not None],
+        tables=_read_off(drawn, [table for table in tables if table is not None]),
         cautions=[
             *layout.small_groups(book, analyses),
             *layout.cautions(study, first.exhibit),
         ],
         withheld="" if panels else NO_CURVE,
     )
+
+
+def _read_off(drawn: Drawn, tables: Sequence[layout.Table]) -> list[layout.Table]:
+    """The tables of a figure, the first of which says where its shares are rough."""
+    first, *others = tables
+    notes = [*first.notes, *([ROUGH] if drawn.is_suppressed else [])]
+    return [replace(first, notes=notes), *others]
 
 
 def _has_groups(book: Book, analyses: Sequence[Analysis], drawn: Drawn) -> bool:
@@ -307,7 +315,9 @@ def _incidence(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis])
         legend="Aalen\N{EN DASH}Johansen estimates of competing events: their incidences and the "
         "share of patients still free of them add up to one. Shaded: pointwise 95% "
         f"log\N{EN DASH}log band. {ticks}",
-        tables=[survival_tables.incidence_table(study, book, analyses)] if panels else [],
+        tables=_read_off(drawn, [survival_tables.incidence_table(study, book, analyses)])
+        if panels
+        else [],
         cautions=layout.cautions(study, first.exhibit),
         empty=not panels,
         withheld=NO_CURVE if drawn.is_suppressed and not panels else "",
@@ -353,7 +363,12 @@ def _agreement(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis])
 def _duration(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) -> Exhibit:
     first = analyses[0]
     panel = survival_panels.survival_curves(
-        book, drawn.curves, first, response_exhibits.FROM_RESPONSE
+        study,
+        book,
+        drawn.curves,
+        first,
+        response_exhibits.FROM_RESPONSE,
+        response_exhibits.IN_RESPONSE,
     )
     if not panel.curves and not _has_groups(book, analyses, drawn):
         return _of(first, empty=True)
@@ -363,7 +378,7 @@ def _duration(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) 
         pictures=[survival_panel(panel)] if panel.curves else [],
         legend=f"{response_exhibits.DURATION_LEGEND}{gathered}" if panel.curves else "",
         withheld="" if panel.curves else NO_CURVE,
-        tables=[response_exhibits.duration_table(book, first)],
+        tables=_read_off(drawn, [response_exhibits.duration_table(book, first)]),
         cautions=[
             *layout.small_groups(book, analyses),
             *layout.cautions(study, first.exhibit),

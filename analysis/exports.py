@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 from pathlib import Path
@@ -17,7 +17,7 @@ from analysis.exhibits import Contents, Exhibit
 from analysis.layout import Table, number_of
 from analysis.pictures import Picture
 from analysis.study import Study, synthetic
-from analysis.word_document import write_document
+from analysis.word_document import Plate, write_document
 
 #: A spreadsheet takes a text that begins so for a formula (OWASP, CSV injection).
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -94,7 +94,7 @@ def write(connection: duckdb.DuckDBPyConnection, contents: Contents, folder: Pat
             banner=banner,
             drawn_up=_drawn_up(study),
             tables=[(each.title, each.lines, each.notes) for each in tables],
-            pictures=[(picture.title, picture.png) for picture in pictures],
+            plates=[_plate([contents.flow], contents.flow.title), *_plates(exhibits)],
         )
     )
     for picture in pictures:
@@ -202,6 +202,20 @@ def _write_workbook(path: Path, study: Study, banner: str | None, sheets: Sequen
 
 def _pictures(exhibits: Sequence[Exhibit]) -> list[Picture]:
     return [picture for each in exhibits for picture in (*each.pictures, *each.wide)]
+
+
+def _plates(exhibits: Sequence[Exhibit]) -> Iterator[Plate]:
+    """What the page shows of an exhibit beside its tables."""
+    for each in exhibits:
+        notes = [each.withheld, *([] if each.empty else [each.legend]), *each.cautions]
+        pictures = [*each.pictures, *each.wide]
+        if pictures or any(notes):
+            title = f"{each.number}. {each.title}"
+            yield _plate(pictures, title, [note for note in notes if note])
+
+
+def _plate(pictures: Sequence[Picture], title: str, notes: Sequence[str] = ()) -> Plate:
+    return Plate(title, [(picture.png, picture.description) for picture in pictures], notes)
 
 
 def _write_picture(folder: Path, picture: Picture) -> list[Path]:

@@ -321,7 +321,10 @@ def _numbers_at_risk(
 
 
 def forest(identifier: str, title: str, ratios: Sequence[Ratio], description: str) -> Picture:
-    """Draw hazard ratios with their intervals on a logarithmic axis, numbers beside."""
+    """Draw hazard ratios with their intervals on a logarithmic axis, numbers beside.
+
+    An interval that goes on beyond the axis ends in an arrow.
+    """
     row, line, head, foot = 0.25, 0.13, 0.3, 0.52
     labels = [textwrap.wrap(ratio.label, FOREST_LABEL_CHARACTERS) for ratio in ratios]
     heights = [row + line * (len(label) - 1) for label in labels]
@@ -350,7 +353,7 @@ def forest(identifier: str, title: str, ratios: Sequence[Ratio], description: st
                 x, 1 - head / 2 / height, text, va="center", ha=side, color=MUTED, fontsize=6.8
             )
         for ratio, label, middle in zip(ratios, labels, middles, strict=True):
-            _draw_ratio(axes, ratio, middle)
+            _draw_ratio(axes, ratio, middle, low, high)
             y = 1 - (head + middle) / height
             figure.text(0.005, y, "\n".join(label), va="center", ha="left")
             figure.text(0.905, y, ratio.shown, va="center", ha="right")
@@ -375,9 +378,13 @@ def ratio_ticks(low: float, high: float) -> list[float]:
     return [tick for tick in ticks if low <= tick <= high]
 
 
-def _draw_ratio(axes: Axes, ratio: Ratio, middle: float) -> None:
+def _draw_ratio(axes: Axes, ratio: Ratio, middle: float, low: float, high: float) -> None:
     if ratio.value is None or ratio.lower is None or ratio.upper is None:
         return
     shade = PALETTE[0] if ratio.emphasis else MUTED
-    axes.plot([ratio.lower, ratio.upper], [middle, middle], color=shade, linewidth=1.3)
+    ends = max(ratio.lower, low), min(ratio.upper, high)
+    axes.plot(ends, [middle, middle], color=shade, linewidth=1.3)
+    for end, limit, arrow in zip(ends, (ratio.lower, ratio.upper), "<>", strict=True):
+        if end != limit:
+            axes.plot([end], [middle], marker=arrow, markersize=4, color=shade, clip_on=False)
     axes.plot([ratio.value], [middle], marker="s", markersize=5, color=shade, linestyle="none")

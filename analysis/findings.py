@@ -143,7 +143,7 @@ def _verdict(
     if not corrected:
         if naive:
             return "so the difference may be due to immortal time alone"
-        return "and neither analysis shows a difference"
+        return f"and neither has P < {SIGNIFICANCE_LEVEL:g}"
     same_side = naive_ratio is not None and ratio is not None and (naive_ratio < 1) == (ratio < 1)
     if naive and same_side:
         return "so the difference does not rest on immortal time alone"

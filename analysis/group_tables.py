@@ -6,7 +6,7 @@ from analysis.book import NOTHING, Book
 from analysis.confounding import IMBALANCE
 from analysis.descriptive import MISSING
 from analysis.groups_compared import ALL_PATIENTS
-from analysis.layout import Cell, Row, Table, cautions, cells, level_label, number_of
+from analysis.layout import Cell, Row, Table, cautions, cells, level_label, number_of, sized
 from analysis.ledger import PREFERRED
 from analysis.study import Analysis, Study
 
@@ -56,8 +56,8 @@ def characteristics_by_group_table(study: Study, book: Book, analysis: Analysis)
                 Cell("Characteristic"),
                 *(
                     Cell(
-                        f"{level_label(name)} (N = {page.cell(group.name, name, 'n', PREFERRED)}), "
-                        "n (%)"
+                        sized(level_label(name), page.cell(group.name, name, "n", PREFERRED))
+                        + ", n (%)"
                     )
                     for name in groups
                 ),
@@ -110,10 +110,7 @@ def missingness_table(study: Study, book: Book, analysis: Analysis) -> Table:
             [
                 Cell("Not known, n (%)"),
                 *(
-                    Cell(
-                        f"{level_label(column)} "
-                        f"(N = {page.cell('patients', column, 'n', PREFERRED)})"
-                    )
+                    Cell(sized(level_label(column), page.cell("patients", column, "n", PREFERRED)))
                     for column in columns
                 ),
             ]

@@ -141,6 +141,10 @@ def mean_difference(frame: pd.DataFrame, exposed: pd.Series) -> tuple[Estimate, 
     difference = restricted_mean_difference(
         frame["time"], frame["event"], exposed.astype(int), tau=horizon
     )
+    difference = replace(
+        difference,
+        method=f"difference of restricted means to {horizon:g}, first group minus second",
+    )
     happened = (frame["event"] == 1) & (frame["time"] < horizon)
     if not happened[exposed].any() or not happened[~exposed].any():
         difference = replace(difference, lower=None, upper=None, std_error=None, p_value=None)

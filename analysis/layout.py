@@ -91,6 +91,11 @@ def level_label(level: str) -> str:
     return label[:1].upper() + label[1:]
 
 
+def sized(label: str, patients: object) -> str:
+    """A group with its patients, as heads of columns print it on one line."""
+    return f"{label} (N\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{patients})"
+
+
 def term_label(variable: Variable, contrast: str) -> str:
     """A comparison of two levels as tables and figures print it, after its variable."""
     return level_label(f"{variable.label}: {variable.spelled(contrast)}")

@@ -15,13 +15,15 @@ from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 
 from analysis.lines import DEATH, LINE, OBSERVED, ONGOING, PROGRESSION
-from analysis.pictures import FULL_WIDTH, INK, MUTED, RULE, Picture, colour, drawing
+from analysis.pictures import FULL_WIDTH, HATCHES, INK, MUTED, RULE, Picture, colour, drawing
 
 #: Inches.
 LANE, PANEL_HEAD, LEGEND_ROW, AXIS = 0.098, 0.25, 0.19, 0.52
 SIDE = 0.12
 #: Share of a lane that its bar takes.
 BAR = 0.74
+#: Inches of a colour in the legend.
+SWATCH = 0.08
 
 MONTHS_PER_TICK = (6, 12, 24, 36, 60)
 MOST_TICKS = 10
@@ -145,21 +147,24 @@ def _draw_lanes(
     axes.hlines(
         seen["middle"], seen["start_value"], seen["end_value"], color=RULE, linewidth=1.1, zorder=1
     )
-    boxes = [
-        Rectangle((row["start_value"], row["top"] + LANE * (1 - BAR) / 2), row["width"], LANE * BAR)
-        for row in lines.assign(
-            width=(lines["end_value"] - lines["start_value"]).clip(lower=0)
-        ).to_dict("records")
-    ]
-    axes.add_collection(
-        PatchCollection(
-            boxes,
-            facecolors=[_shade(groups, name) for name in lines["level"]],
-            edgecolors="white",
-            linewidths=0.5,
-            zorder=2,
+    lines = lines.assign(width=(lines["end_value"] - lines["start_value"]).clip(lower=0))
+    for name, own in lines.groupby("level", sort=False, dropna=False):
+        boxes = [
+            Rectangle(
+                (row["start_value"], row["top"] + LANE * (1 - BAR) / 2), row["width"], LANE * BAR
+            )
+            for row in own.to_dict("records")
+        ]
+        axes.add_collection(
+            PatchCollection(
+                boxes,
+                facecolor=_shade(groups, str(name)),
+                hatch=_hatch(groups, str(name)),
+                edgecolor="white",
+                linewidth=0.5,
+                zorder=2,
+            )
         )
-    )
     for part, (shape, face, _) in MARKS.items():
         marks = bars[bars["part"] == part]
         axes.plot(
@@ -180,6 +185,10 @@ def _shade(groups: Mapping[str, tuple[int, str]], name: str) -> str:
     return colour(groups[name][0]) if name in groups else NEUTRAL
 
 
+def _hatch(groups: Mapping[str, tuple[int, str]], name: str) -> str:
+    return HATCHES[groups[name][0] % len(HATCHES)] if name in groups else ""
+
+
 def _legend(
     figure: Figure, used: Sequence[str], groups: Mapping[str, tuple[int, str]], height: float
 ) -> None:
@@ -187,7 +196,17 @@ def _legend(
     for place, name in enumerate(used):
         y = 1 - LEGEND_ROW * (place // 3 + 0.6) / height
         x = columns[place % 3]
-        figure.add_artist(Line2D([x, x + 0.022], [y, y], color=_shade(groups, name), linewidth=5))
+        figure.add_artist(
+            Rectangle(
+                (x, y - SWATCH / 2 / height),
+                0.022,
+                SWATCH / height,
+                facecolor=_shade(groups, name),
+                hatch=_hatch(groups, name),
+                edgecolor="white",
+                linewidth=0,
+            )
+        )
         figure.text(x + 0.03, y, groups[name][1], va="center", ha="left", fontsize=7.2)
     y = 1 - LEGEND_ROW * (-(-len(used) // 3) + 0.6) / height
     for x, (shape, face, words) in zip(columns, MARKS.values(), strict=True):

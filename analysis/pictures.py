@@ -29,6 +29,8 @@ DASHES: tuple[Any, ...] = (
     (0, (8, 3)),
     (0, (2, 3)),
 )
+#: Tell the bars of groups apart in grey.
+HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "----", "++++")
 INK = "#1a1a1a"
 MUTED = "#5b6470"
 RULE = "#c9ced6"
@@ -57,6 +59,7 @@ RC: dict[Any, Any] = {
     "xtick.major.width": 0.7,
     "ytick.major.width": 0.7,
     "path.simplify": False,
+    "hatch.linewidth": 0.6,
     "text.parse_math": False,
 }
 

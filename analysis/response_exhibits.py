@@ -15,6 +15,7 @@ from analysis.layout import (
     cells,
     level_label,
     number_of,
+    sized,
 )
 from analysis.ledger import MEDIAN, PREFERRED, Interval
 from analysis.responses import (
@@ -28,6 +29,7 @@ from analysis.study import Analysis, Study
 from expectations.small_cells import HIDDEN
 
 FROM_RESPONSE = "Months from the response"
+IN_RESPONSE = "Still in response"
 DURATION_LEGEND = (
     "Kaplan\N{EN DASH}Meier, of patients with a response. Time runs from the first response, or "
     "from the first that was later confirmed, to progression or death; the table names each "
@@ -71,7 +73,10 @@ def best_responses_table(study: Study, book: Book, analysis: Analysis) -> Table:
         [
             Cell("Response, n (%)", rows=2),
             *(
-                Cell(f"{number.parameters['judged_by']} (N = {number.cell})", span=2)
+                Cell(
+                    sized(str(number.parameters["judged_by"]), number.cell),
+                    span=2,
+                )
                 for number in judged.values()
             ),
         ],

@@ -157,6 +157,13 @@ class Study:
             )
         return self.populations[name]
 
+    def spelled(self, contrast: str) -> str:
+        """A comparison of two populations in the words of their labels."""
+        return " vs ".join(
+            self.populations[side].label if side in self.populations else side
+            for side in contrast.split(" vs ")
+        )
+
     def members(self, population: str) -> pd.DataFrame:
         """Levels of the included patients who belong to a population."""
         chosen = self.population(population)

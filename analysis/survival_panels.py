@@ -31,9 +31,14 @@ class _Drawn:
 
 
 def survival_curves(
-    book: Book, curves: pd.DataFrame, analysis: Analysis, x_label: str = FROM_LINE_1
+    study: Study,
+    book: Book,
+    curves: pd.DataFrame,
+    analysis: Analysis,
+    x_label: str = FROM_LINE_1,
+    quantity: str | None = None,
 ) -> Panel:
-    """The curves of a survival analysis."""
+    """The curves of a survival analysis; `quantity` is what they are the share of, if not it."""
     page = book.page(analysis.exhibit, analysis.population)
     variable = str(analysis.endpoint).lower()
     title = layout.endpoint_label(analysis)
@@ -42,10 +47,10 @@ def survival_curves(
         page,
         f"{analysis.exhibit}-{variable}",
         title,
-        title,
+        quantity or title,
         x_label,
         _drawn(curves, analysis, str(analysis.endpoint)),
-        _footer(page, variable, analysis),
+        _footer(study, page, variable, analysis),
         longest=float(of_exhibit.max()) if len(of_exhibit) else 1.0,
     )
 
@@ -204,14 +209,14 @@ def _ticks(page: BookPage, drawn: Sequence[_Drawn]) -> list[float]:
     return sorted(found)
 
 
-def _footer(page: BookPage, variable: str, analysis: Analysis) -> list[str]:
+def _footer(study: Study, page: BookPage, variable: str, analysis: Analysis) -> list[str]:
     lines = []
     for contrast in (ALL_GROUPS, analysis.contrast):
         if contrast is None or page.get(variable, contrast, "logrank_p") is None:
             continue
         preferred = page.get(variable, contrast, "logrank_p", PREFERRED)
         lines.append(
-            f"{layout.level_label(contrast)}: log-rank P "
+            f"{layout.level_label(study.spelled(contrast))}: log-rank P "
             f"{layout.equals(page.cell(variable, contrast, 'logrank_p'))}"
             + (
                 f", permutation P {layout.equals(preferred.cell)}"

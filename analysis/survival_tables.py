@@ -56,12 +56,16 @@ ONCE_ELIGIBLE = (
 MOST_MONTHS = 3
 
 
-def test_note() -> str:
-    """What the preferred P is."""
+def test_note(*, has_holm: bool = True) -> str:
+    """What the preferred P is, and what Holm's where there is one."""
     return (
         f"Preferred P: permutation log-rank test, marked {PERMUTED}, where a group has fewer than "
-        f"{SMALL_GROUP} patients or fewer than {FEW_EVENTS} events; else the chi-square test. "
-        "Holm: the preferred P adjusted for all comparisons of the same family."
+        f"{SMALL_GROUP} patients or fewer than {FEW_EVENTS} events; else the chi-square test."
+        + (
+            " Holm: the preferred P adjusted for all comparisons of the same family."
+            if has_holm
+            else ""
+        )
     )
 
 
@@ -167,7 +171,7 @@ def tests_table(study: Study, book: Book, analyses: Sequence[Analysis]) -> Table
             has_holm |= holm != NOTHING
             rows.append(
                 Row(
-                    level_label(contrast),
+                    level_label(study.spelled(contrast)),
                     cells(
                         [
                             page.cell(variable, contrast, "logrank_chi2"),
@@ -194,7 +198,7 @@ def tests_table(study: Study, book: Book, analyses: Sequence[Analysis]) -> Table
         Cell("P, proportional hazards"),
         Cell("Restricted mean difference, months (95%\N{NO-BREAK SPACE}CI); P"),
     ]
-    notes = [test_note(), *([RATIO_NOTE] if has_ratio else [])]
+    notes = [test_note(has_holm=has_holm), *([RATIO_NOTE] if has_ratio else [])]
     if has_mean:
         notes += [MEAN_NOTE, SMALL_MEAN_NOTE]
     return Table(

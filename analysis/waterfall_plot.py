@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.collections import PolyCollection
 from matplotlib.patches import Rectangle
 
-from analysis.pictures import FULL_WIDTH, MUTED, PALETTE, Picture, drawing
+from analysis.pictures import FULL_WIDTH, HATCHES, MUTED, PALETTE, Picture, drawing
 
 #: RECIST 1.1 section 4.3.1: a fall of at least 30% from baseline is a partial response, a rise of
 #: at least 20% from the nadir progression.
@@ -48,18 +48,21 @@ def waterfall_plot(identifier: str, title: str, bars: pd.DataFrame, description:
                 (HEIGHT - HEAD) / HEIGHT - 0.08,
             )
         )
-        left = ordered["position"] - BAR / 2
-        axes.add_collection(
-            PolyCollection(
-                [
-                    [(x, 0), (x, change), (x + BAR, change), (x + BAR, 0)]
-                    for x, change in zip(left, ordered["end_value"], strict=True)
-                ],
-                facecolors=[RESPONSES.get(str(level), NO_RESPONSE) for level in ordered["level"]],
-                linewidths=0,
-                zorder=2,
+        ordered = ordered.assign(left=ordered["position"] - BAR / 2)
+        for level, own in ordered.groupby("level", sort=False, dropna=False):
+            axes.add_collection(
+                PolyCollection(
+                    [
+                        [(x, 0), (x, change), (x + BAR, change), (x + BAR, 0)]
+                        for x, change in zip(own["left"], own["end_value"], strict=True)
+                    ],
+                    facecolor=RESPONSES.get(str(level), NO_RESPONSE),
+                    hatch=_hatch(str(level)),
+                    edgecolor="white",
+                    linewidth=0,
+                    zorder=2,
+                )
             )
-        )
         axes.axhline(0, color="black", linewidth=0.7, zorder=3)
         for limit in (PARTIAL_RESPONSE, PROGRESSION):
             axes.axhline(limit, color=MUTED, linewidth=0.6, linestyle=(0, (2, 2)), zorder=1)
@@ -73,7 +76,19 @@ def waterfall_plot(identifier: str, title: str, bars: pd.DataFrame, description:
         for place, name in enumerate(used):
             x, y = LEFT / FULL_WIDTH + 0.13 * place, 1 - HEAD / 2 / HEIGHT
             figure.add_artist(
-                Rectangle((x, y - 0.018), 0.022, 0.036, facecolor=RESPONSES[name], linewidth=0)
+                Rectangle(
+                    (x, y - 0.018),
+                    0.022,
+                    0.036,
+                    facecolor=RESPONSES[name],
+                    hatch=_hatch(name),
+                    edgecolor="white",
+                    linewidth=0,
+                )
             )
             figure.text(x + 0.03, y, name, va="center", ha="left", fontsize=7.2)
     return Picture(identifier, title, description, figure)
+
+
+def _hatch(response: str) -> str:
+    return HATCHES[list(RESPONSES).index(response)] if response in RESPONSES else ""

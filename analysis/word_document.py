@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from docx import Document
 from docx.enum.section import WD_ORIENT
+from docx.oxml import OxmlElement
 from docx.shared import Inches, Pt
 
 #: A table with more columns than this needs the page on its side.
@@ -19,6 +21,15 @@ TABLE_FONT = Pt(8)
 NOTE_FONT = Pt(8)
 
 
+@dataclass(frozen=True)
+class Plate:
+    """A figure: PNG files, each with what a reader who does not see it is told, and notes."""
+
+    title: str
+    pictures: Sequence[tuple[bytes, str]]
+    notes: Sequence[str] = ()
+
+
 def write_document(
     path: Path,
     *,
@@ -26,7 +37,7 @@ def write_document(
     banner: str | None,
     drawn_up: datetime,
     tables: Iterable[tuple[str, Sequence[Sequence[str]], Sequence[str]]],
-    pictures: Iterable[tuple[str, bytes]],
+    plates: Iterable[Plate],
 ) -> Path:
     """Write a document with a page for each table and figure.
 
@@ -38,8 +49,8 @@ def write_document(
         Date in the document's properties; it is the same for the same results.
     tables
         Title, rows of text (the first is the head), notes.
-    pictures
-        Title and PNG.
+    plates
+        Figures in their order.
     """
     document = Document()
     document.core_properties.title = title
@@ -52,15 +63,22 @@ def write_document(
         _turn(document, sideways=len(lines[0]) > MOST_COLUMNS_UPRIGHT)
         document.add_heading(heading, level=2)
         _add_table(document, lines)
-        for note in notes:
-            document.add_paragraph().add_run(note).font.size = NOTE_FONT
+        _add_notes(document, notes)
     _turn(document, sideways=False)
-    for heading, png in pictures:
-        document.add_heading(heading, level=2)
-        document.add_picture(io.BytesIO(png), width=FIGURE_WIDTH)
+    for plate in plates:
+        document.add_heading(plate.title, level=2)
+        for png, description in plate.pictures:
+            picture = document.add_picture(io.BytesIO(png), width=FIGURE_WIDTH)
+            picture._inline.docPr.set("descr", description)
+        _add_notes(document, plate.notes)
     path.parent.mkdir(parents=True, exist_ok=True)
     document.save(str(path))
     return path
+
+
+def _add_notes(document: Any, notes: Sequence[str]) -> None:
+    for note in notes:
+        document.add_paragraph().add_run(note).font.size = NOTE_FONT
 
 
 def _turn(document: Any, *, sideways: bool) -> None:
@@ -76,6 +94,8 @@ def _turn(document: Any, *, sideways: bool) -> None:
 def _add_table(document: Any, lines: Sequence[Sequence[str]]) -> None:
     table = document.add_table(rows=len(lines), cols=len(lines[0]))
     table.style = "Light List"
+    # The head stands on every page of the table.
+    table.rows[0]._tr.get_or_add_trPr().append(OxmlElement("w:tblHeader"))
     for row, line in zip(table.rows, lines, strict=True):
         for cell, text in zip(row.cells, line, strict=True):
             run = cell.paragraphs[0].add_run(text)

@@ -30,6 +30,20 @@ def test_what_is_wider_than_the_page_scrolls_in_its_own_box(opened: Opened) -> N
     assert outside == 0
 
 
+def test_no_table_scrolls_on_a_common_desktop(opened: Opened) -> None:
+    if opened.page.viewport_size["width"] < 1200:
+        return
+    before = opened.page.viewport_size
+    opened.page.set_viewport_size({"width": 1200, "height": 900})
+    scrolling = opened.page.evaluate(
+        """() => [...document.querySelectorAll('div.scroll')]
+            .filter(element => element.scrollWidth > element.clientWidth)
+            .map(element => element.querySelector('table').id)"""
+    )
+    opened.page.set_viewport_size(before)
+    assert scrolling == []
+
+
 def test_the_banner_is_seen_first_and_stays(opened: Opened) -> None:
     banner = opened.page.locator(".banner")
     assert banner.is_visible()

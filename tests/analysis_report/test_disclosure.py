@@ -83,7 +83,16 @@ def texts(folder: Path, page: str) -> dict[str, str]:
         elif path.suffix == ".docx":
             document = Document(str(path))
             found[path.name] = " ".join(
-                cell.text for table in document.tables for row in table.rows for cell in row.cells
+                [
+                    *(
+                        cell.text
+                        for table in document.tables
+                        for row in table.rows
+                        for cell in row.cells
+                    ),
+                    *(paragraph.text for paragraph in document.paragraphs),
+                    *(shape._inline.docPr.get("descr") for shape in document.inline_shapes),
+                ]
             )
     return {name: re.sub(r" (d|points|transform)=\"[^\"]*\"", "", t) for name, t in found.items()}
 
@@ -366,6 +375,14 @@ def test_figures_with_a_bar_a_patient_are_not_drawn(shared_page: str, folder: Pa
 def test_the_page_says_what_is_hidden(shared_page: str, folder: Path) -> None:
     assert disclosure.POLICY in shared_page
     assert "Ticks: censored" not in shared_page
+    medians = shared_page[shared_page.index('id="fig1-medians-table"') :]
+    assert disclosure.ROUGH in medians[: medians.index("</div>", medians.index('class="notes"'))]
+    rough = [
+        row
+        for row in sheet(folder, "estimates")
+        if row["statistic"].startswith("survival_pct_") and row["value"]
+    ]
+    assert rough and all(row["method"].endswith(disclosure.READ_OFF) for row in rough)
     with zipfile.ZipFile(folder / f"{STUDY}_tables.xlsx") as workbook:
         assert disclosure.POLICY in workbook.read("xl/sharedStrings.xml").decode()
     assert "PRIVATE" not in shared_page

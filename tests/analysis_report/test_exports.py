@@ -103,6 +103,22 @@ def test_word_document_has_every_table_and_figure(folder: Path) -> None:
     assert "Sex: Male" in cells
 
 
+def test_a_figure_in_word_is_numbered_and_says_what_the_page_says_under_it(folder: Path) -> None:
+    document = Document(str(folder / f"{STUDY}_tables_and_figures.docx"))
+    texts = [paragraph.text for paragraph in document.paragraphs]
+    start = texts.index(
+        "Figure 3. Overall survival by the line in which trastuzumab was first given"
+    )
+    under = "\n".join(texts[start : start + 8])
+    assert "Curves: Kaplan" in under
+    assert "immortal time in favour of later lines" in under
+    described = [shape._inline.docPr.get("descr") for shape in document.inline_shapes]
+    assert all(described)
+    assert any("Kaplan-Meier curves" in words for words in described)
+    heads = [table.rows[0]._tr.xpath("./w:trPr/w:tblHeader") for table in document.tables]
+    assert all(heads)
+
+
 def test_exports_of_synthetic_data_say_so(folder: Path) -> None:
     document = Document(str(folder / f"{STUDY}_tables_and_figures.docx"))
     assert document.sections[0].header.paragraphs[0].text == exports.INVENTED

@@ -8,6 +8,7 @@ import pytest
 
 from analysis.figures import Curve, Panel, Ratio, forest, survival_panel
 from analysis.flow import Step, flow_diagram
+from analysis.waterfall_plot import waterfall_plot
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -90,6 +91,32 @@ def test_a_forest_plot_leaves_a_gap_where_nothing_is_estimable() -> None:
     assert "NE" in text
     only_gaps = forest("forest", "Ratios", ratios[1:], "No ratio.").svg
     ElementTree.fromstring(only_gaps)
+
+
+def test_an_interval_beyond_the_axis_ends_in_an_arrow() -> None:
+    ratios = [
+        Ratio("a vs b", 0.5, 0.001, 1.2, "0.50", "0.12", False),
+        Ratio("c vs d", 2.0, 0.9, 400.0, "2.00", "0.07", False),
+        Ratio("e vs f", 1.0, 0.5, 2.0, "1.00", "0.99", False),
+    ]
+    figure = forest("forest", "Ratios", ratios, "Three ratios.").figure
+    marks = [line.get_marker() for line in figure.axes[0].lines]
+    assert [mark for mark in marks if mark in ("<", ">")] == ["<", ">"]
+
+
+def test_bars_of_groups_differ_in_grey() -> None:
+    bars = pd.DataFrame(
+        {
+            "position": [1, 2, 3, 4],
+            "level": ["PD", "SD", "PR", "CR"],
+            "end_value": [30.0, -10.0, -40.0, -100.0],
+        }
+    )
+    figure = waterfall_plot("waterfall", "Change", bars, "Four patients.").figure
+    hatches = [drawn.get_hatch() for drawn in figure.axes[0].collections]
+    assert len(hatches) == len(set(hatches)) == 4
+    legend = [drawn.get_hatch() for drawn in figure.artists]
+    assert sorted(hatch or "" for hatch in legend) == sorted(hatch or "" for hatch in hatches)
 
 
 def test_the_flow_diagram_says_how_many_and_why() -> None:

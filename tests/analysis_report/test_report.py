@@ -230,12 +230,36 @@ def test_second_programming_is_shown_where_it_has_run(
     with undone(warehouse):
         warehouse.execute(
             "create table results.second_programming as select "
-            f"'{STUDY}' as study_id, 'fig1' as exhibit, 'Kaplan-Meier estimates' as what, "
-            "40 as n_compared, 1e-15::double as largest_difference, true as agrees"
+            f"'{STUDY}' as study_id, 'figS5' as exhibit, 'Kaplan-Meier estimates' as what, "
+            "1 as n_compared, 1e-15::double as largest_difference, true as agrees"
         )
         text = report.page(warehouse, contents(warehouse, STUDY), run={})
     assert "Second programming" in text
     assert "1.0e-15" in text
+    assert ">Figure S5</th>" in text
+    assert ">1 number</td>" in text
+
+
+def test_groups_are_called_by_the_same_names_in_curves_and_comparisons(page: str) -> None:
+    figure = page[page.index('id="fig2-heading"') : page.index('id="fig3-heading"')]
+    assert "Group A" not in figure
+    assert '<th scope="row">Trastuzumab vs no trastuzumab</th>' in figure
+    assert "Trastuzumab vs no trastuzumab: log-rank P" in figure
+
+
+def test_a_note_explains_only_what_its_table_has(page: str) -> None:
+    def part(name: str) -> str:
+        start = page.index(f'id="{name}-table"')
+        return page[start : page.index("</div>", page.index('class="notes"', start))]
+
+    assert "Holm" in part("fig4-tests")
+    assert "Holm" not in part("fig2-tests")
+
+
+def test_responders_are_still_in_response(page: str) -> None:
+    figure = page[page.index('id="figS4-heading"') : page.index('id="table5-heading"')]
+    assert "Still in response (%)" in figure
+    assert "Duration of response (%)" not in figure
 
 
 def test_without_computed_results_the_report_says_what_is_missing() -> None:
@@ -308,4 +332,4 @@ def test_a_key_finding_cites_the_p_value_that_its_table_prints(
         if finding.lead == "Trastuzumab, ever or never"
     ]
     assert "permutation log-rank P = 0.077," in found
-    assert "neither analysis shows a difference" in found
+    assert "neither has P < 0.05" in found
