@@ -1,5 +1,5 @@
--- Best overall response of the investigator's assessments under the study's own endpoint rule set;
--- every other rule set and source is in best_overall_responses.
+-- Best overall response under the study's own endpoint rule set, which says whether the investigator's
+-- or the derived responses count; every other rule set is in best_overall_responses.
 
 select
     best_overall_responses.study_id,
