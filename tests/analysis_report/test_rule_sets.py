@@ -5,8 +5,8 @@ from __future__ import annotations
 import duckdb
 import pandas as pd
 import small_warehouse
+from outline import Outline
 from small_warehouse import STUDY
-from test_report import Outline
 
 from analysis import estimates, report
 from analysis.exhibits import contents
