@@ -32,8 +32,12 @@ class Kind:
         *,
         expects_table: bool = False,
     ) -> Check:
-        """Make the check of one table: `table` as schema.table, its name filled into the texts."""
-        words = {"table": re.split(r"__|\.", table)[-1], "column": ", ".join(columns)}
+        """Make the check of one table: `table` as schema.table, its name filled into the texts.
+
+        The texts name columns as they are delivered, a partial date by its one name.
+        """
+        delivered = dict.fromkeys(re.sub("_(earliest|latest|precision)$", "", c) for c in columns)
+        words = {"table": re.split(r"__|\.", table)[-1], "column": ", ".join(delivered)}
         own_id = self.entry.get("ids", {}).get("{table}.{column}".format(**words))
         return _check(
             {**self.entry, "id": own_id or self.entry["id"]},

@@ -63,6 +63,13 @@ def test_there_is_a_check_for_every_promise() -> None:
     assert found[ID["accounted"]] == found[ID["quarantined"]] == len(CONTRACT.tables)
 
 
+def test_texts_name_columns_that_the_site_knows() -> None:
+    """It has no death_date_earliest to correct."""
+    for check in CHECKS:
+        for text in (check.name, check.advice):
+            assert not re.search("_(earliest|latest|precision)", text), check.check_id
+
+
 def test_every_number_of_its_own_belongs_to_a_column_of_the_contract() -> None:
     made = {
         (check.check_id, f"{re.split('__|[.]', check.table)[-1]}.{column}")

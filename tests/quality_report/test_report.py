@@ -222,7 +222,7 @@ def test_of_real_patients_small_counts_are_hidden(page: Page, results: list[Chec
     assert tables(text)["Quarantined records"][1:] == [
         ["patients.csv", "sex: not a code", "[c]", "not listed"]
     ]
-    assert "471" not in text
+    assert "471" not in re.sub("[0-9a-f]{64}", "", text)  # a hash may hold it by chance
     assert section(text, "failures").count("[c] of 300") == 2
     assert "298" not in section(text, "failures")
 
