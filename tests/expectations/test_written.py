@@ -31,7 +31,7 @@ FOUND = {
         *("01/02/2020", "2020/1/2", "2020.01.02", "2020年1月2日", "1-2-2020", "20200102"),
         *("2020-1-02", "2020-01-02 00:00:00", "2020-01-02T10:00", "2 Jan 2020", "02-Jan-20"),
         *("Jan 2, 2020", "2020-Jan-02", "2020–01–02", "2020-01-02Z", "20-3-31", "20-3-31-01"),
-        "\u30001/2/2020 ",
+        *("\u30001/2/2020 ", "2020-1", "2020/01", "2020年1月", "2020年", "01/2020"),
     ],
     "VAL-009": ["44000", "42434.5", "60000"],
     "VAL-011": ["1900-01-01", "9999-12-31", "1970-01-01"],
@@ -61,7 +61,7 @@ NOT_FOUND = {
     "VAL-004": ["12.5", "2020-01-01", "R-1"],
     "VAL-005": ["R1", "病理-1"],
     "VAL-006": ["E10", "12E", "MARCH", "Mar"],
-    "VAL-007": ["2020-01-02", "2020-01", "2020", "", "44000"],
+    "VAL-007": ["2020-01-02", " 2020-01-02  ", "2020-01", "2020", "", "44000"],
     "VAL-009": ["2020-01-02", "2020", "20200102"],
     "VAL-011": ["1970-01-02", "1900", "1900-01"],
     "VAL-013": ["2020-02-29", "2020-12-31", "2020-12", "2020", "2000-02-29", "2400-02-29"],
@@ -132,6 +132,15 @@ def test_a_pattern_finds_what_it_is_for_and_nothing_else(check_id: str) -> None:
             "order by src_rid"
         ).fetchall()
     assert [values[number] for (number,) in found] == FOUND[check_id]
+
+
+def test_a_pattern_ends_with_its_value(spoil: Spoil) -> None:
+    """A blank behind a date and the date of the next column are no time of day."""
+    warehouse = spoil(
+        "update raw.pathology set collected_date = '2020-01-02 ', reported_date = '2020-01-03'"
+    )
+    checks = [c for c in of_kind("VAL-007") if c.table == "raw.pathology"]
+    assert [r.status for r in run(warehouse, checks=checks)] == ["pass"]
 
 
 def typed(kind: str, value: str) -> object:
