@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.book import Book, Number
+from analysis.book import Book, BookPage, Number
 from analysis.layout import (
     ABBREVIATIONS,
     PENALISED,
@@ -145,18 +145,28 @@ def cox_table(study: Study, book: Book, analysis: Analysis) -> Table:
             f"({page.cell(model, None, 'incomplete_n')} left out), "
             f"{page.cell(model, None, 'events_n')} events: "
             f"{page.cell(model, None, 'events_per_variable', PREFERRED)} events per coefficient. "
-            "Preferred fit: likelihood ratio "
-            f"P {equals(page.cell(model, None, 'likelihood_ratio_p', PREFERRED))}, Harrell’s C "
-            f"{page.cell(model, None, 'concordance', PREFERRED)}"
-            f"{_corrected(page.get(model, None, 'concordance_corrected', PREFERRED))}, global test "
-            "of proportional hazards "
-            f"P {equals(page.cell(model, None, 'ph_p', PREFERRED))}.",
+            f"{_diagnostics(page, model)}",
             "HR, hazard ratio, adjusted for the other rows. Intervals and P: Wald for Breslow and "
             "Efron, profile penalised likelihood for Firth; the figure shows Efron’s, or "
             f"({PENALISED}) Firth’s where the others have no finite estimate.",
             ABBREVIATIONS,
             *cautions(study, analysis.exhibit),
         ],
+    )
+
+
+def _diagnostics(page: BookPage, model: str) -> str:
+    if page.get(model, None, "likelihood_ratio_p", PREFERRED) is None:
+        return (
+            "Likelihood ratio, concordance and proportional hazards are not given of a model "
+            "without a finite estimate of every coefficient."
+        )
+    return (
+        f"Preferred fit: likelihood ratio P "
+        f"{equals(page.cell(model, None, 'likelihood_ratio_p', PREFERRED))}, Harrell’s C "
+        f"{page.cell(model, None, 'concordance', PREFERRED)}"
+        f"{_corrected(page.get(model, None, 'concordance_corrected', PREFERRED))}, global test of "
+        f"proportional hazards P {equals(page.cell(model, None, 'ph_p', PREFERRED))}."
     )
 
 
@@ -176,5 +186,7 @@ def cox_terms(study: Study, book: Book, analysis: Analysis) -> list[tuple[str, s
         (term_label(variable, contrast), f"{model}: {variable.name}", contrast)
         for variable in study.variables.values()
         if variable.cox_reference
-        for contrast in page.levels(f"{model}: {variable.name}", HAZARD_RATIO.value)
+        for level in variable.levels
+        for contrast in [f"{level.short} vs {variable.level(variable.cox_reference).short}"]
+        if page.get(f"{model}: {variable.name}", contrast, HAZARD_RATIO.value)
     ]

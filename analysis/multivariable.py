@@ -172,6 +172,15 @@ def _enter_models(
                 _enter_nothing(page, terms[name], UNTOLD, [version])
             table = table[told]
         _enter_coefficients(page, version, table, terms)
+        if version.fit == "efron":
+            page.about(page.n, page.events, ties="efron").add(
+                model,
+                None,
+                "events_per_variable",
+                fitted.events_per_variable,
+                "events divided by coefficients",
+                convention=PREFERRED,
+            )
         if version.fit == "efron" and not fitted.monotone:
             _enter_diagnostics(page, model, fitted, terms)
             if len(design) <= MOST_CORRECTED:
@@ -209,7 +218,6 @@ def _enter_diagnostics(page: Page, model: str, fitted: CoxModel, terms: dict[str
     page = page.about(page.n, page.events, ties="efron")
     ratio, concordance = fitted.likelihood_ratio, fitted.concordance
     for statistic, value, method in (
-        ("events_per_variable", fitted.events_per_variable, "events divided by coefficients"),
         ("concordance", concordance.value, concordance.method),
         ("likelihood_ratio_chi2", ratio.statistic, ratio.method),
         ("likelihood_ratio_p", ratio.p_value, ratio.method),

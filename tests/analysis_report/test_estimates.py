@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import duckdb
 import numpy as np
@@ -15,15 +15,18 @@ import yaml
 from small_warehouse import DAYS_PER_MONTH, STUDY
 
 from analysis import comparison, estimates, report, second_programming
+from analysis.book import Book
 from analysis.descriptive import clopper_pearson
 from analysis.estimators import kaplan_meier
 from analysis.exhibits import contents
 from analysis.group_tests import compare_groups, curves_cross, hazard_ratio, mean_difference
 from analysis.immortal_time import exposure_episodes, once_eligible
+from analysis.model_tables import cox_terms
 from analysis.results_tables import TABLES
 from analysis.second_programming import Agreement
 from analysis.study import StudyError, load_study
 from analysis.survival import SIGNIFICANCE_LEVEL, is_significant
+from expectations.tables import rows
 from pipeline.paths import PROJECT
 
 
@@ -372,6 +375,36 @@ def test_a_hazard_ratio_that_nothing_tells_of_is_not_given() -> None:
     assert np.isnan(resection["value"]) and "no event is left" in resection["note"]
     sex = one(book, "table7", "os cox: sex", "female vs male", "hr_ci_upper", "preferred")
     assert np.isfinite(sex["value"])
+
+
+def test_beside_an_infinite_hazard_ratio_the_table_says_what_is_left() -> None:
+    cohort = COHORTS["nobody dies of the right colon"](small_warehouse.calibrated())
+    with small_warehouse.build(":memory:", cohort) as connection:
+        estimates.compute(connection, STUDY)
+        text = report.page(connection, contents(connection, STUDY), run={})
+    assert "21 events: 5.3 events per coefficient" in text
+    assert "are not given of a model without a finite estimate" in text
+    assert "Harrell’s C \N{EN DASH}" not in text
+
+
+def test_coefficients_stand_in_the_order_of_their_levels(
+    warehouse: duckdb.DuckDBPyConnection,
+) -> None:
+    study = load_study(warehouse, STUDY)
+    lines = replace(study.variables["therapy_lines"], cox_reference="first")
+    study = replace(study, variables={"therapy_lines": lines})
+    (analysis,) = [each for each in study.analyses if each.kind == "cox"]
+    (row,) = rows(warehouse, "from results.estimates where exhibit = 'table7' limit 1")
+    # Infinite ones are entered first.
+    book = Book(
+        [
+            {**row, "variable": "os cox: therapy_lines", "level": f"{level} vs first"}
+            | {"statistic": "hazard_ratio", "convention": "as published", "population": "all"}
+            for level in ("third or later", "second")
+        ]
+    )
+    found = [contrast for *_, contrast in cox_terms(study, book, analysis)]
+    assert found == ["second vs first", "third or later vs first"]
 
 
 @pytest.mark.parametrize(("variable", "level"), [("primary_site", "right colon"), ("sex", "male")])
