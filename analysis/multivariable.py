@@ -108,15 +108,18 @@ def multivariable(
     ):
         page.add(model, None, statistic, count, method, counted=counted)
     design = complete[["time", "event"]].copy()
+    # Who is censored before the first event is in no risk set.
+    first = complete.loc[complete["event"] == 1, "time"].min()
+    at_risk = ~(complete["time"] < first)
     terms: dict[str, Term] = {}
     for variable in variables:
         for contrast, inside in _indicators(variable, complete).items():
             term = Term(f"{model}: {variable.name}", contrast)
-            if inside.any() and not inside.all():
+            if inside[at_risk].any() and not inside[at_risk].all():
                 terms[f"{variable.name} {contrast}"] = term
                 design[f"{variable.name} {contrast}"] = inside.astype(int)
             else:
-                _enter_nothing(page, term, "no patient on one side of the comparison")
+                _enter_nothing(page, term, "nobody on one side is at risk at an event")
     if terms:
         _enter_models(page, model, design, terms, _selected_from(study, variables, complete))
 

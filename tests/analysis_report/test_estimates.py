@@ -387,6 +387,28 @@ def test_beside_an_infinite_hazard_ratio_the_table_says_what_is_left() -> None:
     assert "Harrell’s C \N{EN DASH}" not in text
 
 
+def test_a_level_that_is_never_at_risk_takes_no_other_with_it() -> None:
+    # As R, whose coefficient of it is NA.
+    cohort = small_warehouse.calibrated()
+    right = cohort["primary_site"] == "right colon"
+    early = cohort.assign(
+        death=cohort["death"].where(~right, 0),
+        pfs_event=cohort["pfs_event"].where(~right, 0),
+        os_days=cohort["os_days"].where(~right, 1),
+        pfs_days=cohort["pfs_days"].where(~right, 1),
+    )
+    books = []
+    for patients in (early, cohort[~right]):
+        with small_warehouse.build(":memory:", patients) as connection:
+            estimates.compute(connection, STUDY)
+            books.append(connection.execute("select * from results.estimates").fetchdf())
+    sex, alone = (
+        one(book, "table7", "os cox: sex", "female vs male", "hazard_ratio", "preferred")["value"]
+        for book in books
+    )
+    assert sex == pytest.approx(alone, rel=1e-9)
+
+
 def test_coefficients_stand_in_the_order_of_their_levels(
     warehouse: duckdb.DuckDBPyConnection,
 ) -> None:
