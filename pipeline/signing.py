@@ -72,11 +72,15 @@ def sign(layout: Layout, run_id: str, *, name: str, role: str, meaning: str) -> 
         signed_at=datetime.now(UTC).isoformat(timespec="seconds"),
         **{part: " ".join(text.split()) for part, text in said.items()},
     )
+    try:
+        line = json.dumps(asdict(signature), ensure_ascii=False).encode() + b"\n"
+    except UnicodeEncodeError:
+        raise CommandError("A signature is text in UTF-8; nothing was signed.") from None
     path = folder / SIGNATURES
     with path.open("ab", buffering=0) as stream:
         before = stream.tell()
         try:
-            stream.write(json.dumps(asdict(signature), ensure_ascii=False).encode() + b"\n")
+            stream.write(line)
             os.fsync(stream.fileno())
             path.chmod(PUBLISHED_MODE)
             audit.append(layout.work, RUN_SIGNED, asdict(signature))

@@ -13,7 +13,7 @@ import pytest
 from expectations.history import RESULTS_TABLE
 from pipeline import audit, manifest, signing
 from pipeline.erase import OUTLIVES_RUNS
-from pipeline.errors import CommandError
+from pipeline.errors import CommandError, Exit
 from pipeline.publish import remove
 from pipeline.verify import broken, remedy, verify
 from tests.two_runs import Runs
@@ -184,6 +184,51 @@ def test_a_damaged_run_cannot_be_signed(runs: Runs) -> None:
         sign(runs)
     with pytest.raises(CommandError, match="needs role"):
         signing.sign(runs.layout, runs.first, name="Ada", role=" ", meaning="reviewed")
+    with pytest.raises(CommandError, match="text in UTF-8"):
+        signing.sign(runs.layout, runs.first, name="Ada \udcff", role="x", meaning="reviewed")
+    assert signing.judge(runs.layout, runs.first) == []
+
+
+@pytest.mark.parametrize("signed_before", [True, False])
+def test_a_signature_that_the_trail_does_not_take_is_none(
+    signed_before: bool, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if signed_before:
+        sign(runs)
+    path = folder(runs) / signing.SIGNATURES
+    before = path.read_bytes() if signed_before else None
+
+    def busy(*_: object) -> None:
+        raise CommandError("audit.duckdb is in use", Exit.BUSY)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(audit, "append", busy)
+        with pytest.raises(CommandError, match="in use"):
+            sign(runs)
+    assert (path.read_bytes() if path.exists() else b"") == (before or b"")
+    assert found_broken(runs) == set()
+    assert signing.last_signed(runs.layout) == (runs.second if signed_before else None)
+
+
+def test_a_signature_that_cannot_be_written_is_not_in_the_trail(runs: Runs) -> None:
+    (folder(runs) / signing.SIGNATURES).mkdir()
+    with pytest.raises(OSError, match="directory"):
+        sign(runs)
+    assert signing.RUN_SIGNED not in {event.kind for event in audit.events(runs.layout.work)}
+
+
+@pytest.mark.parametrize("what", ["missing", "damaged"])
+def test_who_needs_the_tables_of_a_damaged_run_is_told(what: str, runs: Runs) -> None:
+    path = folder(runs) / WAREHOUSE
+    path.unlink()
+    if what == "damaged":
+        path.write_bytes(b"not a database" * 1000)
+    for command in (("trace", "her2_mcrc.fig1.all.os.first-line.median_months"),
+                    ("diff", runs.first)):  # fmt: skip
+        code, said = runs.command(*command, check=False)
+        assert code == Exit.BAD_INPUT, said
+        assert "damaged" in said or "does not exist" in said
+        assert "fault of the program" not in said
 
 
 def test_the_remedy_fits_what_is_broken(runs: Runs) -> None:
