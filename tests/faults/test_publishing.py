@@ -17,7 +17,7 @@ import duckdb
 import pytest
 
 from expectations.tables import columns, exist
-from pipeline import audit, ledger, lock, manifest, publish, resources, run
+from pipeline import audit, ledger, lock, manifest, publish, quality_pages, resources, run
 from pipeline.content import Content, content
 from pipeline.errors import CommandError, Exit
 from pipeline.ledger import Delivery
@@ -91,6 +91,43 @@ def test_flt05_a_run_killed_before_it_became_current_is_listed(
     kinds = [event.kind for event in audit.events(published.layout.work)]
     assert kinds.count(run.RUN_KILLED) == kinds.count(run.RUN_BEGUN) - 2
     survived.append("orphan")
+
+
+@pytest.mark.parametrize("pointer", ["missing", "dangling", "set back"])
+def test_a_run_that_was_current_is_not_called_one_that_never_was(
+    pointer: str, published: Published, survived: list[str]
+) -> None:
+    first = published.current
+    assert published.attempt() == 0
+    published.layout.current.unlink()
+    if pointer == "dangling":
+        published.layout.current.symlink_to("no such run")
+    elif pointer == "set back":
+        published.layout.current.symlink_to(first)
+    with run.workplace(published.delivery, published.layout) as told:
+        assert told == []
+    assert published.attempt() == 0
+    published.holds()
+    survived.append(f"pointer {pointer}")
+
+
+@pytest.mark.parametrize("left", [None, 0, 100_000])
+def test_a_damaged_run_is_superseded_by_the_next(
+    left: int | None, published: Published, survived: list[str]
+) -> None:
+    before = published.current
+    warehouse = published.layout.current.resolve() / publish.WAREHOUSE
+    warehouse.chmod(0o640)
+    if left is None:
+        warehouse.unlink()
+    else:
+        os.truncate(warehouse, left)
+    assert published.attempt() == 0
+    assert published.current != before
+    verify_run(published.layout.current)
+    page = (published.layout.current / quality_pages.SHAREABLE).read_text(encoding="utf-8")
+    assert f"was withdrawn or cannot be read. See: rwe verify {before}" in page
+    survived.append(f"run before damaged: {left}")
 
 
 @pytest.mark.parametrize("nth", [1, 2])
