@@ -22,7 +22,7 @@ from typing import Any
 import duckdb
 
 from expectations.tables import exist, rows
-from pipeline.errors import CommandError, Exit
+from pipeline.errors import CommandError, Exit, resources_error
 
 STORE = "audit.duckdb"
 STORE_MODE = 0o600
@@ -88,9 +88,13 @@ def _open(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     while True:
         try:
             return duckdb.connect(str(path), read_only=read_only, config={"threads": 1})
-        except duckdb.IOException as error:
+        except duckdb.Error as error:
+            if ran_out := resources_error(str(error), path.parent):
+                raise ran_out from None
             if "Could not set lock" not in str(error):
-                raise
+                raise CommandError(
+                    f"{path} cannot be read: it is damaged, or not yours; restore it from its copy"
+                ) from None
             if time.monotonic() > until:
                 raise CommandError(
                     f"{path} is in use by another process; end it, or wait for it to end", Exit.BUSY

@@ -146,12 +146,26 @@ def read(folder: Path) -> Record:
     """
     path = folder / MANIFEST
     try:
-        found: Record = json.loads(path.read_text(encoding="utf-8"))
+        found = _told(path)
     except FileNotFoundError:
         raise CommandError(f"{path} does not exist; this is not a published run.") from None
-    except ValueError:
-        raise CommandError(f"{path} cannot be read; restore it from its copy.") from None
+    if not all(isinstance(found.get(part), list) for part in ("inputs", "relations", "outputs")):
+        raise _unreadable(path)
     return found
+
+
+def _told(path: Path) -> Record:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise _unreadable(path) from None
+    if not isinstance(found, dict):
+        raise _unreadable(path)
+    return found
+
+
+def _unreadable(path: Path) -> CommandError:
+    return CommandError(f"{path} cannot be read; restore it from its copy.")
 
 
 def withdraw(folder: Path, told: Record) -> None:
@@ -164,9 +178,12 @@ def withdraw(folder: Path, told: Record) -> None:
 
 
 def withdrawn(folder: Path) -> Record | None:
-    """Return why a run was withdrawn; None if it stands."""
+    """Return why a run was withdrawn; None if it stands.
+
+    Raises CommandError if that cannot be read.
+    """
     path = folder / WITHDRAWN
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    return _told(path) if path.exists() else None
 
 
 def require_standing(folder: Path) -> None:

@@ -217,6 +217,37 @@ def test_a_signature_that_cannot_be_written_is_not_in_the_trail(runs: Runs) -> N
     assert signing.RUN_SIGNED not in {event.kind for event in audit.events(runs.layout.work)}
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (manifest.MANIFEST, b"[]"),
+        (manifest.MANIFEST, b"{}"),
+        (manifest.MANIFEST, b'{"inputs": [], "relations": [], "outputs": "x"}'),
+        (manifest.MANIFEST, b"\xff"),
+        (manifest.WITHDRAWN, b"{"),
+        (manifest.WITHDRAWN, b"[]"),
+        (signing.SIGNATURES, b"[1]\n"),
+    ],
+)
+def test_what_cannot_be_read_is_named_with_its_remedy(
+    name: str, content: bytes, runs: Runs
+) -> None:
+    path = folder(runs) / name
+    path.unlink(missing_ok=True)
+    path.write_bytes(content)
+    with pytest.raises(CommandError, match=f"{name} cannot be read; restore it from its copy"):
+        verify(runs.layout, runs.second)
+
+
+@pytest.mark.parametrize("left", [0, 5000, None])
+def test_a_damaged_store_of_the_trail_is_called_that(left: int | None, runs: Runs) -> None:
+    path = runs.layout.work / audit.STORE
+    path.write_bytes(b"x" * 5000 if left is None else path.read_bytes()[:left])
+    with pytest.raises(CommandError, match=f"{audit.STORE} cannot be read: it is damaged") as told:
+        verify(runs.layout, runs.second)
+    assert told.value.exit_code == Exit.BAD_INPUT
+
+
 @pytest.mark.parametrize("what", ["missing", "damaged"])
 def test_who_needs_the_tables_of_a_damaged_run_is_told(what: str, runs: Runs) -> None:
     path = folder(runs) / WAREHOUSE
