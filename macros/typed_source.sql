@@ -78,14 +78,14 @@ where duplicate_of is null
 
 {#
     The engines read more as a number than the contract does, each its own: 1_000, nan, 5d. So its characters
-    are looked at first. The bounds are those of a number too large to hold.
+    are looked at, too. Where the contract knows no bound, it is that of a number too large to hold.
 #}
 {% macro typed_value(column) -%}
 {%- set kind = column.config.meta.kind -%}
 {%- set value = 'trim(' ~ column.name ~ ')' -%}
 {%- set number = 'try_cast(' ~ value ~ ' as double)' -%}
-{%- set low = column.config.meta.min -%}
-{%- set high = column.config.meta.max -%}
+{%- set low = column.config.meta.get('min', '-1e300') -%}
+{%- set high = column.config.meta.get('max', '1e300') -%}
 {%- if kind == 'code' -%}
 case lower({{ value }})
 {%- for code, spellings in column.config.meta.codes.items() %}
@@ -93,11 +93,13 @@ case lower({{ value }})
 {%- endfor %}
 {%- endfor %} end
 {%- elif kind == 'number' or kind == 'integer' -%}
-case when translate({{ value }}, '0123456789+-.eE', '') <> '' then null
-{%- if low is not none and low is defined %} when {{ number }} < {{ low }} then null{% endif %}
-{%- if high is not none and high is defined %} when {{ number }} > {{ high }} then null{% endif %}
-{%- if kind == 'integer' %} when {{ number }} = floor({{ number }}) then cast({{ number }} as int)
-{%- else %} when {{ number }} between -1e300 and 1e300 then {{ number }}{% endif %} end
+case
+    when
+        {{ number }} between {{ low }} and {{ high }}
+        {%- if kind == 'integer' %} and {{ number }} = floor({{ number }}){% endif %}
+        and regexp_replace({{ value }}, '[^0-9+.eE-]', '') = {{ value }}
+        then {% if kind == 'integer' %}cast({{ number }} as int){% else %}{{ number }}{% endif %}
+end
 {%- elif kind == 'date' -%}
 {{ whole_date(value) }}
 {%- elif kind == 'partial_date' -%}
@@ -115,9 +117,9 @@ nullif({{ value }}, '')
 {% macro whole_date(value) -%}
 case
     when
-        {{ value }} like '____-__-__'
+        cast(try_cast({{ value }} as date) as string) = {{ value }}
         and {{ value }} >= '0001'
-        and cast(try_cast({{ value }} as date) as string) = {{ value }}
+        and {{ value }} like '____-__-__'
         then try_cast({{ value }} as date)
 end
 {%- endmacro %}
