@@ -149,7 +149,8 @@ def read(folder: Path) -> Record:
         found = _told(path)
     except FileNotFoundError:
         raise CommandError(f"{path} does not exist; this is not a published run.") from None
-    if not all(isinstance(found.get(part), list) for part in ("inputs", "relations", "outputs")):
+    lists = all(isinstance(found.get(part), list) for part in ("inputs", "relations", "outputs"))
+    if not lists or not isinstance(found.get("previous"), dict | None):
         raise _unreadable(path)
     return found
 

@@ -223,6 +223,7 @@ def test_a_signature_that_cannot_be_written_is_not_in_the_trail(runs: Runs) -> N
         (manifest.MANIFEST, b"[]"),
         (manifest.MANIFEST, b"{}"),
         (manifest.MANIFEST, b'{"inputs": [], "relations": [], "outputs": "x"}'),
+        (manifest.MANIFEST, b'{"inputs": [], "relations": [], "outputs": [], "previous": 1}'),
         (manifest.MANIFEST, b"\xff"),
         (manifest.WITHDRAWN, b"{"),
         (manifest.WITHDRAWN, b"[]"),
