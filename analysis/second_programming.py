@@ -25,8 +25,8 @@ from analysis.study import Analysis, Study, frame, load_study
 #: Exhibit under which variables stand.
 COHORT = "cohort"
 
-#: Largest absolute difference at which two programmes agree. Beside an infinite hazard ratio the other
-#: coefficients are those at which R stops, some 1e-8 short of the limit.
+#: Largest absolute difference at which two programmes agree. Beside an infinite hazard ratio the
+#: other coefficients are those at which R stops, some 1e-8 short of the limit.
 AGREEMENT = 1e-6
 
 #: lifelines stops early by default, which leaves errors of up to 1e-5 in the coefficients. Its
