@@ -94,7 +94,7 @@ final as (
                             when 'month' then deaths.death_date_earliest + 14
                             else make_date(year(deaths.death_date_earliest), 7, 1)
                         end,
-                        least(contacts.last_activity_date, deaths.death_date_latest)
+                        contacts.last_activity_date
                     )
                 )
         end as death_date,
