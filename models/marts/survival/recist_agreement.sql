@@ -9,8 +9,7 @@ with compared as (
         count(*) as n_assessments
     from {{ ref('recist_assessments') }}
     where
-        not is_baseline
-        and derived_response is not null
+        derived_response is not null
         and recorded_response is not null
     group by study_id, derived_response, recorded_response
 ),
