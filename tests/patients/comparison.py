@@ -58,6 +58,8 @@ def _attribute(name: str, lines: list[Line], components: list[Line]) -> Any:
         return lines[-1]["end_reason"]
     if name == "ongoing":
         return lines[-1]["is_ongoing"]
+    if name == "confidence":
+        return lines[-1]["confidence"]
     if name == "prior_clot":
         return lines[0]["earlier_courses"]
     if name.endswith(ADDED_ON):

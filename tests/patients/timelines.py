@@ -24,6 +24,8 @@ DAY_ZERO = date(2014, 1, 1)
 SHIFTED_BY = 731
 REGIONAL_ROUTE = "intra_arterial"
 VARIANTS = ("plain", "repeated", "shifted")
+SEVERE = dict(zip(VARIANTS, ("3", "4", "3"), strict=True))
+ATTRIBUTED = dict(zip(VARIANTS, ("probable", "possible", "definite"), strict=True))
 KNOWN_KEYS = {
     "id", "title", "source", "authority", "events", "expected", "expect_flags", "expect_no_flags",
     "expect_phases", "expect_attr", "alternates", "alternates_unchecked", "profile", "progression",
@@ -237,9 +239,9 @@ def _patient_rows(timeline: Timeline, variant: str) -> Iterator[tuple[str, dict[
                 "event_id": f"{number}-{drug}",
                 "patient_id": number,
                 "term": "Toxicity that stopped a drug",
-                "grade": "3",
+                "grade": SEVERE[variant],
                 "onset_date": on(max(e.day for e in timeline.exposures if e.drug == drug)),
-                "attribution": "probable",
+                "attribution": ATTRIBUTED[variant],
             },
         )
     for index, exposure in enumerate(_ordered(timeline, variant)):

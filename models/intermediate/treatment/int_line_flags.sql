@@ -216,13 +216,13 @@ drugs_and_the_next_line as (
             and line_drugs.line_number + 1 = next_drugs.line_number
 ),
 
-partly_kept_lines as (
+lines_with_a_kept_drug as (
     select
         layout_id,
         line_number
     from drugs_and_the_next_line
     group by layout_id, line_number
-    having bool_or(is_kept) and not bool_and(is_kept)
+    having bool_or(is_kept)
 ),
 
 -- Drugs left out of the next line while another was kept.
@@ -233,10 +233,10 @@ stopped_drugs as (
         components.ingredient,
         components.last_date
     from drugs_and_the_next_line
-    inner join partly_kept_lines
+    inner join lines_with_a_kept_drug
         on
-            drugs_and_the_next_line.layout_id = partly_kept_lines.layout_id
-            and drugs_and_the_next_line.line_number = partly_kept_lines.line_number
+            drugs_and_the_next_line.layout_id = lines_with_a_kept_drug.layout_id
+            and drugs_and_the_next_line.line_number = lines_with_a_kept_drug.line_number
     inner join components
         on
             drugs_and_the_next_line.layout_id = components.layout_id
