@@ -142,7 +142,7 @@ def test_duration_runs_from_the_response(
 def test_the_page_prints_both_and_names_the_definitions(page: str) -> None:
     table = page[page.index('id="tableS4-table"') :]
     table = table[: table.index("</table>")]
-    assert "Investigator (N = 63)" in table and "From the lesion rows (N = 63)" in table
+    assert "Investigator (N\xa0=\xa063)" in table and "From the lesion rows (N\xa0=\xa063)" in table
     assert table.count("Unconfirmed") == table.count(">Confirmed") == 2
     agreed = page[page.index('id="tableS5-table"') : page.index('id="figS4"')]
     assert "Cohen’s kappa: 0." in agreed

@@ -85,7 +85,7 @@ def test_the_command_prints_what_changes(work: Path) -> None:
         ("PTH-012: high", "each line is a check"),
         ("PTH-012: {warn: 1}", "each line is a check"),
         ("- PTH-012", "each line is a check"),
-        ("5: {warn_above: 1}\nNO: {warn_above: 1}", "no such check: 5, NO"),
+        ("5: {warn_above: 1}\n6: {warn_above: 1}", "no such check: 5, 6"),
         ("PTH-012: {warn_above: .nan}", "each line is a check"),
         ("PTH-012: {warn_above: -1}", "each line is a check"),
         ("PTH-012: {warn_above: 101}", "each line is a check"),
