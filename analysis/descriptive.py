@@ -351,7 +351,7 @@ def adverse_events(
         where
             study_id = ?
             and line_number = ?
-            and coalesce(attribution, 'not judged') <> 'unrelated'
+            and may_be_related
         """,
         NO_CATEGORY,
         study.study_id,

@@ -100,6 +100,8 @@ def follow_up(connection: duckdb.DuckDBPyConnection, study_id: str) -> FollowUp 
     """Return follow-up by year of index; None if the index of the patients was not built."""
     if not exist(connection, "intermediate.int_study_index", "reference.studies"):
         return None
+    from analysis.study import DAYS_PER_MONTH
+
     found = rows(
         connection,
         """
@@ -109,7 +111,7 @@ def follow_up(connection: duckdb.DuckDBPyConnection, study_id: str) -> FollowUp 
             count(*) filter (is_dead) as dead,
             count(*) filter (not is_dead and is_followed) as alive,
             count(*) filter (not is_dead and not is_followed) as lost,
-            median(observed_days) / 30.4375 as median_months
+            median(observed_days) / ? as median_months
         from (
             select
                 people.index_date,
@@ -135,6 +137,7 @@ def follow_up(connection: duckdb.DuckDBPyConnection, study_id: str) -> FollowUp 
         order by index_year nulls last
         """,
         YEAR_UNKNOWN,
+        DAYS_PER_MONTH,
         study_id,
     )
     years = [row for row in found if row["index_year"]]

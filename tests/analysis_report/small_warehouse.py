@@ -59,7 +59,15 @@ INTEGERS = {
     "gap_days",
     "progression_restart_days",
 }
-DOUBLES = {"minimum", "maximum", "ihc_min_pct", "ish_min_ratio", "ish_min_pct"}
+DOUBLES = {
+    "minimum",
+    "maximum",
+    "ihc_min_pct",
+    "ish_min_ratio",
+    "ish_min_pct",
+    "partial_response_pct",
+    "progression_pct",
+}
 DATES = {"period_start", "data_cutoff"}
 
 
@@ -146,7 +154,7 @@ def build(path: Path | str, cohort: pd.DataFrame | None = None) -> duckdb.DuckDB
 def _seeds(connection: duckdb.DuckDBPyConnection) -> None:
     for path in sorted(
         path
-        for folder in ("studies", "code_lists", "therapy")
+        for folder in ("studies", "code_lists", "therapy", "endpoints")
         for path in SEEDS.glob(f"{folder}/*.csv")
     ):
         columns = pd.read_csv(path, nrows=0).columns
@@ -423,7 +431,11 @@ def _events(patients: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
     rows += [(key, "rash", "3-4", "unrelated") for key in patients["patient_key"][:1]]
     return pd.DataFrame(
         rows, columns=["patient_key", "category", "grade_group", "attribution"]
-    ).assign(study_id=STUDY, line_number=1)
+    ).assign(
+        study_id=STUDY,
+        line_number=1,
+        may_be_related=lambda events: events["attribution"] != "unrelated",
+    )
 
 
 def _lines(patients: pd.DataFrame) -> pd.DataFrame:

@@ -162,7 +162,7 @@ BY_HAND = {
         {
             "patient_key": PATIENT,
             "ingredient": ingredient,
-            "role": "antineoplastic",
+            "is_anticancer": True,
             "start_date": "2019-04-01",
         }
         for ingredient in ("cetuximab", "trastuzumab")
@@ -171,8 +171,7 @@ BY_HAND = {
         {
             "assessment_id": "assessment_id",
             "lesion_role": "target",
-            "is_node": False,
-            "size_mm": 30.0,
+            "is_measurable": True,
         }
     ],
     "intermediate.int_primary_diagnosis": [STUDY],
@@ -289,15 +288,14 @@ def tables() -> dict[str, dict[str, str]]:
         "intermediate.int_drug_exposures": {
             "patient_key": "varchar",
             "ingredient": "varchar",
-            "role": "varchar",
+            "is_anticancer": "boolean",
             "start_date": "date",
         },
         "intermediate.int_lesions": {
             "patient_key": "varchar",
             "assessment_id": "varchar",
             "lesion_role": "varchar",
-            "is_node": "boolean",
-            "size_mm": "double",
+            "is_measurable": "boolean",
         },
         "intermediate.int_primary_diagnosis": {"study_id": "varchar", "patient_key": "varchar"},
         "intermediate.int_vital_status": {

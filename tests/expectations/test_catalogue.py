@@ -154,8 +154,7 @@ VIOLATIONS = {
         update staging.stg_common__tumour_assessments set overall_response = 'SD' where
         timepoint = 'baseline'""",
     "TUM-003 survival.recist_assessments": """
-        update survival.recist_assessments set assessment_date = date '2019-01-30' where
-        is_baseline""",
+        update survival.recist_assessments set has_baseline = false""",
     "TUM-004 survival.survival_intervals": """
         update survival.survival_intervals set src_rids = [] where endpoint = 'PFS'""",
     "TUM-005 survival.survival_intervals": """
@@ -174,7 +173,7 @@ VIOLATIONS = {
         update survival.recist_assessments set assessment_date = assessment_date + 60 where
         assessment_date > date '2019-01-01' and regexp_matches(patient_key, 'g.*[13579]$')""",
     "LES-003 intermediate.int_lesions": """
-        update intermediate.int_lesions set size_mm = 9""",
+        update intermediate.int_lesions set is_measurable = false""",
     "LES-004 staging.stg_common__lesion_measurements": """
         insert into staging.stg_common__lesion_measurements by name select lesions.* replace
         ('x' || number as lesion_id) from staging.stg_common__lesion_measurements as lesions
@@ -502,10 +501,43 @@ def test_the_violation_trips_the_check(spoil: Spoil, name: str) -> None:
             "where status = 'alive'",
             "pass",
         ),
-        # A node is measured by its short axis.
+        # Of a lesion without a size nobody knows.
         (
             "LES-003 intermediate.int_lesions",
-            "update intermediate.int_lesions set is_node = true, size_mm = 14",
+            "update intermediate.int_lesions set is_measurable = null",
+            "not_applicable",
+        ),
+        # A line that its baseline alone stands for was not assessed.
+        (
+            "TUM-003 survival.recist_assessments",
+            "delete from survival.recist_assessments where not is_baseline",
+            "not_applicable",
+        ),
+        # Lost to follow-up is who was not seen within the study's own limit (90 days).
+        *(
+            (
+                "VIT-006 cohort.cohort",
+                "update intermediate.int_vital_status set status = 'alive', "
+                f"last_contact_date = date '2021-02-19' - {days}",
+                expected,
+            )
+            for days, expected in ((90, "pass"), (91, "fail"))
+        ),
+        # A drug of no name is an anticancer drug, too; one that is unknown may be none.
+        *(
+            (
+                "DRG-003 intermediate.int_drug_exposures",
+                "update intermediate.int_drug_exposures set start_date = date '2019-01-01', "
+                f"is_anticancer = {is_anticancer}",
+                "not_applicable",
+            )
+            for is_anticancer in ("false", "null")
+        ),
+        # Each drug has its own year (trifluridine and tipiracil: 2014).
+        (
+            "DRG-012 intermediate.int_drug_exposures",
+            "update intermediate.int_drug_exposures set start_date = date '2008-12-31', "
+            "ingredient = 'tas102'",
             "fail",
         ),
         # Five years of trials may precede approval.

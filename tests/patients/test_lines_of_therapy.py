@@ -105,8 +105,7 @@ def test_every_exposure_is_in_one_line_or_says_why_not(warehouse: Warehouse, cas
     )
     exposures = warehouse.rows(
         "select patient_key, ingredient, start_date, is_systemic "
-        "from intermediate.int_drug_exposures "
-        "where role in ('antineoplastic', 'investigational', 'unknown_antineoplastic')"
+        "from intermediate.int_drug_exposures where is_anticancer"
     )
 
     def keys(rows: list[dict[str, Any]]) -> Counter[tuple[Any, ...]]:

@@ -30,6 +30,15 @@ exposures as (
         and (records.record_type <> 'order' or carried_out.order_id is null)
 ),
 
+-- A trial's drug counts as named, though its name is masked.
+ingredients as (
+    select
+        *,
+        role in ('antineoplastic', 'investigational') as is_named_anticancer,
+        role in ('antineoplastic', 'investigational', 'unknown_antineoplastic') as is_anticancer
+    from {{ ref('ingredients') }}
+),
+
 -- Grouped and not distinct, so that DuckDB knows how few they are.
 texts as (
     select drug_text
@@ -54,14 +63,11 @@ words as (
 
 synonyms as (
     select
-        synonyms.synonym,
-        synonyms.script,
-        synonyms.ingredient,
-        ingredients.role,
-        count(*) over (partition by synonyms.synonym) = 1 as means_one
-    from {{ ref('drug_synonyms') }} as synonyms
-    inner join {{ ref('ingredients') }} as ingredients
-        on synonyms.ingredient = ingredients.ingredient
+        synonym,
+        script,
+        ingredient,
+        count(*) over (partition by synonym) = 1 as means_one
+    from {{ ref('drug_synonyms') }}
 ),
 
 -- Tegafur is part of the name of S-1, trastuzumab of that of its conjugates.
@@ -85,8 +91,7 @@ found as (
         words.drug_text,
         synonyms.synonym,
         synonyms.script,
-        synonyms.ingredient,
-        synonyms.role
+        synonyms.ingredient
     from words
     inner join synonyms
         on
@@ -112,8 +117,7 @@ regimens_of_named_drugs as (
 named as (
     select distinct
         found.drug_text,
-        found.ingredient,
-        found.role
+        found.ingredient
     from found
     left join regimens_of_named_drugs
         on
@@ -134,10 +138,13 @@ named_parts as (
 named_drugs as (
     select
         named.*,
-        bool_or(named.role in ('antineoplastic', 'investigational')) over (
+        ingredients.role,
+        bool_or(ingredients.is_named_anticancer) over (
             partition by named.drug_text
         ) as names_anticancer
     from named
+    inner join ingredients
+        on named.ingredient = ingredients.ingredient
     left join named_parts
         on
             named.drug_text = named_parts.drug_text
@@ -155,11 +162,11 @@ text_drugs as (
 
 codes as (
     select atc_code as drug_code, ingredient
-    from {{ ref('ingredients') }}
+    from ingredients
     where atc_code is not null
     union all
     select former_atc_code as drug_code, ingredient
-    from {{ ref('ingredients') }}
+    from ingredients
     where former_atc_code is not null
 ),
 
@@ -226,7 +233,8 @@ final as (
         exposed.patient_key,
         ingredients.ingredient,
         case when ingredients.ingredient is null then exposed.drug end as unmapped_text,
-        ingredients.role,
+        ingredients.is_anticancer,
+        ingredients.is_named_anticancer,
         exposed.is_systemic,
         exposed.start_date,
         exposed.coverage_end_date,
@@ -234,7 +242,7 @@ final as (
         exposed.n_records,
         exposed.src_rids
     from exposed
-    left join {{ ref('ingredients') }} as ingredients
+    left join ingredients
         on exposed.drug = ingredients.ingredient
 )
 

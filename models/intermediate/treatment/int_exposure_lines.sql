@@ -33,7 +33,7 @@ exposures as (
         case
             when exposures.start_date > layouts.data_cutoff then 'AFTER_DATA_CUTOFF'
             when exposures.start_date > layouts.death_date then 'AFTER_DEATH'
-            when exposures.role = 'unknown_antineoplastic' then 'DRUG_NOT_NAMED'
+            when not exposures.is_named_anticancer then 'DRUG_NOT_NAMED'
             when not (exposures.is_systemic or layouts.regional_counts) then 'REGIONAL_ROUTE'
             when exposures.start_date < layouts.counts_from then 'BEFORE_FIRST_LINE'
         end as not_counted_because,
@@ -43,7 +43,7 @@ exposures as (
     from {{ ref('int_drug_exposures') }} as exposures
     inner join layouts
         on exposures.patient_key = layouts.patient_key
-    where exposures.role in ('antineoplastic', 'investigational', 'unknown_antineoplastic')
+    where exposures.is_anticancer
 ),
 
 line_periods as (

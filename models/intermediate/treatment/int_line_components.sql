@@ -25,6 +25,7 @@ select
     drugs.line_drug,
     drugs.drug_class,
     drugs.modality,
+    drugs.is_targeted,
     given.joined_by <> 'NOT_CONFIRMED' as is_component
 from given
 inner join {{ ref('int_line_histories') }} as histories

@@ -32,17 +32,6 @@ components as (
     select * from {{ ref('int_line_components') }} where is_component
 ),
 
-investigational as (
-    select distinct
-        components.layout_id,
-        components.line_number
-    from {{ ref('int_line_components') }} as components
-    inner join {{ ref('ingredients') }} as ingredients
-        on
-            components.ingredient = ingredients.ingredient
-            and ingredients.role = 'investigational'
-),
-
 line_drugs as (
     select
         layout_id,
@@ -73,6 +62,7 @@ drug_flags as (
         count_if(joined_by = 'INTERCHANGEABLE') > 0 as substitution,
         count_if(joined_by in ({{ added_late }})) > 0 as augmented,
         count_if(joined_by = 'NOT_CONFIRMED') > 0 as not_confirmed,
+        count_if(modality = 'investigational') > 0 as investigational,
         count_if(has_curative_intent) > 0 as curative_intent
     from {{ ref('int_line_components') }}
     group by layout_id, line_number
@@ -141,7 +131,7 @@ multi_targeted as (
     from components
     where
         line_number = 1
-        and modality in ('targeted', 'immunotherapy')
+        and is_targeted
     group by layout_id, line_number
     having count(distinct drug_class) > 1
 ),
@@ -252,14 +242,12 @@ toxicity_stops as (
     from stopped_drugs
     inner join layouts
         on stopped_drugs.layout_id = layouts.layout_id
-    inner join {{ ref('stg_common__adverse_events') }} as adverse_events
+    inner join {{ ref('int_severe_toxicities') }} as toxicities
         on
-            layouts.patient_key = adverse_events.patient_key
-            and adverse_events.onset_date
+            layouts.patient_key = toxicities.patient_key
+            and toxicities.onset_date
             between stopped_drugs.last_date - layouts.regimen_window_days
             and stopped_drugs.last_date + layouts.regimen_window_days
-            and adverse_events.grade in ('3', '4')
-            and adverse_events.attribution in ('possible', 'probable', 'definite')
 ),
 
 -- Lines begun by a drug that the line before did not have.
@@ -286,7 +274,7 @@ starters as (
             and components.line_drug = earlier.line_drug
     where
         components.line_number > 1
-        and line_starts.start_reason not in ('GAP', 'DRUG_DROPPED')
+        and line_starts.begun_by_drug
         and earlier.line_drug is null
 ),
 
@@ -360,7 +348,7 @@ flagged as (
         ('ISOLATED_EXPOSURE', 'isolated_drugs', none),
         ('SUBSTITUTION', 'drug_flags', 'substitution'),
         ('AUGMENTED', 'drug_flags', 'augmented'),
-        ('INVESTIGATIONAL', 'investigational', none),
+        ('INVESTIGATIONAL', 'drug_flags', 'investigational'),
         ('CURATIVE_INTENT', 'drug_flags', 'curative_intent'),
         ('UNKNOWN_DRUG', 'kept_out_flags', 'unknown_drug'),
         ('REGIONAL_THERAPY', 'kept_out_flags', 'regional'),

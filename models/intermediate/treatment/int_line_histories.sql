@@ -54,7 +54,7 @@ earlier_days as (
             and histories.first_line_from > exposures.start_date
             and histories.counts_until >= exposures.start_date
             and (exposures.is_systemic or histories.regional_counts)
-            and exposures.role in ('antineoplastic', 'investigational')
+            and exposures.is_named_anticancer
     group by histories.history_id, exposures.start_date
 ),
 
@@ -131,7 +131,7 @@ anticancer as (
         is_systemic,
         start_date
     from {{ ref('int_drug_exposures') }}
-    where role in ('antineoplastic', 'investigational', 'unknown_antineoplastic')
+    where is_anticancer
 ),
 
 first_days as (

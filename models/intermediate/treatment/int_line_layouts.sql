@@ -8,7 +8,7 @@ with line_starts as (
         -- Whether a drug began the line is all that its reason says about its content.
         {{ string_agg_sorted(
             "cast(start_date as string)"
-            ~ " || case when start_reason in ('GAP', 'DRUG_DROPPED') then '-' else '+' end",
+            ~ " || case when begun_by_drug then '+' else '-' end",
             ' '
         ) }} as starts
     from {{ ref('int_line_starts') }}

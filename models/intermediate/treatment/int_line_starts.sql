@@ -41,6 +41,7 @@ select
     history_id,
     line_number,
     start_reason,
+    start_reason not in ('GAP', 'DRUG_DROPPED') as begun_by_drug,
     start_date,
     next_line_start_date
 from chain

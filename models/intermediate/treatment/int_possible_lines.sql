@@ -45,7 +45,8 @@ drugs as (
     select
         drug_number,
         min(drug_class) as drug_class,
-        min(modality) as modality
+        min(modality) as modality,
+        bool_or(is_targeted) as is_targeted
     from rule_drugs
     group by drug_number
 ),
@@ -72,7 +73,7 @@ drug_days as (
         on
             histories.rule_set_id = rule_drugs.rule_set_id
             and exposures.ingredient = rule_drugs.ingredient
-    where exposures.role in ('antineoplastic', 'investigational')
+    where exposures.is_named_anticancer
     group by histories.sequence_id, rule_drugs.line_drug_number, exposures.start_date
 ),
 
@@ -152,6 +153,7 @@ new_drugs as (
         absences.start_date,
         absences.last_given_date,
         drugs.modality,
+        drugs.is_targeted,
         additions.max_day as addition_max_day,
         case
             when drugs.modality = 'cytotoxic' then histories.monotherapy_add_days
@@ -159,7 +161,7 @@ new_drugs as (
         case
             when
                 additions.max_day is not null
-                or drugs.modality in ('targeted', 'immunotherapy')
+                or drugs.is_targeted
                 or (drugs.modality = 'cytotoxic' and histories.monotherapy_add_days is not null)
                 then absences.start_date + histories.regimen_window_days
         end as window_end,
@@ -379,8 +381,8 @@ continuations as (
 ),
 
 -- Only where the rule set says that a cytotoxic drug may take the place of one not tolerated: the
--- last day of a cytotoxic drug that was given near a severe adverse event attributed to treatment,
--- soon replaced, and not given again within the regimen window.
+-- last day of a cytotoxic drug that was given near a severe toxicity, soon replaced, and not given
+-- again within the regimen window.
 replacements as (
     select
         new_drugs.history_id,
@@ -403,14 +405,12 @@ replacements as (
         on
             drug_sequences.drug_number = drugs.drug_number
             and drugs.modality = 'cytotoxic'
-    inner join {{ ref('stg_common__adverse_events') }} as adverse_events
+    inner join {{ ref('int_severe_toxicities') }} as toxicities
         on
-            histories.patient_key = adverse_events.patient_key
-            and adverse_events.onset_date
+            histories.patient_key = toxicities.patient_key
+            and toxicities.onset_date
             between drug_sequences.start_date - histories.regimen_window_days
             and drug_sequences.start_date + histories.regimen_window_days
-            and adverse_events.grade in ('3', '4')
-            and adverse_events.attribution in ('possible', 'probable', 'definite')
     where new_drugs.may_replace
     group by new_drugs.history_id, new_drugs.start_date
 ),
@@ -443,7 +443,7 @@ drug_advances as (
                 )
                 then null
             when new_drugs.modality = 'cytotoxic' then 'NEW_CHEMO'
-            when new_drugs.modality not in ('targeted', 'immunotherapy') then 'NEW_DRUG'
+            when not new_drugs.is_targeted then 'NEW_DRUG'
             when continuations.continued_since >= possible_lines.start_date
                 then 'LATE_BIOLOGIC_ADD'
             else 'SWITCH_TO_BIOLOGIC'

@@ -1,14 +1,17 @@
 -- What a drug is to a rule set. Drugs that may stand for one another (seed line_interchange_groups)
--- are one drug to its rules, so that an exchange never advances a line.
+-- are one drug to its rules, so that an exchange never advances a line. One
+-- rule is for targeted drugs and immunotherapy (Hess 2021, Table 3: biologics and targeted drugs).
 
 with drugs as (
     select
         cast(row_number() over (order by ingredient) as int) as drug_number,
         ingredient,
         drug_class,
-        modality
+        modality,
+        modality in ('targeted', 'immunotherapy') as is_targeted
     from {{ ref('ingredients') }}
-    where role in ('antineoplastic', 'investigational')
+    -- What does not treat the cancer has no modality.
+    where modality <> 'unknown'
 ),
 
 named as (
@@ -17,6 +20,7 @@ named as (
         drugs.drug_number,
         drugs.ingredient,
         drugs.modality,
+        drugs.is_targeted,
         drugs.drug_class,
         coalesce(interchange.interchange_group, drugs.ingredient) as line_drug,
         coalesce(drugs.drug_class <> rule_sets.monotherapy_class, true) as is_other_class

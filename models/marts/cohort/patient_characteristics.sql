@@ -7,9 +7,6 @@
 -- A procedure or drug that a delivered file does not list was not given at this hospital; a file that
 -- was not delivered says nothing, and the answer stays unknown.
 
-{# Whether or not the record names the drug. #}
-{% set anticancer = "'antineoplastic', 'investigational', 'unknown_antineoplastic'" %}
-
 with subjects as (
     select
         study_index.study_id,
@@ -17,7 +14,7 @@ with subjects as (
         study_index.index_date,
         study_index.data_cutoff,
         study_index.src_rids,
-        coalesce(first_lines.start_date, study_index.index_date) as baseline_date
+        greatest(first_lines.start_date, study_index.index_date) as organs_counted_until
     from {{ ref('int_study_index') }} as study_index
     left join {{ ref('int_study_lines') }} as first_lines
         on
@@ -41,8 +38,7 @@ metastatic_organs as (
             subjects.study_id = metastases.study_id
             and subjects.patient_key = metastases.patient_key
             and metastases.is_of_disease is distinct from false
-            and metastases.metastasis_date
-            <= greatest(subjects.baseline_date, subjects.index_date)
+            and metastases.metastasis_date <= subjects.organs_counted_until
     group by subjects.study_id, subjects.patient_key
 ),
 
@@ -60,7 +56,7 @@ arterial_drugs as (
             and array_contains(exposures.src_rids, administrations.src_rid)
     where
         administrations.route = 'intra_arterial'
-        and exposures.role in ({{ anticancer }})
+        and exposures.is_anticancer
 ),
 
 all_procedures as (
@@ -114,7 +110,7 @@ adjuvant as (
         on
             subjects.patient_key = exposures.patient_key
             and exposures.intent = 'adjuvant'
-            and exposures.role in ({{ anticancer }})
+            and exposures.is_anticancer
             and exposures.start_date < subjects.index_date
     group by subjects.study_id, subjects.patient_key
 ),
@@ -134,11 +130,11 @@ perhaps_adjuvant as (
         on
             subjects.patient_key = exposures.patient_key
             and case
-                when exposures.role is null
+                when exposures.is_anticancer is null
                     then exposures.intent = 'adjuvant' and exposures.start_date < subjects.index_date
                 else
                     coalesce(exposures.intent, 'unknown') = 'unknown'
-                    and exposures.role in ({{ anticancer }})
+                    and exposures.is_anticancer
                     and exposures.start_date
                     < subjects.index_date + line_rule_sets.line1_min_offset_days
             end

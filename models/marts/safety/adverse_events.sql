@@ -1,6 +1,7 @@
 -- An event belongs to the line under which it began, up to 30 days after the line's last covered day
 -- (treatment-emergent, ICH E9 and common protocol practice). Its category is the study's (seed
--- code_lists, adverse_event_category); a term in no category keeps none.
+-- code_lists, adverse_event_category); a term in no category keeps none. What nobody judged unrelated may
+-- be an adverse reaction: a relation cannot be ruled out (ICH E2A, II.A.2).
 
 with placed as (
     select
@@ -39,6 +40,7 @@ final as (
             else '5'
         end as grade_group,
         placed.attribution,
+        placed.attribution is distinct from 'unrelated' as may_be_related,
         cast(placed.line_number as int) as line_number,
         placed.onset_date,
         {{ days_between('placed.index_date', 'placed.onset_date') }} as onset_day,

@@ -12,7 +12,7 @@ with final as (
     where
         category is not null
         and line_number is not null
-        and coalesce(attribution, 'not judged') <> 'unrelated'
+        and may_be_related
     group by study_id, patient_key, line_number, category
 )
 

@@ -7,6 +7,7 @@ with final as (
         components.ingredient,
         components.drug_class,
         components.modality,
+        components.is_targeted,
         components.joined_by,
         components.first_date,
         components.last_date,

@@ -6,9 +6,7 @@ with first_line_classes as (
         study_id,
         rule_set_id,
         patient_key,
-        {{ string_agg_sorted(
-            "case when modality in ('targeted', 'immunotherapy') then drug_class end", '+'
-        ) }} as targeted_classes
+        {{ string_agg_sorted("case when is_targeted then drug_class end", '+') }} as targeted_classes
     from {{ ref('line_components') }}
     where line_number = 1
     group by study_id, rule_set_id, patient_key
@@ -48,7 +46,7 @@ patient_measures as (
         'first_line_with_' || drug_class as measure,
         cast(min(line_number) as string) as answer
     from {{ ref('line_components') }}
-    where modality in ('targeted', 'immunotherapy')
+    where is_targeted
     group by study_id, rule_set_id, patient_key, drug_class
 ),
 

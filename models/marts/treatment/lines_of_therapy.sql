@@ -24,7 +24,7 @@ targeted_additions as (
         ) }} as targeted_additions
     from components
     where
-        modality in ('targeted', 'immunotherapy')
+        is_targeted
         and days_from_line_start > 0
     group by layout_id, line_number
 ),
