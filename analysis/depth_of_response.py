@@ -7,8 +7,26 @@ import pandas as pd
 
 from analysis.ledger import PREFERRED, Ledger
 from analysis.study import FIRST_LINE, Analysis, Study, frame
+from expectations.tables import rows
 
 BEST_CHANGE = "best change"
+
+
+def response_limits(connection: duckdb.DuckDBPyConnection) -> tuple[float, float]:
+    """Changes of the sum from baseline, percent: a partial response, and a progression.
+
+    RECIST 1.1, section 4.3.1, as the models apply it (seed response_criteria); without a fall
+    before, the baseline is the nadir from which progression counts.
+    """
+    limits = rows(
+        connection,
+        """
+        select -partial_response_pct as response, progression_pct as progression
+        from reference.response_criteria
+        where response_criteria_id = 'recist_1_1'
+        """,
+    )[0]
+    return float(limits["response"]), float(limits["progression"])
 
 
 def waterfall(

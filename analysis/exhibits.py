@@ -23,7 +23,7 @@ from analysis import (
     survival_tables,
 )
 from analysis.book import Book
-from analysis.depth_of_response import BEST_CHANGE
+from analysis.depth_of_response import BEST_CHANGE, response_limits
 from analysis.disclosure import (
     GATHERED,
     NO_CURVE,
@@ -82,12 +82,15 @@ class Drawn:
     ----------
     curves, bars : DataFrame
         The study's rows of results.survival_curves and results.figure_bars.
+    response_limits
+        Changes of a sum that are a partial response and a progression, percent.
     is_suppressed
         Whether curves are gathered, and figures with a bar a patient not to be drawn.
     """
 
     curves: pd.DataFrame
     bars: pd.DataFrame
+    response_limits: tuple[float, float]
     is_suppressed: bool
 
 
@@ -163,7 +166,9 @@ def contents(
     is_real = not synthetic(connection)
     edition = (shareable if is_real and not private else complete)(connection, study)
     book = Book(edition.estimates)
-    drawn = Drawn(edition.curves, edition.bars, edition.policy is not None)
+    drawn = Drawn(
+        edition.curves, edition.bars, response_limits(connection), edition.policy is not None
+    )
     return Contents(
         study,
         edition,
@@ -496,10 +501,12 @@ def _waterfall(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis])
         f"{measured} patients with target lesions measured at baseline and later; {without} "
         f"without are not shown. Median best change {median}%."
     )
+    limits = drawn.response_limits
     return _of(
         first,
-        wide=[waterfall_plot(f"{first.exhibit}-waterfall", first.title, bars, words)],
-        legend=f"{words} Dotted: a fall of 30% and a rise of 20% from baseline (RECIST 1.1). "
+        wide=[waterfall_plot(f"{first.exhibit}-waterfall", first.title, bars, limits, words)],
+        legend=f"{words} Dotted: a fall of {-limits[0]:g}% and a rise of {limits[1]:g}% from "
+        "baseline (RECIST 1.1). "
         "Colour: best overall response, which new and non-target lesions decide too.",
         cautions=layout.cautions(study, first.exhibit),
     )

@@ -20,7 +20,7 @@ from analysis.group_tests import FEW_EVENTS, SMALL_GROUP
 from analysis.methods_statement import methods_statement
 from analysis.multivariable import EVENTS_PER_VARIABLE
 from analysis.second_programming import COHORT
-from analysis.study import Study, delivery
+from analysis.study import DAYS_PER_MONTH, Study, delivery
 from analysis.survival import SIGNIFICANCE_LEVEL
 from expectations.pages import template
 from expectations.small_cells import HIDDEN, is_small
@@ -74,6 +74,7 @@ def page(connection: duckdb.DuckDBPyConnection, contents: Contents, *, run: dict
         quarantine=_quarantine(connection),
         second_programming=_second_programming(connection, study_id, contents.edition.policy),
         n_estimates=len(book),
+        days_per_month=DAYS_PER_MONTH,
         small_group=SMALL_GROUP,
         few_events=FEW_EVENTS,
         events_per_variable=EVENTS_PER_VARIABLE,

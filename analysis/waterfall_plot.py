@@ -8,10 +8,6 @@ from matplotlib.patches import Rectangle
 
 from analysis.pictures import FULL_WIDTH, HATCHES, MUTED, PALETTE, Picture, drawing
 
-#: RECIST 1.1 section 4.3.1: a fall of at least 30% from baseline is a partial response, a rise of
-#: at least 20% from the nadir progression.
-PARTIAL_RESPONSE, PROGRESSION = -30.0, 20.0
-
 #: Colours of the best overall responses, in the order of the legend.
 RESPONSES = {
     "CR": PALETTE[0],
@@ -29,14 +25,23 @@ HEIGHT, LEFT, HEAD = 2.6, 0.62, 0.32
 BAR = 0.86
 
 
-def waterfall_plot(identifier: str, title: str, bars: pd.DataFrame, description: str) -> Picture:
+def waterfall_plot(
+    identifier: str,
+    title: str,
+    bars: pd.DataFrame,
+    limits: tuple[float, float],
+    description: str,
+) -> Picture:
     """Draw the bars from the worst change to the best.
 
     Parameters
     ----------
     bars
         Rows of results.figure_bars: position, level (best overall response), end_value (percent).
+    limits
+        Changes to mark: that of a partial response and that of a progression, percent.
     """
+    response, progression = limits
     ordered = bars.sort_values("position")
     low, high = float(ordered["end_value"].min()), float(ordered["end_value"].max())
     with drawing(FULL_WIDTH, HEIGHT) as figure:
@@ -64,10 +69,10 @@ def waterfall_plot(identifier: str, title: str, bars: pd.DataFrame, description:
                 )
             )
         axes.axhline(0, color="black", linewidth=0.7, zorder=3)
-        for limit in (PARTIAL_RESPONSE, PROGRESSION):
+        for limit in limits:
             axes.axhline(limit, color=MUTED, linewidth=0.6, linestyle=(0, (2, 2)), zorder=1)
         axes.set_xlim(0.3, len(ordered) + 0.7)
-        axes.set_ylim(min(low, PARTIAL_RESPONSE) - 8, max(high, PROGRESSION) + 8)
+        axes.set_ylim(min(low, response) - 8, max(high, progression) + 8)
         axes.set_xticks([])
         axes.set_ylabel("Best change from baseline (%)", labelpad=4)
         axes.spines[["top", "right", "bottom"]].set_visible(False)

@@ -112,7 +112,7 @@ def test_bars_of_groups_differ_in_grey() -> None:
             "end_value": [30.0, -10.0, -40.0, -100.0],
         }
     )
-    figure = waterfall_plot("waterfall", "Change", bars, "Four patients.").figure
+    figure = waterfall_plot("waterfall", "Change", bars, (-30.0, 20.0), "Four patients.").figure
     hatches = [drawn.get_hatch() for drawn in figure.axes[0].collections]
     assert len(hatches) == len(set(hatches)) == 4
     legend = [drawn.get_hatch() for drawn in figure.artists]

@@ -14,14 +14,11 @@ with facts as (
     union all
     select
         patient_key,
-        case
-            when modality = 'clinical' then 'clinical_progression'
-            else 'radiographic_progression'
-        end as source,
-        assessment_date as fact_date,
+        case when is_clinical then 'clinical_progression' else 'radiographic_progression' end
+            as source,
+        progression_date as fact_date,
         src_rid
-    from {{ ref('stg_common__tumour_assessments') }}
-    where overall_response = 'PD'
+    from {{ ref('int_progressions') }}
     union all
     select
         patient_key,

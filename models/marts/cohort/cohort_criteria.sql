@@ -151,9 +151,8 @@ biomarker_status as (
     where criteria.rule = 'biomarker_status'
 ),
 
--- RECIST 1.1, 3.1.1: measurable is a longest diameter of 10 mm by CT, or a node of 15 mm short axis.
--- A target lesion without a size may be; one that the reader did not choose as target has no size to
--- miss.
+-- A target lesion without a size may be measurable; one that the reader did not choose as target has no
+-- size to miss.
 baseline_lesions as (
     select
         criteria.study_id,
@@ -162,8 +161,7 @@ baseline_lesions as (
         subjects.patient_key,
         lesions.lesion_id,
         case
-            when lesions.size_mm is not null
-                then lesions.size_mm >= case when lesions.is_node then 15 else 10 end
+            when lesions.is_measurable is not null then lesions.is_measurable
             when
                 lesions.lesion_role <> 'target'
                 or lesions.lesion_status in ('disappeared', 'too_small')
