@@ -118,19 +118,13 @@ def follow_up(connection: duckdb.DuckDBPyConnection, study_id: str) -> FollowUp 
                 coalesce(
                     people.death_date <= people.data_cutoff or people.death_undated, false
                 ) as is_dead,
-                coalesce(
-                    people.last_contact_date
-                    >= people.data_cutoff - cast(studies.follow_up_complete_within_days as int),
-                    false
-                ) as is_followed,
+                coalesce(people.is_followed_to_cutoff, false) as is_followed,
                 date_diff(
                     'day',
                     people.index_date,
                     least(people.death_date, people.last_contact_date, people.data_cutoff)
                 ) as observed_days
             from intermediate.int_study_index as people
-            inner join reference.studies as studies
-                on people.study_id = studies.study_id
             where people.study_id = ?
         ) as observed
         group by grouping sets ((index_year), ())

@@ -27,7 +27,8 @@ def cohort(warehouse: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute(
             "create table intermediate.int_study_index "
             "(study_id text, patient_key text, index_date date, data_cutoff date, "
-            "last_contact_date date, death_date date, death_undated boolean)"
+            "last_contact_date date, death_date date, death_undated boolean, "
+            "is_followed_to_cutoff boolean)"
         )
         for year, n, no_grade, no_her2 in YEARS:
             for number in range(n):
@@ -54,8 +55,8 @@ def cohort(warehouse: Path) -> Iterator[duckdb.DuckDBPyConnection]:
                     )
                 connection.execute(
                     "insert into intermediate.int_study_index values "
-                    "('her2_mcrc', ?, ?, ?, ?, ?, false)",
-                    [key, start, CUTOFF, seen, seen if is_dead else None],
+                    "('her2_mcrc', ?, ?, ?, ?, ?, false, ?)",
+                    [key, start, CUTOFF, seen, seen if is_dead else None, seen == CUTOFF],
                 )
         yield connection
 

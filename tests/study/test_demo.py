@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from analysis.line_classes import lines_with_class
+from analysis.study import load_study
 from pipeline.pseudonyms import pseudonym
 from tests.conftest import PROJECT, Run, rwe
 
@@ -185,6 +187,15 @@ def test_the_demo_shows_that_the_definition_of_a_line_matters(demo: Run) -> None
     assert changed["gap_60"] > changed["gap_120"] > changed["primary"] == 0
     assert changed["ts_inhibitor_interchange"] > 0
     assert medians[0] > 1
+
+
+def test_the_report_groups_lines_as_the_mart_does(demo: Run) -> None:
+    with demo.open() as connection:
+        study = load_study(connection, "her2_mcrc")
+        variable = study.variable("first_line_group")
+        lines = lines_with_class(connection, study, variable, study.settings["line_rule_set_id"])
+    first = lines[lines["line_number"] == int(variable.argument or 0)].set_index("patient_key")
+    assert first["group"].to_dict() == study.levels[variable.name].astype(object).to_dict()
 
 
 def test_responses_of_the_report_are_those_of_the_marts(demo: Run) -> None:

@@ -10,7 +10,14 @@
 -- A patient is known to be positive from the first positive specimen; to be negative from the day on
 -- which one was negative and none was in doubt any more.
 
-with readings as (
+with pathology as (
+    select
+        *,
+        coalesce(reported_date, collected_date) as known_date
+    from {{ ref('stg_common__pathology') }}
+),
+
+readings as (
     select
         studies.study_id,
         pathology.patient_key,
@@ -19,7 +26,7 @@ with readings as (
         pathology.her2_ihc_pct,
         pathology.her2_ish_ratio,
         pathology.her2_ish_pct,
-        coalesce(pathology.reported_date, pathology.collected_date) as known_date,
+        pathology.known_date,
         case
             when pathology.her2_ihc_score = definitions.ihc_positive_score
                 then case
@@ -40,16 +47,16 @@ with readings as (
         row_number() over (
             partition by studies.study_id, pathology.patient_key, pathology.accession_no
             order by
-                coalesce(pathology.reported_date, pathology.collected_date),
+                pathology.known_date,
                 pathology.her2_ihc_pct nulls first,
                 pathology.her2_ish_pct nulls first,
                 pathology.report_id,
                 pathology.src_rid
         ) as report_no,
         pathology.src_rid
-    from {{ ref('stg_common__pathology') }} as pathology
+    from pathology
     inner join {{ ref('studies') }} as studies
-        on coalesce(pathology.reported_date, pathology.collected_date) <= studies.data_cutoff
+        on pathology.known_date <= studies.data_cutoff
     inner join {{ ref('her2_definitions') }} as definitions
         on studies.her2_definition_id = definitions.her2_definition_id
     where pathology.her2_ihc_score is not null or pathology.her2_ish_ratio is not null

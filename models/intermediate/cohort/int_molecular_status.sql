@@ -2,7 +2,14 @@
 -- when every region was read and none is mutated. A failed or missing region leaves it unknown.
 -- A mutation once found stands, whatever another specimen or an earlier or later test says.
 
-with region_results as (
+with tests as (
+    select
+        *,
+        coalesce(reported_date, collected_date) as known_date
+    from {{ ref('stg_common__molecular_tests') }}
+),
+
+region_results as (
     select
         studies.study_id,
         tests.patient_key,
@@ -13,10 +20,8 @@ with region_results as (
             when count_if(tests.result = 'wild_type') > 0 then 'wild_type'
         end as region_status,
         coalesce(
-            min(coalesce(tests.reported_date, tests.collected_date))
-            filter (where tests.result = 'mutated'),
-            min(coalesce(tests.reported_date, tests.collected_date))
-            filter (where tests.result = 'wild_type')
+            min(tests.known_date) filter (where tests.result = 'mutated'),
+            min(tests.known_date) filter (where tests.result = 'wild_type')
         ) as known_date,
         -- The evidence is published: of the laboratory's text only what is a protein change.
         nullif(
@@ -28,9 +33,9 @@ with region_results as (
             ''
         ) as variant,
         {{ src_rids('tests.src_rid') }} as src_rids
-    from {{ ref('stg_common__molecular_tests') }} as tests
+    from tests
     inner join {{ ref('studies') }} as studies
-        on coalesce(tests.reported_date, tests.collected_date) <= studies.data_cutoff
+        on tests.known_date <= studies.data_cutoff
     group by studies.study_id, tests.patient_key, tests.gene, tests.region
 ),
 

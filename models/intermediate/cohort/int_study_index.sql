@@ -1,5 +1,6 @@
 -- Day 0 of a patient is the first proof of distant metastasis of the study's disease.
 -- Nothing after the study's data cut-off is known to the study: later deaths are not yet deaths.
+-- Who was last seen near the cut-off (seed studies) was followed up to it.
 
 with metastatic as (
     select
@@ -22,6 +23,8 @@ final as (
             when vital_status.last_contact_date > studies.data_cutoff then studies.data_cutoff
             else vital_status.last_contact_date
         end as last_contact_date,
+        vital_status.last_contact_date
+        >= studies.data_cutoff - studies.follow_up_complete_within_days as is_followed_to_cutoff,
         case
             when vital_status.death_date <= studies.data_cutoff then vital_status.death_date
         end as death_date,

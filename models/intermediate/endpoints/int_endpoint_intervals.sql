@@ -215,49 +215,40 @@ ended as (
 
 final as (
     select
-        ended.endpoint_line_id,
-        ended.endpoint_rule_set_id,
-        ended.endpoint,
-        ended.patient_key,
+        endpoint_line_id,
+        endpoint_rule_set_id,
+        endpoint,
+        patient_key,
         coalesce(
-            ended.refused_because,
-            case when ended.end_date is null then 'nothing known after the start' end
+            refused_because, case when end_date is null then 'nothing known after the start' end
         ) as refused_because,
-        ended.event,
-        ended.source,
+        event,
+        source,
         case
-            when ended.event then null
-            when ended.missed_assessments then 'missed assessments'
-            when ended.bounded_by = 'no baseline assessment' then 'no baseline assessment'
-            when ended.source = 'line_start' then 'never assessed'
+            when event then null
+            when missed_assessments then 'missed assessments'
+            when bounded_by = 'no baseline assessment' then 'no baseline assessment'
+            when source = 'line_start' then 'never assessed'
+            when source like 'last_%assessment' and bounded_by = 'next line' then 'next line began'
             when
-                ended.source like 'last_%assessment' and ended.bounded_by = 'next line'
-                then 'next line began'
-            when
-                ended.source like 'last_%assessment'
-                and ended.bounded_by = 'new anticancer therapy'
+                source like 'last_%assessment' and bounded_by = 'new anticancer therapy'
                 then 'new anticancer therapy'
-            when ended.source like 'last_%assessment' then 'last tumour assessment'
-            when ended.source = 'end_of_follow_up' then 'end of follow-up'
-            when ended.source = 'death' then 'died'
+            when source like 'last_%assessment' then 'last tumour assessment'
+            when source = 'end_of_follow_up' then 'end of follow-up'
+            when source = 'death' then 'died'
             when
-                ended.bounded_by in ('maximum follow-up', 'end of the line')
-                and ended.end_date = ended.observed_until
-                then ended.bounded_by
-            when ended.death_undated then 'death date unknown'
-            when
-                {{ days_between('ended.last_contact_date', 'ended.data_cutoff') }}
-                <= studies.follow_up_complete_within_days
-                then 'alive at data cut-off'
+                bounded_by in ('maximum follow-up', 'end of the line')
+                and end_date = observed_until
+                then bounded_by
+            when death_undated then 'death date unknown'
+            when is_followed_to_cutoff then 'alive at data cut-off'
             else 'lost to follow-up'
         end as censor_reason,
-        ended.bounded_by as observation_ended_by,
-        ended.start_date,
-        ended.end_date,
-        ended.end_src_rid
+        bounded_by as observation_ended_by,
+        start_date,
+        end_date,
+        end_src_rid
     from ended
-    inner join {{ ref('studies') }} as studies
-        on ended.study_id = studies.study_id
 )
 
 select * from final

@@ -15,6 +15,7 @@ with own_lines as (
         study_index.death_date,
         study_index.death_undated,
         study_index.last_contact_date,
+        study_index.is_followed_to_cutoff,
         study_index.last_contact_src_rid
     from {{ ref('int_study_index') }} as study_index
     inner join {{ ref('studies') }} as studies
@@ -52,6 +53,7 @@ lines as (
         own_lines.death_date,
         own_lines.death_undated,
         own_lines.last_contact_date,
+        own_lines.is_followed_to_cutoff,
         own_lines.last_contact_src_rid
     from own_lines
     inner join {{ ref('lines_of_therapy') }} as lines_of_therapy
@@ -78,6 +80,7 @@ lines as (
         death_date,
         death_undated,
         last_contact_date,
+        is_followed_to_cutoff,
         last_contact_src_rid
     from untreated
 ),

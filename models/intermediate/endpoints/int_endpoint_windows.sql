@@ -28,7 +28,7 @@ wanted as (
         lines.data_cutoff,
         lines.death_date,
         lines.death_undated,
-        lines.last_contact_date,
+        lines.is_followed_to_cutoff,
         rule_sets.endpoint_rule_set_id,
         rule_sets.endpoint,
         rule_sets.start_anchor,
@@ -265,7 +265,6 @@ final as (
     select
         interval_id,
         endpoint_line_id,
-        study_id,
         endpoint_rule_set_id,
         endpoint,
         patient_key,
@@ -288,6 +287,7 @@ final as (
             else 'data cut-off'
         end as bounded_by,
         start_date,
+        -- Of who never began a line every fact counts, to show with the refusal.
         coalesce(
             case when start_day_counts = 'yes' then start_date else start_date + 1 end,
             cast('1900-01-01' as date)
@@ -299,9 +299,8 @@ final as (
                 then least(data_cutoff, observed_until + death_after_follow_up_days)
             else observed_until
         end as death_until,
-        data_cutoff,
         death_undated,
-        last_contact_date,
+        is_followed_to_cutoff,
         end_of_follow_up_src_rid,
         longest_assessment_gap_days
     from bounded

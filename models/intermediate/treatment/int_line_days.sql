@@ -1,12 +1,11 @@
--- The treatment days of each line of a layout, and how far the days before them reach.
+-- The treatment days of each line of a layout, which of them begin a cycle, and how far the days before
+-- them reach. The days of one fortnight from the start of the line are one cycle.
 
 with treatment_days as (
     select
         layout_id,
         line_number,
         start_date,
-        min(days_from_line_start) as days_from_line_start,
-        -- Treatment days of one fortnight from the start of the line are one cycle.
         cast(floor(min(days_from_line_start) / 14.0) as int) as fortnight,
         max(coverage_end_date) as coverage_end_date
     from {{ ref('int_exposure_lines') }}
@@ -15,15 +14,18 @@ with treatment_days as (
 )
 
 select
-    *,
+    layout_id,
+    line_number,
+    start_date,
+    coverage_end_date,
     lag(start_date) over (
         partition by layout_id, line_number
         order by start_date
     ) as previous_date,
-    lag(fortnight) over (
+    fortnight is distinct from lag(fortnight) over (
         partition by layout_id, line_number
         order by start_date
-    ) as previous_fortnight,
+    ) as begins_cycle,
     max(coverage_end_date) over (
         partition by layout_id, line_number
         order by start_date

@@ -1,6 +1,6 @@
 -- Rule sets agree on the lines of most patients. Histories of one treatment with the same lines and
--- the same limits within a line share a layout; it bears the number of the first of them, and what
--- is in its lines is worked out once.
+-- the same limits within a line share a layout; it bears the number of the first of them, whose lines
+-- stand for all, and what is in them is worked out once.
 
 with line_starts as (
     select

@@ -8,7 +8,7 @@ with treated as (
         line_number,
         max(coverage_end_date) as coverage_end_date,
         cast(count(*) as int) as n_treatment_days,
-        cast(count_if(fortnight is distinct from previous_fortnight) as int) as n_cycles,
+        cast(count_if(begins_cycle) as int) as n_cycles,
         max({{ days_between('covered_before', 'start_date') }}) as longest_gap_days
     from {{ ref('int_line_days') }}
     group by layout_id, line_number

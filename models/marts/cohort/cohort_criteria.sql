@@ -348,7 +348,7 @@ cycle_starts as (
             and try_cast(criteria.argument as int) = line_days.line_number
     where
         criteria.rule = 'treatment_cycles'
-        and line_days.fortnight is distinct from line_days.previous_fortnight
+        and line_days.begins_cycle
 ),
 
 treatment_cycles as (

@@ -365,6 +365,7 @@ targets as (
             when is_baseline or n_target = 0 then null
             when is_complete and largest_non_nodal_mm = 0 and not has_abnormal_node then 'CR'
             when nadir_mm = 0 and sum_mm > 0 then 'PD'
+            -- One that comes back after all were gone, a node apart (admiralonco, CRNFL).
             when was_clear and largest_non_nodal_mm > 0 then 'PD'
             when
                 round(sum_mm - nadir_mm, 6) >= progression_mm

@@ -112,6 +112,7 @@ returns as (
     having count(distinct others.start_date) >= 2
 ),
 
+-- An episode of a drug lasts until it is dropped.
 episode_days as (
     select
         covered_days.*,
