@@ -1,7 +1,7 @@
-{# Whether a line of int_endpoint_lines is followed under a rule set: the study's own lines under every
-   endpoint rule set, lines of other rule sets under the study's own where the endpoint says so; all but
-   the study's own of both only for whom it asks its sensitivity analyses of (seed studies). Lines of
-   other rule sets are there for nobody else. #}
+{# Whether a line of int_endpoint_lines is followed under an endpoint rule set. Under the study's own:
+   the study's own lines, and those of other line rule sets where the endpoint says so. Under any other:
+   the study's own lines, of the patients of whom it asks its sensitivity analyses (seed studies); lines
+   of other line rule sets are there for these patients only. #}
 {% macro is_wanted(lines, rule_sets) -%}
     case
         when {{ lines }}.endpoint_rule_set_id = {{ rule_sets }}.endpoint_rule_set_id

@@ -22,9 +22,9 @@ select
         partition by layout_id, line_number
         order by start_date
     ) as previous_date,
-    fortnight is distinct from lag(fortnight) over (
-        partition by layout_id, line_number
-        order by start_date
+    coalesce(
+        fortnight <> lag(fortnight) over (partition by layout_id, line_number order by start_date),
+        true
     ) as begins_cycle,
     max(coverage_end_date) over (
         partition by layout_id, line_number

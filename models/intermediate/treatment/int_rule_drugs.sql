@@ -1,6 +1,6 @@
 -- What a drug is to a rule set. Drugs that may stand for one another (seed line_interchange_groups)
--- are one drug to its rules, so that an exchange never advances a line. One
--- rule is for targeted drugs and immunotherapy (Hess 2021, Table 3: biologics and targeted drugs).
+-- are one drug to its rules, so that an exchange never advances a line. One rule is for targeted drugs
+-- and immunotherapy (Hess 2021, Table 3: biologics and targeted drugs).
 
 with drugs as (
     select

@@ -2,7 +2,8 @@
 -- plus any targeted drug that the study's groups do not name themselves.
 -- A line belongs to a targeted class of the study's groups when it has drugs of that one and of no other
 -- of these; drugs of a class that no group names change nothing (the study: cetuximab and vemurafenib are
--- cetuximab), unless there is no other targeted drug.
+-- cetuximab), unless there is no other targeted drug. A trial's drug is taken for a targeted one: a line
+-- with it is not chemotherapy alone.
 
 {% set characteristics = [
     'age_at_index', 'sex', 'primary_side', 'differentiation', 'metastatic_pattern',

@@ -40,7 +40,7 @@ final as (
             else '5'
         end as grade_group,
         placed.attribution,
-        placed.attribution is distinct from 'unrelated' as may_be_related,
+        coalesce(placed.attribution <> 'unrelated', true) as may_be_related,
         cast(placed.line_number as int) as line_number,
         placed.onset_date,
         {{ days_between('placed.index_date', 'placed.onset_date') }} as onset_day,

@@ -14,6 +14,7 @@ with rule_sets as (
     where endpoint = 'BOR'
 ),
 
+-- A line under a rule set has a number of its own.
 wanted as (
     select
         endpoint_lines.endpoint_line_id * 1000 + rule_sets.rule_number as line_id,

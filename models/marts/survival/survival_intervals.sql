@@ -1,4 +1,4 @@
--- The intervals of int_endpoint_windows that have an end; the others are in refused_intervals.
+-- The intervals that have an end; the others are in refused_intervals.
 -- Months are days / 30.4375. Time counts no day twice: a month that begins and ends on a first is
 -- 31 days, where CDISC's convention (end - start + 1) would say 32.
 
