@@ -43,12 +43,30 @@ WIDEST_COLUMN = 60
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table as rows of text: the first row is the head."""
+    """A table as rows of text: the first row is the head.
+
+    `numbers` are the columns of numbers; None where a cell is one if it looks like one.
+    """
 
     name: str
     title: str
     lines: Sequence[Sequence[str]]
     notes: Sequence[str] = ()
+    numbers: frozenset[int] | None = None
+
+    def is_number(self, place: int, column: int) -> bool:
+        """Whether a cell is a number."""
+        text = self.lines[place][column]
+        if place == 0 or self.numbers is None:
+            return place > 0 and PLAIN_NUMBER.fullmatch(text) is not None
+        return column in self.numbers and text != ""
+
+    def form(self, text: str) -> str:
+        """How a spreadsheet shows a number: in a table with the decimals that are printed."""
+        if self.numbers is not None:
+            return "General"
+        decimals = text.partition(".")[2]
+        return "#,##0" if "," in text else f"0.{'0' * len(decimals)}".rstrip(".")
 
 
 def write(connection: duckdb.DuckDBPyConnection, contents: Contents, folder: Path) -> list[Path]:
@@ -141,7 +159,12 @@ def _head(table: Table) -> list[str]:
 def _results(name: str, found: Sequence[dict[str, Any]]) -> Sheet:
     head = list(found[0]) if found else ["study_id"]
     lines = [["" if row[column] is None else str(row[column]) for column in head] for row in found]
-    return Sheet(name, RESULTS[name], [head, *lines])
+    numbers = frozenset(
+        place
+        for place, column in enumerate(head)
+        if any(isinstance(row.get(column), int | float) for row in found)
+    )
+    return Sheet(name, RESULTS[name], [head, *lines], numbers=numbers)
 
 
 def safe(text: str) -> str:
@@ -167,8 +190,12 @@ def _drawn_up(study: Study) -> datetime:
 
 
 def _write_workbook(path: Path, study: Study, banner: str | None, sheets: Sequence[Sheet]) -> Path:
-    """One sheet a table."""
-    options = {"strings_to_formulas": False, "strings_to_urls": False}
+    """One sheet a table; a number of a table has the decimals that are printed."""
+    options = {
+        "strings_to_formulas": False,
+        "strings_to_urls": False,
+        "nan_inf_to_errors": True,
+    }
     with xlsxwriter.Workbook(str(path), options) as workbook:
         workbook.set_properties(
             {
@@ -181,16 +208,21 @@ def _write_workbook(path: Path, study: Study, banner: str | None, sheets: Sequen
             workbook.add_format({"bold": True, "bottom": 1, "text_wrap": True, "valign": "bottom"}),
         )
         muted = workbook.add_format({"font_color": "#5b6470"})
+        wrapped = workbook.add_format({"text_wrap": True, "valign": "top"})
         for own in sheets:
             page = workbook.add_worksheet(own.name[:SHEET_NAME])
             page.write_string(0, 0, own.title, bold)
             page.write_string(1, 0, banner or "", muted)
             for place, line in enumerate(own.lines):
                 for column, text in enumerate(line):
-                    if place and PLAIN_NUMBER.fullmatch(text):
-                        page.write_number(place + 2, column, float(text.replace(",", "")))
+                    if own.is_number(place, column):
+                        number = float(text.replace(",", ""))
+                        form = workbook.add_format({"num_format": own.form(text)})
+                        page.write_number(place + 2, column, number, form)
                     else:
-                        page.write_string(place + 2, column, text, None if place else head)
+                        is_long = len(text) > WIDEST_COLUMN and own.numbers is None
+                        form = head if place == 0 else wrapped if is_long else None
+                        page.write_string(place + 2, column, text, form)
             for place, note in enumerate(own.notes):
                 page.write_string(len(own.lines) + 3 + place, 0, note, muted)
             for column in range(len(own.lines[0])):

@@ -155,7 +155,7 @@ def reasons_table(study: Study, book: Book, analysis: Analysis) -> Table:
         analysis.exhibit,
         number_of(analysis.exhibit),
         analysis.title,
-        [[Cell(""), *(Cell(level_label(column)) for column in columns)]],
+        [[Cell("Lines of therapy"), *(Cell(level_label(column)) for column in columns)]],
         rows,
         [
             *layout.cautions(study, analysis.exhibit),

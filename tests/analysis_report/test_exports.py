@@ -125,3 +125,70 @@ def test_exports_of_synthetic_data_say_so(folder: Path) -> None:
     with zipfile.ZipFile(folder / f"{STUDY}_tables.xlsx") as workbook:
         assert exports.INVENTED in workbook.read("xl/sharedStrings.xml").decode()
     assert (folder / "SYNTHETIC_DATA.txt").read_text(encoding="utf-8").strip() == exports.INVENTED
+
+
+def cells_of(path: Path, number: int) -> dict[str, tuple[str, str | None, str]]:
+    """Value, type and number format of the cells of a sheet, by their place."""
+    main = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+    with zipfile.ZipFile(path) as archive:
+        sheet, styles, texts = (
+            ElementTree.fromstring(archive.read(f"xl/{name}.xml"))
+            for name in (f"worksheets/sheet{number}", "styles", "sharedStrings")
+        )
+    shared = ["".join(text.itertext()) for text in texts]
+    codes = {form.get("numFmtId"): form.get("formatCode") for form in styles.iter(f"{main}numFmt")}
+    built_in = {"0": "General", "1": "0", "2": "0.00", "3": "#,##0"}
+    forms = [form.get("numFmtId") or "0" for form in styles.findall(f"{main}cellXfs/{main}xf")]
+    return {
+        str(cell.get("r")): (
+            shared[int(value.text or 0)] if cell.get("t") == "s" else str(value.text),
+            cell.get("t"),
+            built_in.get(forms[int(cell.get("s", 0))]) or str(codes[forms[int(cell.get("s", 0))]]),
+        )
+        for cell in sheet.iter(f"{main}c")
+        if (value := cell.find(f"{main}v")) is not None
+    }
+
+
+def test_a_number_of_a_table_is_one_with_the_decimals_that_are_printed(
+    warehouse: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    printed = ["0.050", "12.0", "1,234", "7", "<0.001", "9.60", "\N{EN DASH}"]
+    table = Table("t", "", "T", [[Cell("n")] * 8], [Row("a", [Cell(text) for text in printed])])
+    study = load_study(warehouse, STUDY)
+    path = exports._write_workbook(tmp_path / "x.xlsx", study, None, [exports.sheet(table)])
+    row = [cell for place, cell in cells_of(path, 1).items() if place.endswith("4")][1:]
+    assert [(form, kind) for _, kind, form in row] == [
+        ("0.000", None),
+        ("0.0", None),
+        ("#,##0", None),
+        ("0", None),
+        ("General", "s"),
+        ("0.00", None),
+        ("General", "s"),
+    ]
+    assert [value for value, *_ in row] == ["0.05", "12", "1234", "7", *printed[4:5], "9.6", "–"]
+
+
+def test_results_keep_their_types_in_the_workbook(
+    warehouse: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    """A tiny P is no text, and what was printed stays as it was printed."""
+    found = [
+        {"level": "1", "value": 7.06e-05, "display": "<0.001", "n": 63},
+        {"level": "a", "value": None, "display": "0.050", "n": None},
+    ]
+    study = load_study(warehouse, STUDY)
+    sheet = exports._results("estimates", found)
+    cells = cells_of(exports._write_workbook(tmp_path / "x.xlsx", study, None, [sheet]), 1)
+    assert cells["A4"] == ("1", "s", "General")
+    assert float(cells["B4"][0]) == 7.06e-05
+    assert cells["B4"][1:] == cells["D4"][1:] == (None, "General")
+    assert cells["C5"] == ("0.050", "s", "General")
+
+
+def test_every_column_of_a_table_has_a_head_of_its_own(folder: Path) -> None:
+    for path in (folder / "tables").glob("*.csv"):
+        head = lines(path)[0]
+        assert "" not in head, path.stem
+        assert len(set(head)) == len(head), path.stem
