@@ -23,6 +23,7 @@ from analysis.pictures import Picture
 from analysis.study import Analysis, Study
 from analysis.survival import SIGNIFICANCE_LEVEL
 from analysis.survival_tables import RATIO_NOTE, marked_ratio
+from expectations.pages import counted
 
 E_VALUE, E_VALUE_LIMIT = "e_value", "e_value_limit"
 
@@ -78,7 +79,8 @@ def weighting_table(study: Study, book: Book, analysis: Analysis) -> Table:
         )
     ]
     groups = "; ".join(
-        f"{name}: {page.cell(group.name, name, 'n', PREFERRED)} patients, effective sample size "
+        f"{name}: {counted(page.cell(group.name, name, 'n', PREFERRED), 'patient')}, effective "
+        "sample size "
         f"{page.cell(group.name, name, 'effective_sample_size', PREFERRED)}, weights "
         f"{page.cell(group.name, name, 'smallest_weight', PREFERRED)} to "
         f"{page.cell(group.name, name, 'largest_weight', PREFERRED)}"
@@ -89,6 +91,8 @@ def weighting_table(study: Study, book: Book, analysis: Analysis) -> Table:
         study.variable(name).label
         for name in (weighted.parameters["covariates"] if weighted else ())
     )
+    propensity = f"Propensity: logistic model of {covariates}. " if covariates else ""
+    note = level_label((weighted.note or "").rstrip(".")) if weighted else ""
     left_out = page.cell(endpoint, contrast, "incomplete_n", PREFERRED)
     return Table(
         f"{analysis.exhibit}-ratios",
@@ -98,8 +102,7 @@ def weighting_table(study: Study, book: Book, analysis: Analysis) -> Table:
         rows,
         [
             *([f"{level_label(groups)}."] if groups else []),
-            f"Propensity: logistic model of {covariates or 'nothing'}. Left out for a missing "
-            f"value: {left_out}. {level_label(weighted.note or '') if weighted else ''}.",
+            f"{propensity}Left out for a missing value: {left_out}. {note}.",
             RATIO_NOTE,
             ABBREVIATIONS,
         ],
@@ -206,8 +209,8 @@ def imputation_table(study: Study, book: Book, analysis: Analysis) -> Table:
         why = found.note if found else "Every covariate of the model is known of every patient"
         rows = [Row(f"{level_label(str(why)).rstrip('.')}.", cells(NOTHING for _ in range(4)))]
     sizes = [
-        f"{level_label(which)}: {page.cell(model, which, 'n', PREFERRED)} patients, "
-        f"{page.cell(model, which, 'events_n', PREFERRED)} events."
+        f"{level_label(which)}: {counted(page.cell(model, which, 'n', PREFERRED), 'patient')}, "
+        f"{counted(page.cell(model, which, 'events_n', PREFERRED), 'event')}."
         for which in (COMPLETE, IMPUTED)
         if page.get(model, which, "n", PREFERRED)
     ]

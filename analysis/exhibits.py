@@ -40,6 +40,7 @@ from analysis.pictures import Picture
 from analysis.study import Analysis, Study, load_study, synthetic
 from analysis.survival import is_significant
 from analysis.waterfall_plot import waterfall_plot
+from expectations.pages import counted
 
 #: Sections of the report, in the order a clinician reads, and the kinds of analysis in each.
 SECTIONS = (
@@ -207,7 +208,7 @@ def cohort_flow(book: Book) -> Picture:
         start,
         steps,
         "Cohort flow diagram",
-        f"{start} patients at the start. {words}.",
+        f"{counted(start, 'patient')} at the start. {words}.",
     )
 
 
@@ -498,8 +499,8 @@ def _waterfall(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis])
     without = page.display(BEST_CHANGE, None, "without_n", PREFERRED)
     median = page.cell(BEST_CHANGE, None, "median_pct", PREFERRED)
     words = (
-        f"{measured} patients with target lesions measured at baseline and later; {without} "
-        f"without are not shown. Median best change {median}%."
+        f"{counted(measured, 'patient')} with target lesions measured at baseline and later; not "
+        f"shown: {without} without. Median best change {median}%."
     )
     limits = drawn.response_limits
     return _of(

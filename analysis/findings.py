@@ -15,7 +15,8 @@ from analysis.ledger import HAZARD_RATIO, MEDIAN, NOT_ESTIMABLE, NOT_REACHED, PR
 from analysis.model_tables import cox_terms
 from analysis.multivariable import EVENTS_PER_VARIABLE
 from analysis.study import Analysis, Study
-from analysis.survival import ALL_PAIRS, SIGNIFICANCE_LEVEL, is_significant
+from analysis.survival import ALL_GROUPS, ALL_PAIRS, SIGNIFICANCE_LEVEL, is_significant
+from expectations.pages import counted
 from expectations.small_cells import HIDDEN
 
 
@@ -49,8 +50,8 @@ def _patients(study: Study, book: Book, analyses: list[Analysis]) -> Iterator[Fi
     if len(sizes) >= 2:
         yield Finding(
             "Cohort",
-            f"Of {sizes[0][0]} patients with {sizes[0][1]}, {sizes[-1][0]} met every criterion "
-            f"of the study ({sizes[-1][1]}).",
+            f"Of {counted(sizes[0][0], 'patient')} with {sizes[0][1]}, {sizes[-1][0]} met every "
+            f"criterion of the study ({sizes[-1][1]}).",
         )
 
 
@@ -78,7 +79,7 @@ def _follow_up(study: Study, book: Book, analyses: list[Analysis]) -> Iterator[F
             continue
         yield Finding(
             "Follow-up",
-            f"{page.display(endpoint, None, 'deaths_n')} patients "
+            f"{counted(page.display(endpoint, None, 'deaths_n'), 'patient')} "
             f"({page.display(endpoint, None, 'deaths_pct')}%) died. Median follow-up was "
             f"{_median(page, 'follow_up', name)} by the reverse Kaplan\N{EN DASH}Meier method; the "
             "median of all observed times was "
@@ -87,6 +88,7 @@ def _follow_up(study: Study, book: Book, analyses: list[Analysis]) -> Iterator[F
 
 
 def _survival(study: Study, book: Book, analyses: list[Analysis]) -> Iterator[Finding]:
+    of_all = {each.endpoint for each in analyses if each.group_variable is None}
     for analysis in analyses:
         page = book.page(analysis.exhibit, analysis.population)
         variable = str(analysis.endpoint).lower()
@@ -96,15 +98,41 @@ def _survival(study: Study, book: Book, analyses: list[Analysis]) -> Iterator[Fi
                 yield Finding(
                     endpoint_label(analysis),
                     f"The median from the start of first-line treatment was "
-                    f"{_median(page, variable, label)}, with "
-                    f"{page.display(variable, label, 'events_n')} events in "
-                    f"{page.display(variable, label, 'n')} patients.",
+                    f"{_median(page, variable, label)}, with {_sizes(page, variable, label)}.",
                 )
             continue
         if study.variable(analysis.group_variable).rule == EVER_GIVEN:
             yield from _ever_given(study, page, variable, analysis)
+        elif analysis.endpoint not in of_all and not _is_cautioned(study, analysis):
+            yield from _medians(page, variable, analysis)
         if analysis.pairwise:
             yield from _pairs(page, variable, analysis)
+
+
+def _is_cautioned(study: Study, analysis: Analysis) -> bool:
+    """Whether a reader must be warned of the groups, as of those that form later."""
+    return any(
+        caution.exhibit == analysis.exhibit and caution.variable == analysis.group_variable
+        for caution in study.cautions
+    )
+
+
+def _medians(page: BookPage, variable: str, analysis: Analysis) -> Iterator[Finding]:
+    """Medians of the groups, where none of all patients is given."""
+    groups = [
+        f"{level} {_median(page, variable, level)}, {_sizes(page, variable, level)}"
+        for level in page.levels(variable)
+        if page.value(variable, level, "n", "as published")
+    ]
+    if not groups:
+        return
+    tested = page.get(variable, analysis.contrast or ALL_GROUPS, "logrank_p", PREFERRED)
+    name = "permutation log-rank" if tested and "permutation" in tested.method else "log-rank"
+    p_value = f" ({name} P {equals(tested.display)})" if tested and tested.value is not None else ""
+    yield Finding(
+        f"{endpoint_label(analysis)} by group ({number_of(analysis.exhibit)})",
+        f"Median from the start of first-line treatment: {'; '.join(groups)}{p_value}.",
+    )
 
 
 def _ever_given(
@@ -162,8 +190,8 @@ def _pairs(page: BookPage, variable: str, analysis: Analysis) -> Iterator[Findin
     adjusted = page.display(variable, ALL_PAIRS, "significant_n", PREFERRED)
     yield Finding(
         f"{endpoint_label(analysis)} by group ({number_of(analysis.exhibit)})",
-        f"{plain} of {tests} pairwise log-rank tests have P < {SIGNIFICANCE_LEVEL:g} unadjusted; "
-        f"{adjusted} of {tests} with permutation tests for small groups and Holm’s adjustment.",
+        f"P < {SIGNIFICANCE_LEVEL:g} in {plain} of {tests} pairwise log-rank tests unadjusted; "
+        f"in {adjusted} of {tests} with permutation tests for small groups and Holm’s adjustment.",
     )
 
 
@@ -190,8 +218,8 @@ def _cox(study: Study, book: Book, analyses: list[Analysis]) -> Iterator[Finding
         which = " and ".join(kept) if kept else "no variable"
         yield Finding(
             "Multivariable model",
-            f"In the model ({page.display(model, None, 'n')} patients, "
-            f"{page.display(model, None, 'events_n')} events) {which} "
+            f"In the model ({counted(page.display(model, None, 'n'), 'patient')}, "
+            f"{counted(page.display(model, None, 'events_n'), 'event')}) {which} "
             f"{'have' if len(kept) > 1 else 'has'} P < {SIGNIFICANCE_LEVEL:g} with Efron’s ties "
             f"and with Firth’s penalty{weak}.",
         )
@@ -202,13 +230,13 @@ def _reproduction(summary: dict[str, Any]) -> Iterator[Finding]:
         return
     own, verdicts = summary["self_consistent"], summary["verdicts"]
     counts = [
-        f"{verdicts[verdict]} {words}"
-        for verdict, words in (
-            (REPRODUCED, "are reproduced"),
-            (DIFFERS, "differ"),
-            (CANNOT_BE, "cannot be right"),
-            (NOT_COMPUTED, "could not be computed"),
-            (NOT_SHOWN, "are not shown"),
+        f"{verdicts[verdict]} {one if verdicts[verdict] == 1 else several}"
+        for verdict, one, several in (
+            (REPRODUCED, "is reproduced", "are reproduced"),
+            (DIFFERS, "differs", "differ"),
+            (CANNOT_BE, "cannot be right", "cannot be right"),
+            (NOT_COMPUTED, "could not be computed", "could not be computed"),
+            (NOT_SHOWN, "is not shown", "are not shown"),
         )
         if verdicts.get(verdict)
     ]
@@ -229,6 +257,13 @@ def _median(page: BookPage, variable: str, level: str) -> str:
         f"{value} (95% CI {limits})"
         if value == NOT_REACHED
         else (f"{value} months (95% CI {limits})")
+    )
+
+
+def _sizes(page: BookPage, variable: str, level: str) -> str:
+    return (
+        f"{counted(page.display(variable, level, 'events_n'), 'event')} in "
+        f"{counted(page.display(variable, level, 'n'), 'patient')}"
     )
 
 

@@ -116,8 +116,17 @@ def exposure_analyses(
         "exposure begins with the first dose",
     )
     eligible = once_eligible(patients)
+    delayed = page.about(eligible, ingredient=group.argument, entry=ELIGIBLE)
+    _enter_sides(
+        delayed,
+        f"{endpoint} time-dependent delayed entry",
+        contrast,
+        ("given", given[eligible.index].notna()),
+        "eligibility known only after the interval had ended",
+        len(patients) - len(eligible),
+    )
     enter_ratio(
-        page.about(eligible, ingredient=group.argument, entry=ELIGIBLE),
+        delayed,
         f"{endpoint} time-dependent delayed entry",
         contrast,
         hazard_ratio(
@@ -132,11 +141,10 @@ def exposure_analyses(
     for months in analysis.landmark_months:
         curve = landmark_endpoint(analysis, months)
         known = patients[~(patients["entry"] > months)]
-        if not (known["time"] > months).any():
-            enter_ratio(page, curve.lower(), contrast, "nobody is observed beyond the landmark")
-            continue
-        later = landmark(known["time"], known["event"], given[known.index], at=months)
-        later.index = known.index[later["row"]]
+        later = known.iloc[:0].assign(exposed=0)
+        if (known["time"] > months).any():
+            later = landmark(known["time"], known["event"], given[known.index], at=months)
+            later.index = known.index[later["row"]]
         _enter_landmark(page, curve.lower(), contrast, later, len(patients) - len(later), months)
         exposed = later["exposed"] == 1
         for order, level in enumerate(group.level_names):
@@ -167,26 +175,13 @@ def _enter_landmark(
     """Enter the comparison of those still observed at a landmark, by their group then."""
     exposed = later["exposed"] == 1
     page = page.about(later, landmark_months=months)
-    for statistic, who, method in (
-        ("exposed_n", exposed, "given by the landmark"),
-        ("unexposed_n", ~exposed, "not given by the landmark"),
-    ):
-        page.add(
-            variable,
-            contrast,
-            statistic,
-            int(who.sum()),
-            method,
-            convention=PREFERRED,
-            counted=who,
-        )
-    page.add(
+    _enter_sides(
+        page,
         variable,
         contrast,
-        "excluded_n",
-        excluded,
+        ("given by the landmark", exposed),
         "no longer observed at the landmark, or not yet known to be eligible",
-        convention=PREFERRED,
+        excluded,
     )
     if not exposed.any() or exposed.all():
         enter_ratio(page, variable, contrast, "one side has no patients at the landmark")
@@ -208,6 +203,32 @@ def _enter_landmark(
         convention=PREFERRED,
         note=comparison.reason,
     )
+
+
+def _enter_sides(
+    page: Page,
+    variable: str,
+    contrast: str,
+    side: tuple[str, pd.Series],
+    why_excluded: str,
+    excluded: int,
+) -> None:
+    """Enter how many had the drug (`side`: in words, and who), had not, and are left out."""
+    words, exposed = side
+    for statistic, who, method in (
+        ("exposed_n", exposed, words),
+        ("unexposed_n", ~exposed, f"not {words}"),
+    ):
+        page.add(
+            variable,
+            contrast,
+            statistic,
+            int(who.sum()),
+            method,
+            convention=PREFERRED,
+            counted=who,
+        )
+    page.add(variable, contrast, "excluded_n", excluded, why_excluded, convention=PREFERRED)
 
 
 def exposure_episodes(

@@ -26,6 +26,7 @@ from analysis.survival_tables import (
     preferred_p,
     test_note,
 )
+from expectations.pages import counted
 
 
 def univariable_table(study: Study, book: Book, analysis: Analysis) -> Table:
@@ -141,11 +142,10 @@ def cox_table(study: Study, book: Book, analysis: Analysis) -> Table:
         ],
         rows,
         [
-            f"{page.cell(model, None, 'n')} patients with every covariate known "
+            f"{counted(page.cell(model, None, 'n'), 'patient')} with every covariate known "
             f"({page.cell(model, None, 'incomplete_n')} left out), "
-            f"{page.cell(model, None, 'events_n')} events: "
-            f"{page.cell(model, None, 'events_per_variable', PREFERRED)} events per coefficient. "
-            f"{_diagnostics(page, model)}",
+            f"{counted(page.cell(model, None, 'events_n'), 'event')}"
+            f"{_per_coefficient(page, model)}. {_diagnostics(page, model)}",
             "HR, hazard ratio, adjusted for the other rows. Intervals and P: Wald for Breslow and "
             "Efron, profile penalised likelihood for Firth; the figure shows Efron’s, or "
             f"({PENALISED}) Firth’s where the others have no finite estimate.",
@@ -153,6 +153,11 @@ def cox_table(study: Study, book: Book, analysis: Analysis) -> Table:
             *cautions(study, analysis.exhibit),
         ],
     )
+
+
+def _per_coefficient(page: BookPage, model: str) -> str:
+    number = page.get(model, None, "events_per_variable", PREFERRED)
+    return f": {number.cell} events per coefficient" if number else ""
 
 
 def _diagnostics(page: BookPage, model: str) -> str:
@@ -187,6 +192,6 @@ def cox_terms(study: Study, book: Book, analysis: Analysis) -> list[tuple[str, s
         for variable in study.variables.values()
         if variable.cox_reference
         for level in variable.levels
-        for contrast in [f"{level.short} vs {variable.level(variable.cox_reference).short}"]
-        if page.get(f"{model}: {variable.name}", contrast, HAZARD_RATIO.value)
+        for contrast in page.levels(f"{model}: {variable.name}", HAZARD_RATIO.value)
+        if contrast.startswith(f"{level.short} vs ")
     ]

@@ -41,6 +41,7 @@ MOST_CORRECTED = 4000
 SEED = 20261122
 #: Why a coefficient is not given while the others of its model are.
 INFINITE = "infinite estimate, as where a level has no event"
+NOBODY_AT_RISK = "nobody on one side is at risk at an event"
 UNTOLD = "no event is left that could tell of it beside an infinite estimate"
 #: How the method says that a resample's model is of the variables that it selects itself.
 SELECTED_ANEW = "variables selected anew in each"
@@ -108,18 +109,15 @@ def multivariable(
     ):
         page.add(model, None, statistic, count, method, counted=counted)
     design = complete[["time", "event"]].copy()
-    # Who is censored before the first event is in no risk set.
-    first = complete.loc[complete["event"] == 1, "time"].min()
-    at_risk = ~(complete["time"] < first)
     terms: dict[str, Term] = {}
     for variable in variables:
-        for contrast, inside in _indicators(variable, complete).items():
+        for contrast, inside in indicators(variable, complete).items():
             term = Term(f"{model}: {variable.name}", contrast)
-            if inside[at_risk].any() and not inside[at_risk].all():
+            if inside is None:
+                _enter_nothing(page, term, NOBODY_AT_RISK)
+            else:
                 terms[f"{variable.name} {contrast}"] = term
                 design[f"{variable.name} {contrast}"] = inside.astype(int)
-            else:
-                _enter_nothing(page, term, "nobody on one side is at risk at an event")
     if terms:
         _enter_models(page, model, design, terms, _selected_from(study, variables, complete))
 
@@ -141,11 +139,26 @@ def _selected_from(
     return candidates if set(found) == {variable.name for variable in variables} else None
 
 
-def _indicators(variable: Variable, patients: pd.DataFrame) -> dict[str, pd.Series]:
-    """One indicator a level other than the reference, by the name of the contrast."""
-    reference = variable.level(str(variable.cox_reference))
+def indicators(variable: Variable, patients: pd.DataFrame) -> dict[str, pd.Series | None]:
+    """One indicator a level other than the reference, by the name of the contrast.
+
+    The reference is the study's, else the first level; where nobody of it is at risk at an event,
+    the first level of which somebody is. None where nobody of the level, or of another, is.
+
+    Parameters
+    ----------
+    patients : DataFrame
+        time, event and the level of the variable.
+    """
+    # Who is censored before the first event is in no risk set.
+    first = patients.loc[patients["event"] == 1, "time"].min()
+    at_risk = set(patients.loc[~(patients["time"] < first), variable.name])
+    order = sorted(variable.levels, key=lambda level: level.name != variable.cox_reference)
+    reference = next((level for level in order if level.name in at_risk), order[0])
     return {
         f"{level.short} vs {reference.short}": patients[variable.name] == level.name
+        if {level.name, reference.name} <= at_risk
+        else None
         for level in variable.levels
         if level != reference
     }
@@ -264,8 +277,8 @@ def _enter_corrected_concordance(
         value: float | None = found.corrected
         if found.penalised:
             note = (
-                f"{found.penalised} of {found.resamples} resamples have no finite estimate and "
-                "are fitted with a slight penalty"
+                f"{found.penalised} of {found.resamples} resamples, without a finite estimate, "
+                "fitted with a slight penalty"
             )
     except InvalidSurvivalInput as error:
         value, note = None, str(error)

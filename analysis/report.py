@@ -22,7 +22,7 @@ from analysis.multivariable import EVENTS_PER_VARIABLE
 from analysis.second_programming import COHORT
 from analysis.study import DAYS_PER_MONTH, Study, delivery
 from analysis.survival import SIGNIFICANCE_LEVEL
-from expectations.pages import template
+from expectations.pages import counted, template
 from expectations.small_cells import HIDDEN, is_small
 from expectations.tables import exist, rows
 
@@ -99,7 +99,7 @@ def _second_programming(
         count = int(row["largest_difference"]) if of_patients else 0
         shown = HIDDEN if policy and is_small(count) else str(count)
         row["difference"] = (
-            f"{shown} patients" if of_patients else f"{row['largest_difference']:.1e}"
+            counted(shown, "patient") if of_patients else f"{row['largest_difference']:.1e}"
         )
     return found
 

@@ -26,6 +26,7 @@ from analysis.responses import (
     VISITS,
 )
 from analysis.study import Analysis, Study
+from expectations.pages import counted
 from expectations.small_cells import HIDDEN
 
 FROM_RESPONSE = "Months from the response"
@@ -140,8 +141,8 @@ def agreement_table(study: Study, book: Book, analysis: Analysis) -> Table:
         else [[Cell("From the lesion rows")]],
         rows,
         [
-            f"{visits.cell if visits else NOTHING} visits of "
-            f"{_patients(visits)} patients, of any line, that have both. Alike, %: "
+            f"{counted(visits.cell if visits else NOTHING, 'visit')} with both, in any line, of "
+            f"{counted(_patients(visits), 'patient')}. Alike, %: "
             f"{with_limits(AGREEMENT)}. Cohen’s kappa: {with_limits(KAPPA)}. 95% limits leave out "
             "one patient at a time, since visits of a patient are not independent.",
             *cautions(study, analysis.exhibit),

@@ -263,6 +263,12 @@ def exposure_table(study: Study, book: Book, analysis: Analysis) -> Table | None
     group = study.variable(analysis.group_variable)
     given = group.argument
 
+    def sides(name: str) -> list[str]:
+        return [
+            page.cell(name, contrast, statistic, PREFERRED)
+            for statistic in ("exposed_n", "unexposed_n", "excluded_n")
+        ]
+
     def row(label: str, name: str, patients: Sequence[str]) -> Row:
         number = page.get(name, contrast, HAZARD_RATIO.value, PREFERRED)
         return Row(
@@ -284,27 +290,15 @@ def exposure_table(study: Study, book: Book, analysis: Analysis) -> Table | None
         page.cell(variable, others[0], "n") if len(others) == 1 else NOTHING,
         NOTHING,
     ]
+    delayed = f"{dependent} delayed entry"
     rows = [
         row("Ever against never, from line 1: immortal time counted", variable, everybody),
         row(f"Exposed from the first dose of {given} on", dependent, everybody),
-        row(
-            "The same, at risk once eligible",
-            f"{dependent} delayed entry",
-            [NOTHING, NOTHING, NOTHING],
-        ),
+        row("The same, at risk once eligible", delayed, sides(delayed)),
     ]
     for months in analysis.landmark_months:
         name = f"{variable} landmark {months:g} months"
-        rows.append(
-            row(
-                f"Given by month {months:g} or not, from then on",
-                name,
-                [
-                    page.cell(name, contrast, statistic, PREFERRED)
-                    for statistic in ("exposed_n", "unexposed_n", "excluded_n")
-                ],
-            )
-        )
+        rows.append(row(f"Given by month {months:g} or not, from then on", name, sides(name)))
     return Table(
         f"{analysis.exhibit}-exposure",
         "",

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from dataclasses import replace
+from typing import Any
+
 import duckdb
 import pandas as pd
 
 from analysis.estimators import CoxModel, InvalidSurvivalInput, cox, firth_cox
 from analysis.ledger import HAZARD_RATIO, PREFERRED, Ledger, Page
+from analysis.multivariable import NOBODY_AT_RISK, indicators
 from analysis.study import Analysis, Study, Variable
 
 
@@ -15,7 +20,7 @@ def univariable_ratios(
 ) -> None:
     """Enter a Cox model of every variable of the univariable table, each on its own.
 
-    The reference is that of the multivariable model, else the first level that has patients.
+    The reference is that of the multivariable model (`indicators`).
     """
     endpoint = str(analysis.endpoint)
     patients = study.survival(endpoint, analysis.population)
@@ -30,24 +35,27 @@ def univariable_ratios(
 
 
 def _enter(page: Page, name: str, variable: Variable, patients: pd.DataFrame) -> None:
-    present = [level for level in variable.levels if (patients[variable.name] == level.name).any()]
-    if len(present) < 2:
-        return
-    reference = present[0]
-    if variable.cox_reference in [level.name for level in present]:
-        reference = variable.level(str(variable.cox_reference))
-    terms = {
-        f"{level.short} vs {reference.short}": patients[variable.name] == level.name
-        for level in present
-        if level != reference
-    }
-    design = patients[["time", "event"]].assign(
-        **{contrast: inside.astype(int) for contrast, inside in terms.items()}
+    present = set(patients[variable.name])
+    of_patients = replace(
+        variable, levels=tuple(level for level in variable.levels if level.name in present)
     )
-    try:
-        model, method = _fit(design, list(terms))
-    except InvalidSurvivalInput as error:
-        for contrast in terms:
+    if len(of_patients.levels) < 2:
+        return
+    terms = indicators(of_patients, patients)
+    told = {contrast: inside for contrast, inside in terms.items() if inside is not None}
+    design = patients[["time", "event"]].assign(
+        **{contrast: inside.astype(int) for contrast, inside in told.items()}
+    )
+    found: dict[str, dict[Hashable, Any]] = {}
+    method, reason = "Cox model", NOBODY_AT_RISK
+    if told:
+        try:
+            model, method = _fit(design, list(told))
+            found = {str(row["term"]): row for row in model.table.to_dict("records")}
+        except InvalidSurvivalInput as error:
+            reason = str(error)
+    for contrast in terms:
+        if contrast not in found:
             page.add(
                 name,
                 contrast,
@@ -55,10 +63,9 @@ def _enter(page: Page, name: str, variable: Variable, patients: pd.DataFrame) ->
                 None,
                 "Cox model",
                 convention=PREFERRED,
-                note=str(error),
+                note=reason,
             )
-        return
-    for row in model.table.to_dict("records"):
+            continue
         for statistic, column in (
             (HAZARD_RATIO.value, "hazard_ratio"),
             (HAZARD_RATIO.lower, "lower"),
@@ -67,9 +74,9 @@ def _enter(page: Page, name: str, variable: Variable, patients: pd.DataFrame) ->
         ):
             page.add(
                 name,
-                str(row["term"]),
+                contrast,
                 statistic,
-                float(row[column]),
+                float(found[contrast][column]),
                 method,
                 convention=PREFERRED,
             )

@@ -1,4 +1,4 @@
-"""The templates of the reports: compiled once a process, whatever stands in them is escaped."""
+"""What pages are made of: their templates, compiled once a process and escaping, and counts."""
 
 from __future__ import annotations
 
@@ -21,3 +21,8 @@ def template(file: Path, **filters: Callable[..., object]) -> Template:
     )
     environment.filters.update(filters)
     return environment.get_template(file.name)
+
+
+def counted(number: object, noun: str) -> str:
+    """So many of something in words: 1 patient, 2 patients."""
+    return f"{number} {noun}{'' if str(number) == '1' else 's'}"

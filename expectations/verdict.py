@@ -12,6 +12,7 @@ import duckdb
 
 from expectations.checks import BuiltIn, Check, Status
 from expectations.history import RESULTS_TABLE
+from expectations.pages import counted
 from expectations.run import all_checks
 from expectations.small_cells import HIDDEN, Sum, shown
 from expectations.tables import exist, rows
@@ -100,7 +101,7 @@ def judge(results: Sequence[Result], disagreements: int) -> Verdict:
         return Verdict(
             "blocked",
             "Blocked",
-            f"{_counted(blocking, 'check')} of {len(results)} "
+            f"{counted(blocking, 'check')} of {len(results)} "
             f"{'forbids' if blocking == 1 else 'forbid'} publication"
             + (f"; {warned} more failed or could not be evaluated." if warned else "."),
         )
@@ -110,12 +111,12 @@ def judge(results: Sequence[Result], disagreements: int) -> Verdict:
             for count, text in (
                 (
                     warned,
-                    f"{_counted(warned, 'check')} of {len(results)} failed or could not be "
+                    f"{counted(warned, 'check')} of {len(results)} failed or could not be "
                     "evaluated",
                 ),
                 (
                     disagreements,
-                    f"two programmes disagree on {_counted(disagreements, 'result')}",
+                    f"two programmes disagree on {counted(disagreements, 'result')}",
                 ),
             )
             if count
@@ -246,7 +247,3 @@ def _rule(check: Check | None) -> str:
 
 def _place(order: tuple[str, ...], name: str) -> tuple[int, str]:
     return (order.index(name) if name in order else len(order), name)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import fields, replace
 
@@ -221,6 +222,11 @@ def test_the_report_sets_the_time_dependent_model_beside_the_naive_one(book: pd.
         book, "fig2", "os time-dependent delayed entry", contrast, "hazard_ratio", "preferred"
     )
     assert (eligible["n"], eligible["value"]) == (63, pytest.approx(honest["value"], rel=0.05))
+    counts = [
+        one(book, "fig2", "os time-dependent delayed entry", contrast, statistic, "preferred")
+        for statistic in ("exposed_n", "unexposed_n", "excluded_n")
+    ]
+    assert [count["value"] for count in counts] == [33, 30, 0]
     for months in (3, 6, 12):
         where = ("fig2", f"os landmark {months} months", contrast)
         counts = [
@@ -335,6 +341,10 @@ def test_awkward_cohorts_give_a_report_and_not_an_error(name: str) -> None:
     assert sum(found["verdicts"].values()) == 322
     assert "Key findings" in text
     assert ">nan<" not in text.lower() and ">none<" not in text.lower()
+    assert re.findall(r"(?<![\d,./] )\b1 (?:patients|events|visits|deaths)\b(?!/)", text) == []
+    # Nothing is hidden of invented patients, and no sentence ends twice.
+    assert "[c]" not in text and not re.search(r"\w\.\.[\s<]", text)
+    assert "\N{EN DASH} events" not in text
 
 
 def test_an_infinite_hazard_ratio_takes_no_other_with_it() -> None:
@@ -407,6 +417,50 @@ def test_a_level_that_is_never_at_risk_takes_no_other_with_it() -> None:
         for book in books
     )
     assert sex == pytest.approx(alone, rel=1e-9)
+
+
+def test_a_reference_that_is_never_at_risk_gives_its_place_to_the_next_level() -> None:
+    """R keeps the others too, but its ratio against the second level bears the first's name."""
+    cohort = small_warehouse.calibrated()
+    first = cohort["therapy_lines"] == "first"
+    early = cohort.assign(
+        death=cohort["death"].where(~first, 0),
+        pfs_event=cohort["pfs_event"].where(~first, 0),
+        os_days=cohort["os_days"].where(~first, 1),
+        pfs_days=cohort["pfs_days"].where(~first, 1),
+    )
+    books = []
+    for patients, reference in ((early, "first"), (cohort[~first], "second")):
+        with small_warehouse.build(":memory:", patients) as connection:
+            connection.execute(
+                "update reference.study_variables set cox_reference = ? "
+                "where study_id = ? and variable = 'therapy_lines'",
+                [reference, STUDY],
+            )
+            estimates.compute(connection, STUDY)
+            books.append(connection.execute("select * from results.estimates").fetchdf())
+            if reference == "first":
+                study = load_study(connection, STUDY)
+                book = Book(rows(connection, "from results.estimates order by rowid"))
+    later, nobody = "third or later vs second", "first vs second"
+    for exhibit, variable, contrast in (
+        ("table7", "os cox: sex", "female vs male"),
+        ("table7", "os cox: therapy_lines", later),
+        ("figS6", "os alone: therapy_lines", later),
+    ):
+        ratio, alone = (
+            one(each, exhibit, variable, contrast, "hazard_ratio", "preferred")["value"]
+            for each in books
+        )
+        assert np.isfinite(ratio) and ratio == pytest.approx(alone, rel=1e-9)
+    for exhibit, kind in (("table7", "cox"), ("figS6", "alone")):
+        missing = one(
+            books[0], exhibit, f"os {kind}: therapy_lines", nobody, "hazard_ratio", "preferred"
+        )
+        assert np.isnan(missing["value"]) and "at risk" in missing["note"]
+    (analysis,) = [each for each in study.analyses if each.kind == "cox"]
+    shown = [contrast for *_, name, contrast in cox_terms(study, book, analysis) if "lines" in name]
+    assert shown == [nobody, later]
 
 
 def test_coefficients_stand_in_the_order_of_their_levels(

@@ -10,8 +10,9 @@ from types import SimpleNamespace
 import duckdb
 import pytest
 
-from analysis import estimates, exhibits, exports, report, second_programming
+from analysis import comparison, estimates, exhibits, exports, report, second_programming
 from analysis.book import Book
+from analysis.findings import key_findings
 from pipeline import transform
 from pipeline.errors import CommandError
 from pipeline.paths import Layout
@@ -116,6 +117,19 @@ def test_two_groups_without_a_named_contrast_are_tested(contents: exhibits.Conte
     among_all = book.page("table3", "all").value("os by side", None, "logrank_p")
     assert alone is not None
     assert alone == among_all
+
+
+def test_without_survival_of_all_patients_the_findings_give_medians_by_group(
+    warehouse: duckdb.DuckDBPyConnection, contents: exhibits.Contents
+) -> None:
+    found = key_findings(contents.study, contents.book, comparison.summary(warehouse, STUDY))
+    by_side = [each.text for each in found if "(Figure 2)" in each.lead]
+    page = contents.book.page("fig2", "all")
+    (text,) = by_side
+    for side in ("left-sided", "right-sided"):
+        assert f"{side} {page.display('os', side, 'median_months')} months (95% CI " in text
+        assert f"{page.display('os', side, 'events_n')} events in " in text
+    assert "log-rank P" in text
 
 
 def test_rows_of_a_build_on_spark_are_not_looked_for(
