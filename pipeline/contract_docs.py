@@ -138,11 +138,13 @@ Faults of folder, manifest and headers are listed together, before any row is re
 | `the archive is broken, cut short or encrypted` | pack and deliver it again, without a password |
 | `before the one that is published` | deliver the newest extract |
 | `a column has no name` | take the comma from the end of the header, or name the column |
+| `has more than one row` | one row says what the delivery is |
 | `covers is neither` | write `all` or `changes` |
 | `no delivery of this site was published before` | deliver all patients once |
 | `with another key` | the same, or restore the key |
 | `changes bring every file` | add the file, if only its header |
 | `did not bring this file` | deliver all patients once |
+| `synthetic is not what` | correct it; invented and real patients get folders of their own |
 | `patients without a readable` | name every patient of the changes there |
 | `which were not published` | deliver these patients too, or all patients once |
 | `came before the delivery that is published` | deliver them anew, under another `delivery_id` |

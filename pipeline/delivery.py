@@ -125,6 +125,7 @@ def land(folder: Path, work: Path, *, allow_older: bool = False) -> Delivery:
         if base := next((d for d in known if d.seq == delivery.base_seq), None):
             _refuse_another_key(folder, work, base)
             _refuse_gaps(folder, work, base, inspected)
+            _refuse_mixture(folder, work, base, about)
         before = ledger.last_published(known, delivery.site_code)
         stood = ledger.state(known, before.seq) if before else []
         n_erased = landing.write(inspected, delivery, stood)
@@ -278,8 +279,10 @@ class _Landing:
             write_records(connection, inspected, read)
             found = connection.execute(
                 f"select * from read_parquet('{quoted(read)}', file_row_number = true) "
-                "order by file_row_number limit 1"
+                "order by file_row_number limit 2"
             ).fetchall()
+        if len(found) > 1:
+            raise _refused(self.folder, ["delivery.csv: has more than one row; give it one"])
         names = inspected.header
         return {
             name: value.strip()
@@ -668,6 +671,27 @@ def _refuse_gaps(folder: Path, work: Path, base: Delivery, inspected: Collection
     ]
     if gaps:
         raise _refused(folder, gaps)
+
+
+def _refuse_mixture(folder: Path, work: Path, base: Delivery, about: Row) -> None:
+    """Refuse changes that call patients invented where others are real, or the other way.
+
+    What is published of all of them would follow the changes.
+    """
+    columns = read_contract().tables["delivery"].columns
+    (synthetic,) = (column for column in columns if column.name == "synthetic")
+    with duckdb.connect() as connection:
+        rows = ledger.raw_folder(work, base.seq) / "delivery.parquet"
+        before = connection.execute(f"select synthetic from '{quoted(rows)}'").fetchall()
+    said = [synthetic.code(text or "") == "yes" for (text,) in before]
+    if said != [synthetic.code(about.get("synthetic", "")) == "yes"]:
+        raise _refused(
+            folder,
+            [
+                "delivery.csv: synthetic is not what the delivery that these changes change says; "
+                "a warehouse holds invented patients or real ones"
+            ],
+        )
 
 
 def _refuse_older(delivery: Delivery, known: list[Delivery], *, allow_older: bool) -> None:

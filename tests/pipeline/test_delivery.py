@@ -181,6 +181,16 @@ def test_a_link_is_not_followed(delivery: Path, work: Path, tmp_path: Path) -> N
     assert "consent.csv: not a plain file" in refusal(delivery, work)
 
 
+def test_a_pipe_is_not_waited_for(delivery: Path, work: Path, tmp_path: Path) -> None:
+    (delivery / "consent.csv").unlink()
+    os.mkfifo(delivery / "consent.csv")
+    assert "consent.csv: not a plain file" in refusal(delivery, work)
+    for name in ("pipe", "pipe.zip"):
+        os.mkfifo(tmp_path / name)
+        assert unpack.delivered_bytes(tmp_path / name) == 0
+        assert "this is a file, not a folder" in refusal(tmp_path / name, work)
+
+
 def test_every_fault_is_reported_at_once(delivery: Path, work: Path) -> None:
     (delivery / "patients.csv").unlink()
     rewrite(delivery / "consent.csv", "consent_date", "day_of_consent")
@@ -629,6 +639,25 @@ def test_a_lost_key_is_missed_where_no_run_has_begun(
 def test_what_a_delivery_covers_is_all_or_changes(delivery: Path, work: Path) -> None:
     drawn(delivery, "2020-03-01", SECRET)
     assert "delivery.csv: covers is neither all nor changes" in refusal(delivery, work)
+
+
+def test_a_delivery_says_once_what_it_is(delivery: Path, work: Path) -> None:
+    """A second row might call the patients real whom the first calls invented."""
+    about = delivery / "delivery.csv"
+    about.write_text(about.read_text() + about.read_text().splitlines()[1] + "\n")
+    assert "delivery.csv: has more than one row" in refusal(delivery, work)
+
+
+@pytest.mark.parametrize(("before", "after"), [("no", "yes"), ("yes", "no"), ("", "1")])
+def test_invented_and_real_patients_do_not_stand_together(
+    delivery: Path, work: Path, before: str, after: str
+) -> None:
+    drawn(delivery, "2020-03-01", synthetic=before)
+    ledger.accept(work, land(delivery, work).seq, "run-1")
+    drawn(delivery, "2020-04-01", "changes", synthetic=after)
+    assert "invented patients or real ones" in refusal(delivery, work)
+    drawn(delivery, "2020-04-01", synthetic=after)
+    land(delivery, work)
 
 
 def test_changes_need_something_to_change(delivery: Path, work: Path) -> None:
