@@ -77,8 +77,12 @@ def answer(connection: duckdb.DuckDBPyConnection, statement: str, console: Conso
     clock = threading.Timer(LONGEST_STATEMENT_SECONDS, connection.interrupt)
     clock.start()
     try:
-        if not connection.extract_statements(statement):
+        statements = connection.extract_statements(statement)
+        if not statements:
             raise CommandError("There is no statement in what was given.", Exit.USAGE)
+        # DuckDB makes two of a pivot; the first creates something and has no rows.
+        if sum(one.type != duckdb.StatementType.CREATE for one in statements) > 1:
+            raise CommandError("Give one statement at a time.", Exit.USAGE)
         cursor = connection.execute(statement)
         if cursor.description is None:
             return

@@ -161,6 +161,7 @@ def test_flt16_a_damaged_warehouse_is_called_that(left: float, warehouse: Path) 
     ("statement", "words"),
     [
         (";", "no statement"),
+        ("select 1; select 2", "one statement at a time"),
         ("-- nothing", "no statement"),
         ("select interval '3000000 years'", "cast it to text"),
     ],
@@ -169,6 +170,11 @@ def test_what_has_no_answer_is_said_in_a_sentence(statement: str, words: str) ->
     with pytest.raises(CommandError, match=words) as told:
         shown(statement)
     assert told.value.exit_code == Exit.USAGE
+
+
+def test_a_pivot_is_one_statement() -> None:
+    said = shown("pivot (select 'a' as x, 1 as y) on x using sum(y); -- and no more")
+    assert said == "a\n1\n"
 
 
 def test_the_prompt_goes_on_after_an_error_that_looks_like_markup(
