@@ -93,6 +93,7 @@ def land(folder: Path, work: Path, *, allow_older: bool = False) -> Delivery:
     now = require_key(last, work)
     for killed in work.glob(f"{LANDING}*"):
         shutil.rmtree(killed)
+    resources.remove_spilled(work)
     with tempfile.TemporaryDirectory(dir=work, prefix=LANDING) as scratch:
         if folder.suffix == ".zip" and folder.is_file():
             folder = unpack(folder, names, Path(scratch) / "unpacked")

@@ -45,15 +45,12 @@ MADE_BY_BUILDS = (
     f"{LANDING}*",
     "logs",
     "spark",
-    resources.SPILL,
+    f"{resources.SPILL}*",
 )
 """What a build makes of patients in the work folder. What else is there is searched, not removed:
 who names a folder of other things as the work folder must not lose them."""
 OUTLIVES_RUNS = (manifest.MANIFEST, manifest.WITHDRAWN, signing.SIGNATURES)
 """What stays of a withdrawn run: numbers and hashes, so that the chain of manifests holds."""
-
-NOTE = ".erasing-"
-"""How the file begins, in the work folder, of what an erasure that has not ended searches for."""
 
 SHORTEST_SEARCHED = 5
 """A patient number of fewer characters is found everywhere, as a dose or a day: not searched."""
@@ -121,7 +118,7 @@ def erase(
         )
         key = load_key()
         digest = erasure_digest(min(found.keys), key)
-        note = layout.work / f"{NOTE}{digest}.json"
+        note = layout.work / f"{ledger.ERASING}{digest}.json"
         _recall(note, found)
         holders = _find_records(layout.work, known, found)
         _remember(note, found)

@@ -18,8 +18,9 @@ LIMITS = {
 }
 """Environment variables that set a limit of DuckDB, as in RWE_MEMORY_LIMIT=2GB."""
 
-SPILL = "spill"
-"""The folder for temporary files of a database in memory."""
+SPILL = "spill-"
+"""How the name begins of the folder for temporary files of databases in memory; the number of the
+process follows."""
 
 PRIVATE_UMASK = 0o077
 BUILD_BYTES_PER_DELIVERED_BYTE = 7
@@ -54,9 +55,18 @@ def in_memory(folder: Path) -> duckdb.DuckDBPyConnection:
     DuckDB would spill into the folder in which the command was given, where rows of patients must
     not lie.
     """
-    connection = duckdb.connect(config={"temp_directory": str(folder / SPILL)})
+    spill = folder / f"{SPILL}{os.getpid()}"
+    connection = duckdb.connect(config={"temp_directory": str(spill)})
     limit(connection)
     return connection
+
+
+def remove_spilled(folder: Path) -> None:
+    """Remove what databases in memory have spilled below `folder` whose process was killed."""
+    for left in folder.glob(f"{SPILL}*"):
+        number = left.name.removeprefix(SPILL)
+        if number.isdigit() and not _is_running(int(number)):
+            shutil.rmtree(left)
 
 
 def limit_to_need(connection: duckdb.DuckDBPyConnection, landed: int) -> None:
@@ -107,6 +117,16 @@ def require_writable(folder: Path, mode: int) -> None:
             Exit.SECURITY,
         )
     folder.chmod(mode)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is another user's
+        pass
+    return True
 
 
 def _megabytes(number: int) -> str:

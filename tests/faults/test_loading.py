@@ -22,7 +22,7 @@ from pipeline.errors import CommandError, Exit, as_command_error
 from pipeline.pseudonyms import erasure_digest, key_id, load_key, pseudonym, require_key
 from synthetic import generate
 from tests.faults.trials import EXIT_CODES
-from tests.processes import ended
+from tests.processes import PROCESSES, ended
 
 TABLES = len(read_contract().tables)
 KINDS = ("kill", "enospc")
@@ -182,7 +182,8 @@ def test_flt11_flt52_landing_keeps_the_limits_and_spills_into_the_work_folder(
     with resources.in_memory(work) as connection:
         connection.execute("set threads = 1")
         connection.execute(MANY_ROWS)
-        assert list((work / resources.SPILL).iterdir())
+        (spilled,) = work.glob(f"{resources.SPILL}*")
+        assert list(spilled.iterdir())
         monkeypatch.setenv("RWE_SPILL_LIMIT", "1MB")
         with (
             resources.in_memory(tmp_path) as other,
@@ -191,6 +192,23 @@ def test_flt11_flt52_landing_keeps_the_limits_and_spills_into_the_work_folder(
             other.execute("set threads = 1")
             other.execute(MANY_ROWS)
     assert list(here.iterdir()) == []
+
+
+def test_what_a_killed_process_has_spilled_goes_at_the_next_build(
+    extract: Path, work: Path
+) -> None:
+    ended_process = PROCESSES.Process()
+    ended_process.start()
+    ended_process.join()
+    of_processes = [
+        work / f"{resources.SPILL}{process}" for process in (ended_process.pid, os.getpid(), 1)
+    ]
+    others = work / f"{resources.SPILL}over"
+    for folder in (*of_processes, others):
+        folder.mkdir(parents=True)
+        (folder / "rows").touch()
+    land(extract, work)
+    assert sorted(work.glob(f"{resources.SPILL}*")) == sorted([*of_processes[1:], others])
 
 
 def test_a_limit_that_is_no_size_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
