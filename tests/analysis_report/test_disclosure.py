@@ -122,12 +122,13 @@ def test_no_hidden_number_is_on_the_page_or_in_a_file(
     }
     # As numbers of the workbook.
     visible |= {text.rstrip("0") for text in visible if "." in text}
-    # Those that stand for nothing else: ticks of axes and whole numbers are too common.
+    # Those that stand for nothing else: ticks of axes, which are round, and whole numbers are too
+    # common, and by how many per cent a number differs from the printed one is another number.
     hidden = {
         before["display"].lstrip("-")
         for before, after in pairs
         if after["display"] != before["display"]
-        and re.fullmatch(r"-?(\d+\.\d{2,}|\d{2,}\.[1-9])", before["display"])
+        and re.fullmatch(r"-?(\d+\.\d+[1-9]|\d{2,}\.[1-9])", before["display"])
     } - visible
     hidden |= {
         repr(before["value"])
@@ -137,7 +138,7 @@ def test_no_hidden_number_is_on_the_page_or_in_a_file(
     assert len(hidden) > 200
     for name, text in texts(folder, shared_page).items():
         shown = " ".join(re.findall(r">([^<>]+)<", text)) if "<" in text else text
-        numbers = set(re.findall(r"(?<![\d.])\d+\.\d+(?![\d.])", shown))
+        numbers = set(re.findall(r"(?<![\d.])\d+\.\d+(?![\d.%])", shown))
         assert numbers & hidden == set(), name
 
 
@@ -309,7 +310,7 @@ def test_numbers_at_risk_are_multiples(exact: Contents, folder: Path) -> None:
 
 def test_each_step_of_a_curve_is_of_enough_events(exact: Contents, shared: Contents) -> None:
     drawn = list(shared.edition.curves.groupby("curve_id"))
-    assert len(drawn) > 5
+    assert len(drawn) > 3
     for curve_id, curve in drawn:
         own = exact.edition.curves
         own = own[own["curve_id"] == curve_id].sort_values("time_months")
