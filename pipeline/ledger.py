@@ -44,6 +44,9 @@ create table if not exists rewritten (
 )
 """
 
+ERASING = ".erasing-"
+"""How the file begins, in the work folder, of what an erasure that has not ended searches for."""
+
 COLUMNS = "seq, identity, delivery_id, site_code, extract_date, covers, base_seq, accepted_run"
 ACCEPTANCE = (
     "case when accepted_run is null then 0 else row_number() over (order by accepted_at) end"
@@ -179,6 +182,11 @@ def erased(work: Path, key_id: str) -> frozenset[str]:
 def erased_under_other_keys(work: Path, key_id: str) -> int:
     """Count the patients who were erased and cannot be recognised under this key."""
     return len(_found(work, "erased", "select digest from erased where key_id <> ?", key_id))
+
+
+def unfinished_erasures(work: Path) -> list[Path]:
+    """Return the notes of erasures that have not ended; each tells whom it is of."""
+    return sorted(work.glob(f"{ERASING}*.json"))
 
 
 def note_rewritten(work: Path, sha256: str, archived_sha256: str) -> None:

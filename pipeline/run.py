@@ -324,6 +324,11 @@ def workplace(delivery: Path, layout: Layout) -> Iterator[list[str]]:
         yield [
             *rotated,
             *entered,
+            *(
+                f"the erasure of a patient has not ended: give `rwe erase` again; {note} says of "
+                "whom, and is private"
+                for note in ledger.unfinished_erasures(layout.work)
+            ),
             *(f"{path.name} was left by a run that was killed; it is removed" for path in swept),
             *(
                 f"{path} is complete but was killed before it became current; remove it"

@@ -47,6 +47,7 @@ def verify(layout: Layout, run_id: str) -> list[Finding]:
         *_chain(layout, run_id, made_of),
         *_signatures(layout, run_id),
         *_trail(layout, run_id, made_of),
+        *_erasures(layout),
     ]
 
 
@@ -190,6 +191,12 @@ def _signatures(layout: Layout, run_id: str) -> Iterator[Finding]:
             yield Finding("signature", what, "cannot be verified", f"its run {withdrawn}")
         else:
             yield Finding("signature", what, "holds")
+
+
+def _erasures(layout: Layout) -> Iterator[Finding]:
+    for note in ledger.unfinished_erasures(layout.work):
+        because = "has not ended: give `rwe erase` again; this file of the work folder says of whom"
+        yield Finding("erasure", note.name, "cannot be verified", because)
 
 
 def _trail(layout: Layout, run_id: str, made_of: Record) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from expectations.history import RESULTS_TABLE
-from pipeline import audit, manifest, signing
+from pipeline import audit, ledger, manifest, signing
 from pipeline.erase import OUTLIVES_RUNS
 from pipeline.errors import CommandError, Exit
 from pipeline.publish import remove
@@ -37,6 +37,13 @@ def test_an_untouched_run_holds_in_every_part(runs: Runs) -> None:
         assert {finding.part for finding in findings} == {
             "file", "table", "delivered file", "manifest", "audit trail",
         }  # fmt: skip
+
+
+def test_an_erasure_that_has_not_ended_is_told(runs: Runs) -> None:
+    (runs.layout.work / f"{ledger.ERASING}0123.json").write_text("{}")
+    (told,) = [one for one in verify(runs.layout, runs.second) if one.state != "holds"]
+    assert (told.part, told.state) == ("erasure", "cannot be verified")
+    assert "`rwe erase` again" in told.because
 
 
 def test_the_command_says_so(runs: Runs) -> None:

@@ -19,6 +19,7 @@ from pipeline.erase import PATIENT_ERASED, RUN_WITHDRAWN, erase
 from pipeline.errors import CommandError, Exit
 from pipeline.paths import Layout
 from pipeline.pseudonyms import erasure_digest, key_id, load_key, pseudonym
+from pipeline.run import workplace
 from pipeline.verify import broken, verify
 from synthetic import generate
 from tests.promises.conftest import Erased, events
@@ -304,7 +305,7 @@ def test_flt03_interrupted_anywhere_it_is_finished_by_giving_it_again(
 
 @pytest.mark.parametrize("told", ["number", "name"])
 def test_given_again_it_still_knows_what_to_search_for(
-    unpublished: tuple[Layout, str], told: str, monkeypatch: pytest.MonkeyPatch
+    unpublished: tuple[Layout, str], tmp_path: Path, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The records that say so are empty by then, and a pseudonym says nothing of the number."""
     layout, number = unpublished
@@ -313,11 +314,14 @@ def test_given_again_it_still_knows_what_to_search_for(
         patch.setattr(erasing, "_prove", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         erase(layout, number, "H01", **SILENT)
     copy.write_text({"number": number, "name": NAME}[told])
+    with workplace(tmp_path / "extract", layout) as warnings:
+        assert [line for line in warnings if "`rwe erase` again" in line]
+        assert number not in "".join(warnings)
     for _ in range(2):
         with pytest.raises(CommandError, match=r"still named in.*\n  - \S*copy\.txt\n") as refused:
             erase(layout, patient_key, None, **SILENT)
         assert str(refused.value).count("  - ") == 1
     copy.unlink()
     erase(layout, patient_key, None, **SILENT)
-    assert list(layout.work.glob(f"{erasing.NOTE}*")) == []
+    assert list(layout.work.glob(f"{ledger.ERASING}*")) == []
     assert holding(layout.work, {number, patient_key, NAME}) == {}
