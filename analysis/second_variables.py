@@ -228,14 +228,13 @@ def _her2(staged: _Staged) -> pd.Series:
     reports = reports[reports["known"] <= staged.cutoff]
     score, ratio = reports["her2_ihc_score"], reports["her2_ish_ratio"]
     strong = score == rule["ihc_positive_score"]
+    shares = {test: np.array(rule[f"{test}_min_pct"], dtype=float) for test in ("ihc", "ish")}
+    # A definition that asks for no share of cells takes any, also one not stated.
     widely = {
-        "ihc": reports["her2_ihc_pct"] >= rule["ihc_min_pct"],
-        "ish": reports["her2_ish_pct"] >= rule["ish_min_pct"],
+        test: (reports[f"her2_{test}_pct"] >= share) | np.isnan(share)
+        for test, share in shares.items()
     }
-    seldom = {
-        "ihc": reports["her2_ihc_pct"] < rule["ihc_min_pct"],
-        "ish": reports["her2_ish_pct"] < rule["ish_min_pct"],
-    }
+    seldom = {test: reports[f"her2_{test}_pct"] < share for test, share in shares.items()}
     readings = {
         "ihc": np.select(
             [strong & widely["ihc"], strong & ~seldom["ihc"], score == rule["ihc_equivocal_score"]],

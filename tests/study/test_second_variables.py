@@ -55,6 +55,17 @@ def test_what_was_reported_after_the_cutoff_changes_nothing(
     assert set(differences(copy).values()) == {0}
 
 
+def test_a_her2_definition_that_asks_for_no_share_needs_none(
+    copy: duckdb.DuckDBPyConnection,
+) -> None:
+    copy.execute(
+        "update staging.stg_common__pathology set her2_ihc_pct = null, her2_ish_pct = null"
+    )
+    assert differences(copy)["her2 status"] == 63
+    copy.execute("update reference.her2_definitions set ihc_min_pct = null, ish_min_pct = null")
+    assert differences(copy)["her2 status"] == 0
+
+
 FIRST = "where patient_key = (select min(patient_key) from cohort.cohort where included)"
 
 

@@ -30,6 +30,7 @@ readings as (
         case
             when pathology.her2_ihc_score = definitions.ihc_positive_score
                 then case
+                    when definitions.ihc_min_pct is null then 'positive'
                     when pathology.her2_ihc_pct >= definitions.ihc_min_pct then 'positive'
                     when pathology.her2_ihc_pct < definitions.ihc_min_pct then 'negative'
                     else 'unknown'
@@ -40,6 +41,7 @@ readings as (
         case
             when pathology.her2_ish_ratio < definitions.ish_min_ratio then 'negative'
             when pathology.her2_ish_ratio is null then null
+            when definitions.ish_min_pct is null then 'positive'
             when pathology.her2_ish_pct < definitions.ish_min_pct then 'negative'
             when pathology.her2_ish_pct >= definitions.ish_min_pct then 'positive'
             else 'unknown'
