@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from analysis.book import NOTHING, Book
 from analysis.confounding import AFTER, BALANCE, BEFORE, UNWEIGHTED, WEIGHTED
+from analysis.immortal_time import EVER_GIVEN
 from analysis.layout import (
     ABBREVIATIONS,
     PENALISED,
@@ -112,6 +113,8 @@ def weighting_table(study: Study, book: Book, analysis: Analysis) -> Table:
 def e_value_table(study: Study, book: Book, analysis: Analysis) -> Table:
     """E-values of the hazard ratios of one comparison."""
     page = book.page(analysis.exhibit, analysis.population)
+    groups = study.variables.get(str(analysis.group_variable))
+    is_ever_given = groups is not None and groups.rule == EVER_GIVEN
     rows = []
     for name in book.variables(analysis.exhibit, analysis.population):
         for level in page.levels(name, E_VALUE, PREFERRED):
@@ -123,7 +126,7 @@ def e_value_table(study: Study, book: Book, analysis: Analysis) -> Table:
             variable = name.partition(": ")[2]
             rows.append(
                 Row(
-                    f"{number_of(source)}: {_analysis(variable, str(analysis.endpoint))}",
+                    f"{number_of(source)}: {_analysis(variable, level, analysis, is_ever_given)}",
                     cells(
                         [
                             marked_ratio(origin, variable, level),
@@ -158,11 +161,11 @@ def e_value_table(study: Study, book: Book, analysis: Analysis) -> Table:
     )
 
 
-def _analysis(variable: str, endpoint: str) -> str:
+def _analysis(variable: str, contrast: str, analysis: Analysis, is_ever_given: bool) -> str:
     """An analysis of a comparison in words."""
-    what = variable.removeprefix(endpoint.lower()).strip()
+    what = variable.removeprefix(str(analysis.endpoint).lower()).strip()
     return {
-        "": "ever against never, from line 1",
+        "": f"{'ever against never' if is_ever_given else contrast}, from line 1",
         "time-dependent": "exposed from the first dose on",
         "time-dependent delayed entry": "exposed from the first dose on, at risk once eligible",
         WEIGHTED: "weighted by the propensity",

@@ -46,6 +46,7 @@ def page(connection: duckdb.DuckDBPyConnection, contents: Contents, *, run: dict
     study_id = study.study_id
     compared = contents.edition.compared
     summary = comparison.summed_up(study_id, compared)
+    criteria = _criteria(connection, study_id)
     return template(TEMPLATES / "report.html").render(
         study=study,
         delivery=delivery(connection),
@@ -68,7 +69,8 @@ def page(connection: duckdb.DuckDBPyConnection, contents: Contents, *, run: dict
         number_of=layout.number_of,
         css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
         statement=methods_statement(connection, study, book, run),
-        criteria=_criteria(connection, study_id),
+        criteria=criteria,
+        asks_for_her2=_asks_for_her2(study, criteria),
         endpoints=_endpoints(connection, study),
         files=_files(connection, book),
         quarantine=_quarantine(connection),
@@ -130,12 +132,19 @@ def _criteria(connection: duckdb.DuckDBPyConnection, study_id: str) -> list[dict
         {
             "step": criterion["step"],
             "label": criterion["label"],
+            "argument": criterion["argument"],
             "asked": _asked(criterion),
             "window": _window(criterion["days_before"], criterion["days_after"]),
             "source": criterion["source"],
         }
         for criterion in criteria
     ]
+
+
+def _asks_for_her2(study: Study, criteria: Sequence[dict[str, Any]]) -> bool:
+    return any(criterion["argument"] == "HER2" for criterion in criteria) or any(
+        variable.argument == "her2_status" for variable in study.variables.values()
+    )
 
 
 def _asked(criterion: dict[str, Any]) -> str:

@@ -182,7 +182,7 @@ def _change_label(study: Study, name: str) -> str:
 def one_rule_set_only(book: Book, analyses: Sequence[Analysis]) -> list[str]:
     """A sentence in place of a block of the figure where there is nothing to compare."""
     return [
-        f"{block.title}: this warehouse holds one definition only "
+        f"{block.title}: this study has one definition only "
         f"({', '.join(block.labels.values())}), so there is nothing to compare."
         for block in blocks_of(book, analyses)
         if len(block.labels) == 1

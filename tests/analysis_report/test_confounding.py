@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import duckdb
 import numpy as np
 import pandas as pd
@@ -11,6 +13,7 @@ from lifelines import CoxPHFitter
 from small_warehouse import STUDY
 
 from analysis import estimates, report
+from analysis.confounding_exhibits import e_value_table
 from analysis.exhibits import contents
 from analysis.study import load_study
 
@@ -78,6 +81,19 @@ def test_e_values_follow_the_formula_and_skip_the_unweighted_copy(book: pd.DataF
     names = set(book.loc[book["exhibit"] == "tableS7", "variable"])
     assert {"fig2: os", "fig2: os time-dependent", "figS7: os weighted"} <= names
     assert "figS7: os unweighted" not in names
+
+
+def test_only_a_comparison_of_ever_against_never_is_called_so(
+    warehouse: duckdb.DuckDBPyConnection,
+) -> None:
+    found = contents(warehouse, STUDY)
+    analysis = next(each for each in found.study.analyses if each.kind == "e_values")
+    labels = [row.label for row in e_value_table(found.study, found.book, analysis).rows]
+    assert labels[0] == "Figure 2: ever against never, from line 1"
+    by_first_line = replace(found.study.variable("trastuzumab"), rule="line_class")
+    other = replace(found.study, variables={**found.study.variables, "trastuzumab": by_first_line})
+    labels = [row.label for row in e_value_table(other, found.book, analysis).rows]
+    assert labels[0] == "Figure 2: group A vs group B, from line 1"
 
 
 def test_nothing_is_imputed_where_nothing_is_missing(book: pd.DataFrame, page: str) -> None:

@@ -110,7 +110,7 @@ def test_with_one_rule_set_the_report_says_so_and_draws_nothing() -> None:
         estimates.compute(connection, STUDY)
         text = report.page(connection, contents(connection, STUDY), run={})
     outline = Outline(text)
-    assert "Endpoint and censoring: this warehouse holds one definition only (Primary)" in text
+    assert "Endpoint and censoring: this study has one definition only (Primary)" in text
     assert "figS8-sensitivity-title" in outline.identifiers
     drawing = text[text.index("figS8-sensitivity-title") :]
     drawing = drawing[: drawing.index("</svg>")]

@@ -90,6 +90,7 @@ def test_its_report_compares_with_no_other_study(
     assert "cetuximab or bevacizumab in the first line" in page
     assert "Published against computed" not in page
     assert "printed numbers" not in page
+    assert "HER2" not in page
     exports.write(warehouse, contents, tmp_path)
     with (tmp_path / STUDY / "tables" / "table4.csv").open(encoding="utf-8-sig") as stream:
         terms = [row[0] for row in csv.reader(stream)][1:]
