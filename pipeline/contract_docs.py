@@ -85,6 +85,87 @@ Any other file may be left out; whatever rests on it is then unknown, not absent
 
 Lay the folder down and run `rwe build FOLDER`.
 
+## From another form
+
+A hospital whose tables look otherwise brings them into this form before it delivers; nothing of
+the warehouse is changed for it. Any program will do. The `duckdb` of the warehouse's own
+environment reads semicolons, other encodings and wide tables, and `columns_of` gives the header of
+the contract, so that only the columns that there are need a line:
+
+```sql
+create macro columns_of(name) as table     -- of the extract that `rwe demo` has written
+    from read_csv('extracts/demo/' || name || '.csv', all_varchar = true) limit 0;
+create macro sent(file) as table
+    from read_csv(file, delim = ';', encoding = 'latin-1', header = true, all_varchar = true);
+create macro iso_date(d) as
+    regexp_replace(d, '^([0-9][0-9])[.]([0-9][0-9])[.]([0-9]{{4}})$', '\\3-\\2-\\1');
+create macro decimal_point(n) as replace(replace(n, '.', ''), ',', '.');
+
+copy (
+    from columns_of('patients')
+    union all by name
+    select
+        PatNr as patient_id,
+        case Geschlecht when 'W' then 'female' else Geschlecht end as sex,
+        iso_date(GebDat) as birth_date
+    from sent('stammdaten.csv')
+) to 'delivery/patients.csv' (header);
+
+copy (
+    from columns_of('drug_administrations')
+    union all by name
+    select
+        MedNr as record_id,
+        PatNr as patient_id,
+        'administration' as record_type,
+        'completed' as record_status,
+        Praeparat as drug_text,
+        ATC as drug_code,
+        replace(Applikation, '.', '') as route,
+        decimal_point(Dosis) as dose,
+        Einheit as dose_unit,
+        iso_date(Datum) as start_date
+    from sent('medikation.csv')
+) to 'delivery/drug_administrations.csv' (header);
+
+copy (                                     -- one column a test becomes one row a test
+    from columns_of('molecular_tests')
+    union all by name
+    select
+        concat_ws('-', PatNr, Entnahme, test) as test_id,
+        PatNr as patient_id,
+        split_part(test, '_', 1) as gene,
+        split_part(test, '_', 2) as region,
+        result,
+        iso_date(Entnahme) as collected_date,
+        iso_date(Befund) as reported_date
+    from (unpivot (from sent('molekular.csv')) on columns('_') into name test value result)
+) to 'delivery/molecular_tests.csv' (header);
+```
+
+```console
+mkdir delivery
+python -c "import duckdb; duckdb.execute(open('convert.sql').read())"
+rwe build delivery
+```
+
+- **Read everything as text**, so that a patient number keeps its zeros, and **let pass what does
+  not fit**: a date or a code that the program does not know goes on as it stands, and the build
+  lists it in quarantine. One that became empty would be taken for unknown.
+- **Drugs** stay as they are written: brand, generic name, abbreviation, regimen, with strength or
+  without. `reference.drug_synonyms` says what is understood; what is not stands in
+  `treatment.unmapped_drugs` of the private `build/warehouse.duckdb`, and is one more row of
+  `seeds/therapy/drug_synonyms.csv`. An ATC code speaks only where the text names nothing.
+- **Other illness** is compared by the beginning of its ICD-10 code, capitals and dot aside: a
+  national modification such as ICD-10-GM, and a dagger, an asterisk or a `+` behind the code, may
+  stay. Tumours need the topography and morphology of ICD-O-3.
+- **Local and LOINC codes** of a test become its gene and region, or the column of `pathology.csv`
+  that it fills; what the contract has no column for stays out.
+- **Row keys** are the source's own numbers where it has some, else made of the values that identify
+  the row, not counted anew in each extract.
+- **What the source does not say stays empty.** Only what is true of all its rows is written for all
+  of them, as `administration` above.
+
 ## What happens to rows that cannot be read
 
 Every row is loaded as text and then read by this contract. A row with a fault in any column goes to
@@ -114,14 +195,15 @@ publication.
 
 ## What stops the whole delivery
 
-Faults of folder, manifest and headers are listed together, before any row is read.
+Faults of the folder are listed together; once there is none, those of the files and their headers.
+No row is read before.
 
 | message | what to do |
 |---|---|
 | `the folder does not exist` | name the right folder |
 | `this is a file, not a folder` | name the folder that holds the files |
 | `the folder is empty` | name the right folder |
-| `not a file of the contract` | take the file out of the folder |
+| `not a file of the contract` | take it out, or [bring it into this form](#from-another-form) |
 | `this file is required` | deliver it |
 | `the file is empty` | a table without rows still needs its header |
 | `its columns are separated by` | save the files with commas between the columns |

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from pathlib import Path
+
+import duckdb
+import pytest
 
 from pipeline import contract_docs
 from pipeline.contract import read_contract
+from pipeline.delivered_folder import header_faults
 from pipeline.paths import PROJECT
 
 CONTRACT = read_contract()
@@ -52,6 +58,42 @@ def test_messages_are_quoted_as_they_are_written() -> None:
     for reason in reasons:
         said = reason.removeprefix("{column}: ").removeprefix("not a ")
         assert said in staging + loader
+
+
+def test_the_example_brings_another_form_into_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for table in CONTRACT.tables.values():
+        header = ",".join(column.name for column in table.columns if not column.may_be_absent)
+        place = tmp_path / "extracts" / "demo" / table.file_name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(header + "\n", encoding="utf-8")
+    for name, text in {
+        "stammdaten": "PatNr;Geschlecht;GebDat\n007;W;20.12.1970\n008;M;12.1970\n",
+        "medikation": "MedNr;PatNr;Praeparat;ATC;Applikation;Dosis;Einheit;Datum\n"
+        "1;007;Präparat;L01FD01;i.v.;1.012,5;mg;01.02.2020\n",
+        "molekular": "PatNr;Entnahme;Befund;KRAS_exon2;BRAF_V600E\n007;01.02.2020;;mutated;\n",
+    }.items():
+        (tmp_path / f"{name}.csv").write_text(text, encoding="latin-1")
+    (tmp_path / "delivery").mkdir()
+    monkeypatch.chdir(tmp_path)
+    duckdb.execute(PAGE.split("```sql\n")[1].split("```")[0])
+    rows = {}
+    for path in (tmp_path / "delivery").iterdir():
+        with path.open(encoding="utf-8", newline="") as stream:
+            reader = csv.DictReader(stream)
+            rows[path.stem] = list(reader)
+        assert header_faults(CONTRACT.tables[path.stem], tuple(reader.fieldnames or ())) == []
+        assert set(reader.fieldnames or ()) <= {c.name for c in CONTRACT.tables[path.stem].columns}
+    assert [(row["patient_id"], row["sex"], row["birth_date"]) for row in rows["patients"]] == [
+        ("007", "female", "1970-12-20"),
+        ("008", "M", "12.1970"),
+    ]
+    (drug,) = rows["drug_administrations"]
+    assert (drug["drug_text"], drug["route"], drug["dose"]) == ("Präparat", "iv", "1012.5")
+    (test,) = rows["molecular_tests"]
+    assert (test["gene"], test["region"], test["result"]) == ("KRAS", "exon2", "mutated")
+    assert (test["collected_date"], test["reported_date"]) == ("2020-02-01", "")
 
 
 def test_writing_returns_the_place(tmp_path: object) -> None:
