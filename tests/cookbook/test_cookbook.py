@@ -110,3 +110,37 @@ def test_the_median_in_sql_is_that_of_lifelines(published: duckdb.DuckDBPyConnec
         assert (n_lines, n_events) == (len(mine), mine.event.sum())
         fitted = KaplanMeierFitter().fit(mine.time_months, mine.event).median_survival_time_
         assert (median is None and math.isinf(fitted)) or median == pytest.approx(fitted)
+
+
+def test_the_share_alive_in_sql_is_that_of_lifelines(published: duckdb.DuckDBPyConnection) -> None:
+    (query,) = [r.query for r in RECIPES if r.question.startswith("How many are alive")]
+    intervals = published.execute(
+        query.split("),\n\nsteps")[0].replace("with intervals as (", "")
+    ).fetchdf()
+    found = published.execute(query).fetchall()
+    assert len(found) == intervals.status.nunique() > 1
+    for status, n_patients, _, alive, lower, upper in found:
+        mine = intervals[intervals.status == status]
+        fitted = KaplanMeierFitter().fit(mine.time_months, mine.event)
+        limits = fitted.confidence_interval_.loc[:24].iloc[-1]
+        assert n_patients == len(mine)
+        assert [alive, lower, upper] == [
+            pytest.approx(100 * share, abs=0.06) for share in (fitted.predict(24), *limits)
+        ]
+
+
+def test_who_was_never_tested_is_counted(published: duckdb.DuckDBPyConnection) -> None:
+    (query,) = [r.query for r in RECIPES if r.question.startswith("Who was never tested")]
+    counted = published.execute(query).fetchall()
+    known = {
+        patient
+        for (patient,) in published.execute(
+            "select patient_key from cohort.biomarkers where biomarker = 'HER2'"
+        ).fetchall()
+    }
+    everybody = published.execute(
+        "select patient_key from cohort.cohort "
+        "where study_id = 'her2_mcrc' and index_year is not null"
+    ).fetchall()
+    assert sum(row[1] for row in counted) == len(everybody)
+    assert sum(row[2] for row in counted) == sum(key not in known for (key,) in everybody) > 0
