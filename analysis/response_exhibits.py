@@ -54,22 +54,23 @@ def best_responses_table(study: Study, book: Book, analysis: Analysis) -> Table:
         if name not in (PATIENTS, DEPTH)
     ]
     rows = response_rows(page, names, levels)
-    rows.append(
-        Row(
-            "Best change of the target lesions, median % (quartiles); patients measured",
-            [
-                Cell(
-                    f"{page.cell(DEPTH, rule_set, 'median_pct', PREFERRED)} "
-                    f"({page.cell(DEPTH, rule_set, 'q1_pct', PREFERRED)} to "
-                    f"{page.cell(DEPTH, rule_set, 'q3_pct', PREFERRED)}); "
-                    f"{page.cell(DEPTH, rule_set, 'n', PREFERRED)}",
-                    span=2,
-                )
-                for rule_set in judged
-            ],
-            "heading",
+    if judged:
+        rows.append(
+            Row(
+                "Best change of the target lesions, median % (quartiles); patients measured",
+                [
+                    Cell(
+                        f"{page.cell(DEPTH, rule_set, 'median_pct', PREFERRED)} "
+                        f"({page.cell(DEPTH, rule_set, 'q1_pct', PREFERRED)} to "
+                        f"{page.cell(DEPTH, rule_set, 'q3_pct', PREFERRED)}); "
+                        f"{page.cell(DEPTH, rule_set, 'n', PREFERRED)}",
+                        span=2,
+                    )
+                    for rule_set in judged
+                ],
+                "heading",
+            )
         )
-    )
     head = [
         [
             Cell("Response, n (%)", rows=2),

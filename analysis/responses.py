@@ -31,7 +31,8 @@ def best_responses(
     """Enter best overall response in line 1, unconfirmed and confirmed, and the depth of response.
 
     Once as the study's own endpoint rule set has it, and once from the lesion rows. Every patient
-    with a first line is in the denominator, assessed or not.
+    with a first line is in the denominator, assessed or not; but where nobody was assessed, as
+    where the file was not delivered, nothing is known and there is no rate.
     """
     members = study.members(analysis.population).index
     own = study.settings["endpoint_rule_set_id"]
@@ -63,6 +64,8 @@ def best_responses(
         name for name in (*OTHER_RESPONSES, NOT_ASSESSED) if (best[columns] == name).any(axis=None)
     ]
     for rule_set, judged in best.groupby("endpoint_rule_set_id", sort=False):
+        if (judged[columns] == NOT_ASSESSED).all(axis=None):
+            continue
         page = ledger.page(
             analysis.exhibit,
             analysis.population,

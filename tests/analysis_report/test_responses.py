@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 import small_warehouse
 
-from analysis import estimates
+from analysis import estimates, report
 from analysis.descriptive import clopper_pearson
 from analysis.estimators import kaplan_meier
+from analysis.exhibits import contents
 
 
 def value(
@@ -85,6 +86,29 @@ def test_confirmation_takes_responses_away_and_no_control(book: pd.DataFrame) ->
         value(book, "tableS4", "DCR", f"primary, {c}", "n") for c in ("unconfirmed", "confirmed")
     ]
     assert orr[0] > orr[1] and dcr[0] == dcr[1]
+
+
+def test_where_nobody_was_assessed_there_is_no_rate() -> None:
+    """A file that was not delivered leaves the response unknown; 0 of 63 would be an answer."""
+    with small_warehouse.build(":memory:") as connection:
+        for sources, levels in (
+            (["derived"], ["primary, confirmed", "primary, unconfirmed"]),
+            (["derived", "investigator"], []),
+        ):
+            connection.execute(
+                "update survival.best_overall_responses set best_overall_response = null, "
+                "confirmed_best_overall_response = null where response_source in ?",
+                [sources],
+            )
+            estimates.compute(connection, small_warehouse.STUDY)
+            book = connection.execute("select * from results.estimates").fetchdf()
+            table = book[(book["exhibit"] == "tableS4") & (book["variable"] == "ORR")]
+            assert sorted(set(table["level"])) == levels
+        page = report.page(
+            connection, contents(connection, small_warehouse.STUDY), run=small_warehouse.RUN
+        )
+    exhibit = page[page.index("Table S4") :]
+    assert "No patient of this delivery" in exhibit[: exhibit.index("</article>")]
 
 
 def test_depth_of_response(book: pd.DataFrame, best: pd.DataFrame) -> None:
