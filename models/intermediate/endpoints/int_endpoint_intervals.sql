@@ -247,6 +247,7 @@ final as (
         bounded_by as observation_ended_by,
         start_date,
         end_date,
+        response_src_rids,
         end_src_rid
     from ended
 )

@@ -52,7 +52,8 @@ responses as (
         case wanted.start_anchor
             when 'first_response' then responses.first_response_date
             else responses.confirmed_response_date
-        end as response_date
+        end as response_date,
+        responses.src_rids
     from wanted
     inner join {{ ref('best_overall_responses') }} as responses
         on
@@ -70,7 +71,8 @@ anchored as (
         case
             when wanted.start_anchor = 'line_start' then wanted.line_start_date
             else responses.response_date
-        end as start_date
+        end as start_date,
+        responses.src_rids as response_src_rids
     from wanted
     left join responses
         on wanted.interval_id = responses.interval_id
@@ -301,6 +303,7 @@ final as (
         end as death_until,
         death_undated,
         is_followed_to_cutoff,
+        response_src_rids,
         end_of_follow_up_src_rid,
         longest_assessment_gap_days
     from bounded

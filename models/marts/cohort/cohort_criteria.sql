@@ -91,7 +91,11 @@ index_in_period as (
         case
             when subjects.index_date < studies.period_start then subjects.index_src_rids
             when subjects.undecided_date < studies.period_start then subjects.undecided_src_rids
-            else coalesce(subjects.index_src_rids, subjects.undecided_src_rids)
+            else coalesce(
+                subjects.index_src_rids,
+                subjects.undecided_src_rids,
+                {{ src_rid_list('subjects.diagnosis_src_rid') }}
+            )
         end as src_rids
     from criteria
     inner join {{ ref('studies') }} as studies

@@ -25,6 +25,19 @@ select
         when cohort.eligibility_known_date is not null then 0
     end as entry_days,
     case
+        when intervals.response_src_rids is not null
+            then array_sort(
+                array_distinct(
+                    flatten(
+                        {{ src_rid_lists([
+                            'lines_of_therapy.src_rids',
+                            'intervals.response_src_rids',
+                            'case when intervals.end_src_rid is not null then '
+                            ~ src_rid_list('intervals.end_src_rid') ~ ' end',
+                        ]) }}
+                    )
+                )
+            )
         when intervals.end_src_rid is null then lines_of_therapy.src_rids
         when array_contains(lines_of_therapy.src_rids, intervals.end_src_rid)
             then lines_of_therapy.src_rids
