@@ -26,34 +26,31 @@ RUNS_KEPT = 30
 """How many runs before this one a warehouse shows; the store keeps all."""
 
 COLUMNS = {
-    "run_id": ("varchar not null", "The run."),
-    "checked_at": ("varchar not null", "When the check ran, UTC."),
-    "site_code": ("varchar", "The hospital whose delivery was checked."),
-    "check_id": ("varchar not null", "The check; with table and columns it names one result."),
-    "table_name": ("varchar not null", "Table checked, as schema.table."),
-    "column_name": ("varchar not null", "Columns checked, separated by commas; empty for none."),
-    "name": ("varchar not null", "What must hold."),
-    "kahn_category": ("varchar not null", "Conformance, Completeness or Plausibility (Kahn 2016)."),
-    "kahn_subcategory": ("varchar", "Its subcategory; NULL for completeness."),
-    "kahn_context": (
-        "varchar not null",
-        "Verification: against internal expectation. Validation: against an independent one.",
-    ),
-    "severity": ("varchar not null", "blocking or warning."),
-    "status": ("varchar not null", "pass, fail, error, not_applicable or not_run."),
-    "n_violating": ("bigint", "How many break the rule; NULL where nothing was counted."),
-    "n_checked": ("bigint", "How many were checked; NULL where nothing was counted."),
-    "denominator": ("varchar not null", "What was counted."),
-    "warn_above": ("double not null", "The check fails above this share, percent."),
-    "block_above": ("double", "Nothing is published above this share, percent; NULL: never."),
-    "blocks": ("boolean not null", "Whether this result alone forbids publication."),
-    "rationale": ("varchar not null", "Why it matters."),
-    "advice": ("varchar not null", "What the source site should do."),
-    "detail": ("varchar", "Why there is neither pass nor fail. Never a value of the data."),
+    "run_id": "varchar not null",
+    "checked_at": "varchar not null",
+    "site_code": "varchar",
+    "check_id": "varchar not null",
+    "table_name": "varchar not null",
+    "column_name": "varchar not null",
+    "name": "varchar not null",
+    "kahn_category": "varchar not null",
+    "kahn_subcategory": "varchar",
+    "kahn_context": "varchar not null",
+    "severity": "varchar not null",
+    "status": "varchar not null",
+    "n_violating": "bigint",
+    "n_checked": "bigint",
+    "denominator": "varchar not null",
+    "warn_above": "double not null",
+    "block_above": "double",
+    "blocks": "boolean not null",
+    "rationale": "varchar not null",
+    "advice": "varchar not null",
+    "detail": "varchar",
 }
-"""Columns of the results table: type and description."""
+"""Columns of the results table and their types; models/marts/results.yml says what they mean."""
 
-_DEFINITIONS = ", ".join(f"{name} {kind}" for name, (kind, _) in COLUMNS.items())
+_DEFINITIONS = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
 _NAMES = ", ".join(COLUMNS)
 _ARROW = {
     "varchar": pa.string(),
@@ -61,7 +58,7 @@ _ARROW = {
     "double": pa.float64(),
     "boolean": pa.bool_(),
 }
-_SCHEMA = pa.schema({name: _ARROW[kind.split()[0]] for name, (kind, _) in COLUMNS.items()})
+_SCHEMA = pa.schema({name: _ARROW[kind.split()[0]] for name, kind in COLUMNS.items()})
 
 
 def write(
@@ -83,7 +80,6 @@ def write(
     target.execute("create schema if not exists quality")
     if not exist(target, RESULTS_TABLE):
         target.execute(f"create table {RESULTS_TABLE} ({_DEFINITIONS})")
-        _comment(target)
         if work:
             _insert(target, RESULTS_TABLE, earlier_runs(work, run_id))
     _replace(target, RESULTS_TABLE, own)
@@ -197,11 +193,3 @@ def _insert(connection: duckdb.DuckDBPyConnection, table: str, found: pa.Table) 
     connection.register("found_results", found)
     connection.execute(f"insert into {table} ({_NAMES}) select {_NAMES} from found_results")
     connection.unregister("found_results")
-
-
-def _comment(connection: duckdb.DuckDBPyConnection) -> None:
-    comments = {
-        f"table {RESULTS_TABLE}": "One row per run, check, table and columns: what came of a check."
-    } | {f"column {RESULTS_TABLE}.{name}": text for name, (_, text) in COLUMNS.items()}
-    for what, comment in comments.items():
-        connection.execute(f"comment on {what} is '{comment}'")

@@ -170,7 +170,7 @@ class Copy:
             source = f"(select {', '.join(told)} from {schema}.{table})"
             connection.execute(f"create schema if not exists {TARGET}.{schema}")
             name = f"{schema}.{table}"
-            self._copied[name] = self._copy_table(connection, name, source, list(columns))
+            self._copied[name] = self._copy_table(connection, name, source, columns)
             about = self._documented.get((schema, table), {})
             _comment(connection, f"{TARGET}.{name}", columns, about)
         connection.execute("commit")
@@ -322,14 +322,13 @@ def _documented_relations(manifest_file: Path) -> dict[tuple[str, str], dict[str
 
 def _allowed(
     connection: duckdb.DuckDBPyConnection, schemas: Sequence[str]
-) -> dict[tuple[str, str], dict[str, str | None]]:
-    """The columns to publish of each table of these schemas of the open build, those on the
-    allow-list, with the comments that they had when the tables were made."""
-    tables: dict[tuple[str, str], dict[str, str | None]] = {}
-    for schema, table, column, data_type, comment in connection.execute(
+) -> dict[tuple[str, str], list[str]]:
+    """The columns to publish of each table of these schemas of the open build: those on the
+    allow-list."""
+    tables: dict[tuple[str, str], list[str]] = {}
+    for schema, table, column, data_type in connection.execute(
         """
-        select built.schema_name, built.table_name, built.column_name, built.data_type,
-            built.comment
+        select built.schema_name, built.table_name, built.column_name, built.data_type
         from duckdb_columns() as built
         left join reference.published_columns as listed
             using (schema_name, table_name, column_name)
@@ -347,7 +346,7 @@ def _allowed(
                 f"allow-list {ALLOW_LIST}",
                 Exit.SECURITY,
             )
-        tables.setdefault((schema, table), {})[column] = comment
+        tables.setdefault((schema, table), []).append(column)
     return tables
 
 
@@ -367,12 +366,9 @@ def not_listed(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 
 def _comment(
-    connection: duckdb.DuckDBPyConnection,
-    table: str,
-    columns: dict[str, str | None],
-    node: dict[str, Any],
+    connection: duckdb.DuckDBPyConnection, table: str, columns: list[str], node: dict[str, Any]
 ) -> None:
-    """Describe a table and its columns as dbt does, or as they were described when made."""
+    """Describe a table and its columns as dbt does."""
 
     def quoted(text: str) -> str:
         return "'" + " ".join(text.split()).replace("'", "''") + "'"
@@ -380,7 +376,7 @@ def _comment(
     statements = []
     if node.get("description"):
         statements.append(f"comment on table {table} is {quoted(node['description'])}")
-    for name, comment in columns.items():
-        if description := node.get("columns", {}).get(name, {}).get("description") or comment:
+    for name in columns:
+        if description := node.get("columns", {}).get(name, {}).get("description"):
             statements.append(f'comment on column {table}."{name}" is {quoted(description)}')
     connection.execute("; ".join(statements))

@@ -137,11 +137,6 @@ def test_results_replace_those_of_the_same_check_and_run_only(
             f"any_value(site_code) from {RESULTS_TABLE} group by run_id order by run_id"
         ).fetchall()
         assert stored == [("run 1", 3, 1, "site_code"), ("run 3", 1, 0, "site_code")]
-        uncommented = connection.execute(
-            "select column_name from duckdb_columns() "
-            "where table_name = 'expectation_results' and comment is null"
-        ).fetchall()
-        assert uncommented == []
 
 
 def test_earlier_runs_come_back_from_the_store(clean_warehouse: Path, tmp_path: Path) -> None:
