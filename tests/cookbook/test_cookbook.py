@@ -11,6 +11,8 @@ import duckdb
 import pytest
 from lifelines import KaplanMeierFitter
 
+from expectations.history import COLUMNS, RESULTS_TABLE
+
 COOKBOOK = Path(__file__).parents[2] / "docs" / "cookbook.md"
 
 
@@ -144,3 +146,32 @@ def test_who_was_never_tested_is_counted(published: duckdb.DuckDBPyConnection) -
     ).fetchall()
     assert sum(row[1] for row in counted) == len(everybody)
     assert sum(row[2] for row in counted) == sum(key not in known for (key,) in everybody) > 0
+
+
+@pytest.mark.parametrize("n", [2, 23, 24, 30, 44])
+def test_a_curve_that_falls_to_one_half_has_its_median_there(n: int) -> None:
+    """Products of shares miss one half by a rounding: of 24 patients, say."""
+    (query,) = [r.query for r in RECIPES if r.question.startswith("How long until")]
+    invented = (
+        f"select 1 as line_number, i as time_months, true as event from range(1, {n + 1}) as t(i)"
+    )
+    with duckdb.connect() as connection:
+        found = connection.execute(
+            f"with intervals as ({invented}),\n\nsteps" + query.split("),\n\nsteps")[1]
+        ).fetchall()
+    assert found == [(1, n, n, (n + 1) // 2)]
+
+
+def test_the_checks_of_earlier_runs_are_left_out() -> None:
+    query = next(r.query for r in RECIPES if r.question.startswith("May these data"))
+    with duckdb.connect() as connection:
+        connection.execute("create schema quality")
+        typed = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
+        connection.execute(f"create table {RESULTS_TABLE} ({typed})")
+        for number, status in ((1, "fail"), (2, "error")):
+            result = {**dict.fromkeys(COLUMNS, "1"), "blocks": False, "status": status}
+            told = {**result, "run_id": f"run {number}", "checked_at": f"2026-01-0{number}"}
+            marks = ", ".join("?" * len(told))
+            connection.execute(f"insert into {RESULTS_TABLE} values ({marks})", [*told.values()])
+        found = connection.execute(query).fetchdf()
+    assert found["status"].tolist() == ["error"]
