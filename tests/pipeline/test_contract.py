@@ -68,3 +68,25 @@ def test_no_description_is_cut_at_a_comma() -> None:
         if None in column.values()
     }
     assert cut == set()
+
+
+def test_staging_says_of_a_column_what_the_contract_does() -> None:
+    """Its words, unit and codes; of a partial date what stands before a semicolon."""
+    page = yaml.safe_load((PROJECT / "models/staging/common/_common.yml").read_text("utf-8"))
+    staged = {
+        (model["name"], column["name"]): column["description"]
+        for model in page["models"]
+        for column in model["columns"]
+    }
+    for table in read_contract().tables.values():
+        for column in table.columns:
+            if table.name == "files" or column.role == "patient":
+                continue
+            words, ends = column.description, ("",)
+            if column.kind == "partial_date":
+                words, ends = words.split(";")[0], ("_earliest", "_latest", "_precision")
+            for end in ends:
+                said = staged[f"stg_common__{table.name}", column.name + end]
+                assert said.startswith(words.rstrip("."))
+                assert column.unit is None or column.unit in said
+                assert column.codes is None or said.endswith(f"One of {', '.join(column.codes)}.")
