@@ -29,6 +29,7 @@ Spoil = Callable[..., Path]
 SEEDS = (
     "code_lists/biomarker_panels",
     "code_lists/her2_definitions",
+    "studies/endpoint_sources",
     "studies/studies",
     "studies/study_analyses",
     "therapy/ingredients",
@@ -165,7 +166,7 @@ BY_HAND = {
             "is_anticancer": True,
             "start_date": "2019-04-01",
         }
-        for ingredient in ("cetuximab", "trastuzumab")
+        for ingredient in ("cetuximab", "sotorasib", "trastuzumab")
     ],
     "intermediate.int_lesions": [
         {
@@ -177,8 +178,8 @@ BY_HAND = {
     "intermediate.int_primary_diagnosis": [STUDY],
     "intermediate.int_vital_status": [{"status": "dead", "last_contact_date": "2020-06-01"}],
     "cohort.biomarkers": [
-        {**STUDY, "biomarker": "BRAF", "status": "wild_type"},
-        {**STUDY, "biomarker": "HER2", "status": "positive"},
+        {**STUDY, "biomarker": biomarker, "status": status, "known_date": "2019-03-02"}
+        for biomarker, status in (("BRAF", "wild_type"), ("HER2", "positive"))
     ],
     "cohort.cohort": [
         {
@@ -189,8 +190,8 @@ BY_HAND = {
         }
     ],
     "cohort.cohort_attrition": [
-        {**STUDY, "step": 1, "n_in": 3, "n_not_met": 1, "n_unknown": 0, "n_out": 2},
-        {**STUDY, "step": 2, "n_in": 2, "n_not_met": 0, "n_unknown": 1, "n_out": 1},
+        {**STUDY, "step": step, "n_in": 1, "n_not_met": 0, "n_unknown": 0, "n_out": 1}
+        for step in (1, 2)
     ],
     "cohort.patient_characteristics": [{**STUDY, "age_at_index": 59}],
     "treatment.lines_of_therapy": [
@@ -224,6 +225,7 @@ BY_HAND = {
             "start_date": "2019-04-01",
             "end_date": end_date,
             "time_days": time_days,
+            "time_months": time_days / 30.4375,
             "entry_days": 30,
             "src_rids": [rid("tumour_assessments", 3)],
         }

@@ -154,7 +154,8 @@ VIOLATIONS = {
         update staging.stg_common__tumour_assessments set overall_response = 'SD' where
         timepoint = 'baseline'""",
     "TUM-003 survival.recist_assessments": """
-        update survival.recist_assessments set has_baseline = false""",
+        update staging.stg_common__tumour_assessments set assessment_date = date '2019-01-30'
+        where timepoint = 'baseline'""",
     "TUM-004 survival.survival_intervals": """
         update survival.survival_intervals set src_rids = [] where endpoint = 'PFS'""",
     "TUM-005 survival.survival_intervals": """
@@ -245,6 +246,8 @@ VIOLATIONS = {
         update survival.survival_intervals set time_days = 428 where endpoint = 'PFS'""",
     "MRT-006 cohort.cohort_attrition": """
         update cohort.cohort_attrition set n_unknown = 2 where step = 2""",
+    "MRT-014 survival.survival_intervals": """
+        update survival.survival_intervals set event = false where endpoint = 'OS'""",
     **{
         f"MRT-007 {table}": f"update {table} set src_rids = []"
         for table in (
@@ -262,8 +265,10 @@ VIOLATIONS = {
         f"MRT-010 {table}": f"update {table} set {column} = date '{LATE}'"
         for table, column in (
             ("cohort.cohort", "index_date"),
+            ("cohort.biomarkers", "known_date"),
             ("treatment.lines_of_therapy", "start_date"),
             ("survival.survival_intervals", "end_date"),
+            ("survival.recist_assessments", "assessment_date"),
             ("survival.response_by_line", "response_date"),
             ("safety.adverse_events", "onset_date"),
         )
@@ -447,11 +452,165 @@ def test_the_violation_trips_the_check(spoil: Spoil, name: str) -> None:
             "delete from staging.stg_common__molecular_tests",
             "not_applicable",
         ),
-        # The KRAS G12C inhibitor is given with the antibody.
+        # With its inhibitor the antibody is given to KRAS G12C; without, and to NRAS, it is not.
+        *(
+            (
+                "DRG-011 intermediate.int_drug_exposures",
+                "update staging.stg_common__molecular_tests set result = 'mutated', "
+                f"variant = '{variant}', gene = '{gene}'; "
+                f"update intermediate.int_drug_exposures set patient_key = '{patient}' "
+                "where ingredient = 'sotorasib'",
+                expected,
+            )
+            for gene, variant, patient, expected in (
+                ("KRAS", "p.G12C", "p1", "pass"),
+                ("KRAS", "p.Gly12Cys", "p1", "pass"),
+                ("KRAS", "p.G12C", "p2", "fail"),
+                ("NRAS", "p.G12C", "p1", "fail"),
+            )
+        ),
+        # An anticancer drug that the record does not name, or that a trial masks, is one.
+        *(
+            (
+                "DRG-003 intermediate.int_drug_exposures",
+                "update intermediate.int_drug_exposures set start_date = date '2019-01-01', "
+                f"role = '{role}' where ingredient = 'cetuximab'",
+                expected,
+            )
+            for role, expected in (
+                ("unknown_antineoplastic", "fail"),
+                ("investigational", "fail"),
+                ("supportive", "pass"),
+            )
+        ),
+        # Lost is who was last seen earlier than the study's 90 days before its cut-off.
+        *(
+            (
+                "VIT-006 cohort.cohort",
+                "update intermediate.int_vital_status set status = 'alive', "
+                f"last_contact_date = date '2021-02-19' - {days}",
+                expected,
+            )
+            for days, expected in ((90, "pass"), (91, "fail"))
+        ),
+        # A score of fewer cells than the definition asks for is not positive.
+        *(
+            (
+                "PTH-013 cohort.biomarkers",
+                f"update staging.stg_common__pathology set her2_ihc_pct = {share}, "
+                f"reported_date = date '{day}'",
+                expected,
+            )
+            for share, day, expected in (
+                (50, "2021-02-19", "pass"),
+                (49, "2021-02-19", "fail"),
+                # What was reported after the cut-off is not known to the study.
+                (50, "2021-02-20", "fail"),
+            )
+        ),
+        ("PTH-013 cohort.biomarkers", "delete from staging.stg_common__pathology", "fail"),
+        # A region that was ever mutated is not wild type; a result after the cut-off says nothing.
+        *(
+            (
+                "MOL-004 cohort.biomarkers",
+                "insert into staging.stg_common__molecular_tests by name select * replace "
+                f"('mutated' as result, date '{day}' as reported_date) "
+                "from staging.stg_common__molecular_tests where gene = 'BRAF'",
+                expected,
+            )
+            for day, expected in (("2021-02-19", "fail"), ("2021-02-20", "pass"))
+        ),
         (
-            "DRG-011 intermediate.int_drug_exposures",
-            "update staging.stg_common__molecular_tests set result = 'mutated', variant = 'p.G12C'",
-            "pass",
+            "MOL-004 cohort.biomarkers",
+            "update staging.stg_common__molecular_tests set reported_date = date '2021-02-20'",
+            "fail",
+        ),
+        # Entry is the day itself; later would take days at risk away.
+        (
+            "MOL-009 survival.survival_intervals",
+            "update survival.survival_intervals set entry_days = 31",
+            "fail",
+        ),
+        # A scan of the last 60 days serves, though the mart takes a baseline of four weeks only; a
+        # finding without a scan does not.
+        *(
+            (
+                "TUM-003 survival.recist_assessments",
+                "delete from survival.recist_assessments where is_baseline; "
+                "update staging.stg_common__tumour_assessments set "
+                f"assessment_date = date '2019-04-01' - {days}, modality = '{modality}' "
+                "where timepoint = 'baseline'",
+                expected,
+            )
+            for days, modality, expected in (
+                (60, "CT", "pass"),
+                (61, "CT", "fail"),
+                (60, "clinical", "fail"),
+                (-1, "CT", "fail"),
+            )
+        ),
+        # A progression lost to a censoring of its day or to a later death.
+        *(
+            (
+                "TUM-005 survival.survival_intervals",
+                f"update survival.survival_intervals set source = '{source}', event = {event}, "
+                f"end_date = date '{end_date}' where endpoint = 'PFS'",
+                expected,
+            )
+            for source, event, end_date, expected in (
+                ("last_tumour_assessment", "false", "2019-08-01", "fail"),
+                ("last_tumour_assessment", "false", "2019-07-31", "pass"),
+                ("death", "true", "2019-08-02", "fail"),
+                ("death", "true", "2019-08-01", "pass"),
+            )
+        ),
+        # Where only scans count, a clinical progression ends nothing.
+        (
+            "TUM-005 survival.survival_intervals",
+            "update reference.studies set endpoint_rule_set_id = 'fda'; "
+            "update survival.survival_intervals set endpoint_rule_set_id = 'fda', event = false, "
+            "source = 'last_radiographic_assessment'",
+            "not_applicable",
+        ),
+        # Without target lesions stable disease is called otherwise.
+        (
+            "TUM-006 survival.recist_assessments",
+            "update survival.recist_assessments set recorded_response = case assessment_date "
+            "when date '2019-06-01' then 'PD' else 'NON-CR/NON-PD' end",
+            "fail",
+        ),
+        # Progression is seen without every lesion; no response is.
+        *(
+            (
+                "LES-006 survival.recist_assessments",
+                "update survival.recist_assessments set n_target_lesions_measured = 0, "
+                f"recorded_target_response = {response}",
+                expected,
+            )
+            for response, expected in (
+                ("'PD'", "pass"),
+                ("'NE'", "pass"),
+                ("'SD'", "fail"),
+                ("null", "fail"),
+            )
+        ),
+        # An event of the day of the start is under the line, one of the day of the next is not.
+        *(
+            (
+                "AE-005 safety.adverse_events",
+                f"update safety.adverse_events set onset_date = date '2019-04-01' + {days}, "
+                f"days_from_line_start = {days}; "
+                "update treatment.lines_of_therapy set next_line_start_date = date '2019-09-01' "
+                "where line_number = 1",
+                expected,
+            )
+            for days, expected in ((0, "pass"), (152, "pass"), (-1, "fail"), (153, "fail"))
+        ),
+        # A line that is not there.
+        (
+            "AE-005 safety.adverse_events",
+            "update safety.adverse_events set line_number = 3",
+            "fail",
         ),
         # A long infusion is a wrong date; a long course of tablets is not.
         (
@@ -489,10 +648,47 @@ def test_the_violation_trips_the_check(spoil: Spoil, name: str) -> None:
             "update treatment.lines_of_therapy set start_date = date '2019-04-01'",
             "fail",
         ),
+        *(
+            (
+                "MRT-001 treatment.lines_of_therapy",
+                f"update treatment.lines_of_therapy set {column} = null where line_number = 2",
+                "fail",
+            )
+            for column in ("line_number", "start_date")
+        ),
+        # An exposure of a line that is not there, and one of the day of the next line.
+        (
+            "MRT-002 treatment.lines_of_therapy",
+            "delete from treatment.lines_of_therapy where line_number = 2",
+            "fail",
+        ),
+        (
+            "MRT-002 treatment.lines_of_therapy",
+            "update treatment.lines_of_therapy set coverage_end_date = date '2019-09-14', "
+            "next_line_start_date = date '2019-09-01' where line_number = 1; "
+            "insert into treatment.exposure_assignments by name select * replace "
+            "(date '2019-09-01' as start_date) from treatment.exposure_assignments "
+            "where line_number = 1",
+            "fail",
+        ),
         (
             "MRT-003 survival.survival_intervals",
             "update survival.survival_intervals set censor_reason = null",
             "fail",
+        ),
+        # Time in days and months is that between the dates.
+        *(
+            (
+                "MRT-003 survival.survival_intervals",
+                f"update survival.survival_intervals set {change} where endpoint = 'OS'",
+                "fail",
+            )
+            for change in (
+                "end_date = end_date + 1",
+                "time_days = time_days + 1, time_months = (time_days + 1) / 30.4375",
+                "time_months = time_days / 30.44",
+                "time_months = null",
+            )
         ),
         # A result of last contact and of death on the same day is no resurrection.
         (
@@ -568,10 +764,21 @@ def test_the_violation_trips_the_check(spoil: Spoil, name: str) -> None:
         # Each step starts with what the one before left, and the last leaves the cohort.
         (
             "MRT-006 cohort.cohort_attrition",
-            "update cohort.cohort_attrition set n_in = 3, n_unknown = 2 where step = 2",
+            "update cohort.cohort_attrition set n_in = 2, n_unknown = 1 where step = 2",
             "fail",
         ),
         ("MRT-006 cohort.cohort_attrition", "update cohort.cohort set included = false", "fail"),
+        # The first step starts with every patient; a step without a number adds up to nothing.
+        (
+            "MRT-006 cohort.cohort_attrition",
+            "update cohort.cohort_attrition set n_in = 2, n_not_met = 1 where step = 1",
+            "fail",
+        ),
+        (
+            "MRT-006 cohort.cohort_attrition",
+            "update cohort.cohort_attrition set n_unknown = null where step = 1",
+            "fail",
+        ),
         # Raw rows that were never delivered: of an unknown file, and beyond the end of a known one.
         (
             "MRT-007 cohort.cohort",
@@ -588,6 +795,35 @@ def test_the_violation_trips_the_check(spoil: Spoil, name: str) -> None:
             "MRT-007 cohort.cohort",
             "update cohort.cohort set src_rids = list_append(src_rids, null)",
             "fail",
+        ),
+        # Whoever is included by what was known after the cut-off.
+        (
+            "MRT-010 cohort.cohort",
+            f"update cohort.cohort set eligibility_known_date = date '{LATE}'",
+            "fail",
+        ),
+        # A death after the cut-off is no event yet; nobody lives on after one, or dies without one.
+        *(
+            ("MRT-014 survival.survival_intervals", statement, expected)
+            for statement, expected in (
+                (
+                    "update survival.survival_intervals set event = false, end_date = date "
+                    f"'2021-02-19'; update staging.stg_common__vital_status set "
+                    f"death_date_latest = date '{LATE}' where status = 'dead'",
+                    "pass",
+                ),
+                (
+                    "update survival.survival_intervals set end_date = date '2020-06-03' "
+                    "where endpoint = 'TOT'",
+                    "fail",
+                ),
+                (
+                    "update survival.survival_intervals set end_date = date '2020-06-02' "
+                    "where endpoint = 'TOT'",
+                    "pass",
+                ),
+                ("delete from staging.stg_common__vital_status where status = 'dead'", "fail"),
+            )
         ),
         # A line that was never assessed has no rows to name.
         (

@@ -7,7 +7,8 @@
     'cohort', 'cohort_attrition', 'biomarkers', 'patient_characteristics', 'patient_variables',
     'lines_of_therapy', 'exposure_assignments', 'survival_intervals', 'response_by_line',
     'recist_assessments', 'adverse_events', 'adverse_events_by_patient',
-    'studies', 'study_analyses', 'biomarker_panels', 'her2_definitions', 'ingredients',
+    'studies', 'study_analyses', 'endpoint_sources', 'biomarker_panels', 'her2_definitions',
+    'ingredients',
 ] -%}
 {%- do ref(model) -%}
 {%- endfor -%}
