@@ -15,6 +15,14 @@ CHECKS = {f"{check.check_id} {check.table}": check for check in read_checks()}
 
 LATE = "2021-02-20"  # after the study's data cut-off
 AFTER_DEATH = "date '2020-07-01'"
+LAST_DAY = "date '2020-06-02'"  # on which the patient may have been alive
+BIRTH = "date '1960-01-01'"
+
+EVENTS = (
+    *("diagnoses", "metastases", "pathology", "molecular_tests", "drug_administrations"),
+    *("procedures", "tumour_assessments", "lesion_measurements", "adverse_events"),
+    *("performance_status", "comorbidities", "encounters"),
+)
 
 # What one patient cannot show: after these, the check has something to look at, and passes.
 PREPARATIONS = {
@@ -50,8 +58,8 @@ PREPARATIONS = {
 
 VIOLATIONS = {
     "VIT-003 staging.stg_common__vital_status": """
-        update staging.stg_common__vital_status set death_date_earliest = date '2020-07-15'
-        where source = 'registry' and status = 'dead'""",
+        update staging.stg_common__vital_status set death_date_earliest = date '2020-07-15',
+        death_date_latest = date '2020-07-15' where source = 'registry' and status = 'dead'""",
     "VIT-005 intermediate.int_vital_status": """
         update intermediate.int_vital_status set last_contact_date = date '2020-05-29'""",
     "VIT-006 cohort.cohort": """
@@ -275,6 +283,585 @@ VIOLATIONS = {
     },
 }
 
+S = "staging.stg_common__"
+
+# What a rule just allows, just forbids, and is not about, beside what follows with its reason.
+LIMITS = {
+    "VIT-002 staging.stg_common__vital_status": [
+        (f"update {S}vital_status set death_date_latest = {BIRTH} where status = 'dead'", "pass"),
+    ],
+    "VIT-003 staging.stg_common__vital_status": [
+        (
+            f"update {S}vital_status set death_date_earliest = date '2020-07-01', "
+            "death_date_latest = date '2020-07-01' where source = 'registry' and status = 'dead'",
+            "pass",
+        ),
+        (
+            VIOLATIONS["VIT-003 staging.stg_common__vital_status"]
+            + f"; update {S}vital_status set source = 'registry'",
+            "not_applicable",
+        ),
+    ],
+    "VIT-004 staging.stg_common__vital_status": [
+        (f"update {S}encounters set start_date = {LAST_DAY}", "pass"),
+        (
+            f"update {S}encounters set start_date = {AFTER_DEATH}, encounter_type = null",
+            "fail",
+        ),
+        *(
+            (f"update {S}{table} set {column} = {AFTER_DEATH}", "fail")
+            for table, column in (
+                ("procedures", "procedure_date"),
+                ("tumour_assessments", "assessment_date"),
+                ("performance_status", "assessed_date"),
+                ("adverse_events", "onset_date"),
+                ("drug_administrations", "start_date"),
+            )
+        ),
+        *(
+            (
+                f"update {S}drug_administrations set start_date = {AFTER_DEATH}, "
+                f"{column} = '{code}'",
+                "pass",
+            )
+            for column, code in (("record_status", "planned"), ("record_type", "dispensing"))
+        ),
+    ],
+    "VIT-005 intermediate.int_vital_status": [
+        *(
+            (f"update {S}{table} set {column} = date '2020-06-10'", "fail")
+            for table, column in (
+                ("vital_status", "last_contact_date"),
+                ("encounters", "end_date"),
+                ("drug_administrations", "end_date"),
+                ("procedures", "procedure_date"),
+                ("tumour_assessments", "assessment_date"),
+                ("metastases", "metastasis_date"),
+                ("pathology", "collected_date"),
+                ("molecular_tests", "collected_date"),
+                ("performance_status", "assessed_date"),
+                ("adverse_events", "onset_date"),
+            )
+        ),
+        *(
+            (
+                f"update {S}drug_administrations set end_date = date '2020-06-10', "
+                f"{column} = '{code}'",
+                "pass",
+            )
+            for column, code in (("record_status", "planned"), ("record_type", "dispensing"))
+        ),
+        (
+            f"update {S}vital_status set death_date_earliest = date '2020-05-01', "
+            "death_date_precision = 'month' where source = 'registry' and status = 'dead'",
+            "pass",
+        ),
+        (
+            f"update {S}encounters set end_date = date '2021-03-01'; "
+            "update intermediate.int_vital_status set last_contact_date = date '2021-03-01'",
+            "fail",
+        ),
+    ],
+    "VIT-006 cohort.cohort": [
+        (
+            "update intermediate.int_vital_status set status = 'alive', last_contact_date = "
+            "(select data_cutoff - 180 from reference.studies where study_id = 'her2_mcrc')",
+            "pass",
+        ),
+        (
+            "update intermediate.int_vital_status set status = 'alive'; "
+            "update cohort.cohort set included = false",
+            "not_applicable",
+        ),
+    ],
+    "VIT-008 staging.stg_common__vital_status": [
+        (
+            f"update {S}vital_status set death_date_latest = null; "
+            f"update {S}vital_status set last_contact_date = {LAST_DAY} where status = 'alive'",
+            "fail",
+        ),
+    ],
+    "PAT-002 staging.stg_common__patients": [
+        *(
+            (f"{VIOLATIONS['PAT-002 staging.stg_common__patients']}; {but}", expected)
+            for but, expected in (
+                (f"update {S}patients set sex = 'unknown' where patient_key = 'p2'", "pass"),
+                (
+                    f"update {S}diagnoses set icdo3_topography = 'C18.9' where patient_key = 'p2'",
+                    "pass",
+                ),
+                (f"update {S}patients set birth_date_precision = 'year'", "not_applicable"),
+            )
+        ),
+    ],
+    "PAT-003 staging.stg_common__patients": [
+        (
+            f"insert into {S}patients by name select * replace (birth_date_earliest + 1 as "
+            f"birth_date_earliest, birth_date_latest + 1 as birth_date_latest) from {S}patients",
+            "fail",
+        ),
+    ],
+    "PAT-004 staging.stg_common__patients": [
+        (f"update {S}patients set birth_date_earliest = date '2021-02-02'", "fail"),
+        (f"update {S}patients set birth_date_latest = date '1900-01-01'", "pass"),
+    ],
+    "PAT-005 cohort.patient_characteristics": [
+        ("update cohort.patient_characteristics set age_at_index = 18", "pass"),
+    ],
+    "PAT-006 cohort.patient_characteristics": [
+        ("update cohort.patient_characteristics set age_at_index = 105", "pass"),
+    ],
+    "PAT-007 staging.stg_common__patients": [(f"update {S}patients set sex = null", "fail")],
+    "PAT-010 cohort.cohort": [
+        (
+            PREPARATIONS["PAT-010 cohort.cohort"] + f"; update {S}consent set purpose = 'care'",
+            "not_applicable",
+        ),
+    ],
+    "DX-001 staging.stg_common__diagnoses": [
+        (f"update {S}diagnoses set icdo3_morphology = '8140'", "fail"),
+    ],
+    "DX-002 staging.stg_common__diagnoses": [
+        (f"update {S}diagnoses set diagnosis_date_latest = {BIRTH}", "pass"),
+    ],
+    "DX-003 staging.stg_common__diagnoses": [
+        (f"update {S}diagnoses set diagnosis_date_earliest = {LAST_DAY}", "pass"),
+    ],
+    "DX-005 staging.stg_common__diagnoses": [
+        (f"update {S}metastases set metastasis_date = date '2019-03-01' + 120", "pass"),
+        (
+            f"update {S}diagnoses set stage = 'III'; "
+            f"update {S}metastases set metastasis_date = date '2019-03-01' + 30",
+            "fail",
+        ),
+        (f"update {S}metastases set diagnosis_id = 'another'", "not_applicable"),
+    ],
+    "DX-006 staging.stg_common__diagnoses": [
+        (
+            f"update {S}patients set sex = '{sex}'; "
+            f"update {S}diagnoses set icdo3_topography = '{code}'",
+            expected,
+        )
+        for sex, code, expected in (
+            ("male", "C58.9", "fail"),
+            ("female", "C60.9", "fail"),
+            ("female", "C58.9", "pass"),
+        )
+    ],
+    "DX-007 staging.stg_common__diagnoses": [
+        (
+            f"insert into {S}diagnoses by name select * replace ('{code}' as icdo3_topography, "
+            f"diagnosis_date_earliest + {days} as diagnosis_date_earliest) from {S}diagnoses",
+            expected,
+        )
+        for code, days, expected in (
+            ("C18.9", 60, "fail"),
+            ("C18.9", 61, "pass"),
+            ("C18.7", 0, "pass"),
+        )
+    ],
+    "DX-008 staging.stg_common__diagnoses": [
+        (f"update {S}pathology set collected_date = date '2019-03-01' - 90", "pass"),
+        (
+            f"update {S}diagnoses set diagnosis_date_latest = date '2019-03-31'; "
+            f"update {S}pathology set collected_date = date '2019-03-31' + 90",
+            "pass",
+        ),
+    ],
+    "DX-009 cohort.cohort": [("delete from intermediate.int_primary_diagnosis", "fail")],
+    "DX-010 staging.stg_common__metastases": [
+        (
+            f"insert into {S}diagnoses by name select * replace ('p2' as patient_key) "
+            f"from {S}diagnoses",
+            "pass",
+        ),
+    ],
+    "PTH-001 staging.stg_common__pathology": [
+        (
+            f"insert into {S}pathology by name select * replace (2.4 as her2_ish_ratio) "
+            f"from {S}pathology where accession_no <> 's2'",
+            "fail",
+        ),
+        (
+            f"insert into {S}pathology by name select * replace ('1+' as her2_ihc_score, "
+            f"'another' as specimen_type) from {S}pathology where accession_no = 's2'",
+            "pass",
+        ),
+    ],
+    "PTH-002 staging.stg_common__pathology": [
+        (
+            f"update {S}pathology set accession_no = null; update {S}molecular_tests "
+            "set accession_no = null, patient_key = 'p2'",
+            "not_applicable",
+        ),
+    ],
+    "PTH-005 staging.stg_common__pathology": [
+        (f"insert into {S}pathology (her2_ihc_pct) select {value} from range(20)", expected)
+        for value, expected in ((0, "pass"), (1, "fail"))
+    ],
+    "PTH-006 staging.stg_common__pathology": [
+        (f"update {S}pathology set her2_ihc_pct = 5, specimen_type = {specimen}", expected)
+        for specimen, expected in (("'biopsy'", "not_applicable"), ("null", "fail"))
+    ],
+    "PTH-007 staging.stg_common__pathology": [
+        (f"update {S}pathology set her2_ihc_score = '0', her2_ihc_pct = 10", "pass"),
+    ],
+    "PTH-009 staging.stg_common__pathology": [
+        (f"update {S}pathology set her2_ish_ratio = {ratio} where her2_ish_ratio = 2.5", expected)
+        for ratio, expected in ((2.6, "pass"), (2.8, "fail"))
+    ],
+    "PTH-012 staging.stg_common__pathology": [
+        (
+            f"update {S}pathology set her2_ish_ratio = if(accession_no = 's2', 2.5, null), "
+            f"collected_date = if(accession_no = 's2', collected_date + {days}, collected_date)",
+            expected,
+        )
+        for days, expected in ((180, "pass"), (181, "fail"), (-180, "pass"), (-181, "fail"))
+    ],
+    "PTH-013 cohort.biomarkers": [
+        ("update cohort.biomarkers set status = null where biomarker = 'HER2'", "fail"),
+        (f"update {S}pathology set her2_ihc_score = '1+', her2_ish_ratio = null", "fail"),
+        *(
+            (f"{VIOLATIONS['PTH-013 cohort.biomarkers']}; {but}", "pass")
+            for but in (
+                f"update {S}pathology set reported_date = date '{LATE}'",
+                f"insert into {S}pathology by name select * replace ('1+' as her2_ihc_score) "
+                f"from {S}pathology where accession_no = 's2'",
+            )
+        ),
+    ],
+    "PTH-015 staging.stg_common__pathology": [
+        (f"update {S}pathology set collected_date = {LAST_DAY}", "pass"),
+    ],
+    "PTH-016 staging.stg_common__pathology": [
+        (f"update {S}pathology set her2_ihc_score = '1+' where her2_ihc_score = '2+'", "fail"),
+        (
+            f"update {S}pathology set accession_no = 's2'; "
+            f"update {S}pathology set her2_ihc_score = '0' where her2_ihc_score = '2+'",
+            "not_applicable",
+        ),
+    ],
+    "MOL-003 staging.stg_common__molecular_tests": [
+        (
+            f"update {S}molecular_tests set variant = '{variant}', gene = 'BRAF' "
+            "where variant is not null",
+            expected,
+        )
+        for variant, expected in (("p.G600E", "fail"), ("p.D12N", "pass"))
+    ],
+    "MOL-005 staging.stg_common__molecular_tests": [
+        (
+            f"update {S}molecular_tests set result = 'mutated' where gene = 'KRAS'; "
+            f"insert into {S}molecular_tests by name select * replace ('exon 11' as region, "
+            f"'mutated' as result) from {S}molecular_tests where gene = 'BRAF'",
+            "pass",
+        ),
+        (f"delete from {S}molecular_tests where gene = 'BRAF'", "not_applicable"),
+        (f"update {S}molecular_tests set accession_no = null", "not_applicable"),
+    ],
+    "MOL-007 staging.stg_common__molecular_tests": [
+        (f"update {S}molecular_tests set accession_no = null", "not_applicable"),
+    ],
+    "MOL-008 staging.stg_common__molecular_tests": [
+        (f"update {S}molecular_tests set collected_date = {LAST_DAY}", "pass"),
+        (f"update {S}molecular_tests set collected_date = {BIRTH} - 1", "fail"),
+    ],
+    "MOL-009 survival.survival_intervals": [
+        ("update cohort.cohort set included = false", "not_applicable"),
+        (
+            "update cohort.cohort set eligibility_known_date = date '2019-04-01'",
+            "not_applicable",
+        ),
+    ],
+    "MOL-010 staging.stg_common__molecular_tests": [
+        (
+            PREPARATIONS["MOL-010 staging.stg_common__molecular_tests"].partition(" where ")[0]
+            + " where number % 20 < [15, 14, 16, 13, 8][1 + number // 20]",
+            "fail",
+        ),
+    ],
+    "DRG-002 staging.stg_common__drug_administrations": [
+        (f"update {S}drug_administrations set start_date = {LAST_DAY}", "pass"),
+    ],
+    "DRG-003 intermediate.int_drug_exposures": [
+        (
+            "update intermediate.int_drug_exposures set start_date = date '2019-03-01' - 30",
+            "pass",
+        ),
+        (
+            f"update intermediate.int_drug_exposures set start_date = {BIRTH} - 1; "
+            f"update {S}diagnoses set diagnosis_date_earliest = null",
+            "fail",
+        ),
+        (
+            "update intermediate.int_drug_exposures set role = 'supportive'",
+            "not_applicable",
+        ),
+    ],
+    "DRG-004 staging.stg_common__drug_administrations": [
+        (
+            f"update {S}drug_administrations set record_type = 'administration', "
+            "route = 'intravenous', end_date = start_date + 31",
+            "pass",
+        ),
+    ],
+    "DRG-005 treatment.exposure_assignments": [
+        (f"delete from {S}drug_administrations", "fail"),
+        ("update treatment.exposure_assignments set line_number = null", "not_applicable"),
+    ],
+    "DRG-006 staging.stg_common__drug_administrations": [
+        (
+            f"insert into {S}drug_administrations by name select * replace (dose + 1 as dose) "
+            f"from {S}drug_administrations",
+            "pass",
+        ),
+        (
+            VIOLATIONS["DRG-006 staging.stg_common__drug_administrations"]
+            + f"; update {S}drug_administrations set record_status = 'planned'",
+            "not_applicable",
+        ),
+    ],
+    "DRG-007 staging.stg_common__drug_administrations": [
+        (f"update {S}drug_administrations set dose = 0", "fail"),
+        (
+            f"update {S}drug_administrations set dose = 0, record_type = 'order'",
+            "not_applicable",
+        ),
+    ],
+    "DRG-010 intermediate.int_drug_exposures": [
+        (f"update {S}pathology set her2_ihc_score = '2+', her2_ish_ratio = null", "pass"),
+        (f"update {S}pathology set her2_ihc_score = '1+', her2_ish_ratio = 2", "pass"),
+        (
+            f"update {S}pathology set her2_ihc_score = '1+', her2_ish_ratio = null, "
+            "reported_date = date '2019-04-02'",
+            "not_applicable",
+        ),
+    ],
+    # Either antibody, either gene, and a report of the day of the drug.
+    "DRG-011 intermediate.int_drug_exposures": [
+        (
+            "update intermediate.int_drug_exposures set ingredient = 'panitumumab'; "
+            f"update {S}molecular_tests set gene = 'NRAS', result = 'mutated', variant = null, "
+            "reported_date = date '2019-04-01'",
+            "fail",
+        ),
+    ],
+    "DRG-013 staging.stg_common__drug_administrations": [
+        (
+            PREPARATIONS["DRG-013 staging.stg_common__drug_administrations"]
+            + f"; insert into {S}drug_administrations (src_rid, start_date) "
+            f"values (-1, date '{day}')",
+            "pass",
+        )
+        for day in ("2017-06-01", "2021-06-01")
+    ],
+    "PRC-001 staging.stg_common__procedures": [
+        (f"update {S}procedures set procedure_date = {day}", expected)
+        for day, expected in (
+            (BIRTH, "pass"),
+            (f"{BIRTH} - 1", "fail"),
+            (LAST_DAY, "pass"),
+            (f"{LAST_DAY} + 1", "fail"),
+        )
+    ],
+    "PRC-002 staging.stg_common__procedures": [
+        (
+            f"update {S}lesion_measurements set organ = 'colorectum', {but}",
+            "pass",
+        )
+        for but in (
+            f"measured_date = (select min(procedure_date) from {S}procedures)",
+            "lesion_role = 'non_target'",
+            "lesion_status = 'present'",
+        )
+    ],
+    "PRC-004 staging.stg_common__procedures": [
+        (
+            f"update {S}procedures set procedure_type = 'metastasectomy', "
+            f"procedure_date = (select min(collected_date) {sign} 7 from {S}pathology)",
+            "pass",
+        )
+        for sign in "+-"
+    ]
+    + [(f"update {S}procedures set procedure_type = 'ablation'", "fail")],
+    "TUM-002 staging.stg_common__tumour_assessments": [
+        (
+            f"update {S}tumour_assessments set overall_response = 'NE' "
+            "where timepoint = 'baseline'",
+            "pass",
+        ),
+    ],
+    "TUM-003 survival.recist_assessments": [
+        (
+            "update survival.recist_assessments set assessment_date = date '2019-04-02' "
+            "where is_baseline",
+            "fail",
+        ),
+        (
+            "update survival.recist_assessments set assessment_date = if(is_baseline, "
+            "date '2019-01-30', date '2019-03-20')",
+            "fail",
+        ),
+        (
+            "update survival.recist_assessments set assessment_date = date '2019-01-31' "
+            "where is_baseline",
+            "pass",
+        ),
+        ("delete from survival.recist_assessments where not is_baseline", "not_applicable"),
+    ],
+    "TUM-004 survival.survival_intervals": [
+        (
+            f"update {S}tumour_assessments set assessment_date = assessment_date - 1",
+            "fail",
+        ),
+    ],
+    "TUM-006 survival.recist_assessments": [
+        *(
+            (
+                VIOLATIONS["TUM-006 survival.recist_assessments"].replace("'SD'", f"'{response}'"),
+                "fail",
+            )
+            for response in ("CR", "PR")
+        ),
+        (
+            "update survival.recist_assessments set assessment_date = date '2019-06-01' "
+            "where not is_baseline",
+            "pass",
+        ),
+        (
+            VIOLATIONS["TUM-006 survival.recist_assessments"]
+            + f"; update {S}tumour_assessments set criteria = 'iRECIST'",
+            "not_applicable",
+        ),
+    ],
+    "TUM-007 staging.stg_common__tumour_assessments": [
+        (
+            f"update {S}tumour_assessments set {component} = 'PD', overall_response = 'SD'",
+            "fail",
+        )
+        for component in ("target_response", "non_target_response")
+    ],
+    "TUM-008 staging.stg_common__tumour_assessments": [
+        (f"update {S}tumour_assessments set assessment_date = {LAST_DAY}", "pass"),
+    ],
+    "TUM-010 survival.recist_assessments": [
+        (
+            VIOLATIONS["TUM-010 survival.recist_assessments"].replace("2019-12-01", "2019-11-30"),
+            "pass",
+        ),
+        # What lies before and after the interval is no gap of it.
+        (
+            "update survival.recist_assessments set assessment_date = date '2019-12-01' "
+            "where recorded_response = 'PD'",
+            "not_applicable",
+        ),
+        (
+            "update survival.recist_assessments set assessment_date = date '2018-01-01' "
+            "where is_baseline",
+            "pass",
+        ),
+        (
+            VIOLATIONS["TUM-010 survival.recist_assessments"]
+            + "; update cohort.cohort set included = false",
+            "not_applicable",
+        ),
+    ],
+    "TUM-011 survival.recist_assessments": [
+        (
+            f"{PREPARATIONS['TUM-011 survival.recist_assessments']}; "
+            + VIOLATIONS["TUM-011 survival.recist_assessments"].replace("+ 60", f"+ {days}")
+            + but,
+            expected,
+        )
+        for days, but, expected in (
+            (30, "", "pass"),
+            (36, "", "fail"),
+            (60, "; update cohort.cohort set included = false", "not_applicable"),
+            (
+                60,
+                "; delete from cohort.patient_variables where level = '1' "
+                "and patient_key not in ('g1', 'g3')",
+                "not_applicable",
+            ),
+            # A second record of a day is no gap.
+            (
+                0,
+                "; insert into survival.recist_assessments from survival.recist_assessments "
+                "where regexp_matches(patient_key, 'g.*[13579]$')",
+                "pass",
+            ),
+        )
+    ],
+    "LES-001 staging.stg_common__lesion_measurements": [
+        (f"update {S}lesion_measurements set longest_diameter_mm = 1", "pass"),
+    ],
+    "LES-002 staging.stg_common__lesion_measurements": [
+        (
+            f"update {S}lesion_measurements set longest_diameter_mm = 2 "
+            "where measurement_id = 'l1'",
+            "fail",
+        ),
+    ],
+    "LES-003 intermediate.int_lesions": [
+        ("update intermediate.int_lesions set size_mm = 10", "pass"),
+        (
+            "update intermediate.int_lesions set size_mm = 9, lesion_role = 'non_target'",
+            "not_applicable",
+        ),
+        (
+            "update intermediate.int_lesions set size_mm = 9; "
+            f"update {S}tumour_assessments set timepoint = 'follow_up'",
+            "not_applicable",
+        ),
+    ],
+    "LES-004 staging.stg_common__lesion_measurements": [
+        (
+            f"insert into {S}lesion_measurements by name select lesions.* replace "
+            "('x' || number as lesion_id, 'organ ' || number as organ) "
+            f"from {S}lesion_measurements as lesions "
+            f"cross join range({others}) as numbers (number) where measurement_id = 'l1'",
+            expected,
+        )
+        for others, expected in ((4, "pass"), (5, "fail"))
+    ],
+    "LES-005 survival.recist_assessments": [
+        ("update survival.recist_assessments set target_response = null", "not_applicable"),
+    ],
+    "LES-006 survival.recist_assessments": [
+        (
+            "update survival.recist_assessments set n_target_lesions_measured = 0, "
+            f"recorded_target_response = {response}",
+            expected,
+        )
+        for response, expected in (("'NE'", "pass"), ("null", "fail"))
+    ],
+    "AE-003 staging.stg_common__adverse_events": [(f"delete from {S}vital_status", "fail")],
+    "AE-004 staging.stg_common__adverse_events": [
+        (f"update {S}adverse_events set onset_date = {BIRTH} - 1", "fail"),
+        (f"update {S}adverse_events set onset_date = {LAST_DAY}, end_date = {LAST_DAY}", "pass"),
+    ],
+    "AE-005 safety.adverse_events": [
+        ("update safety.adverse_events set days_from_line_start = null", "fail"),
+        ("update safety.adverse_events set days_from_line_start = 0", "pass"),
+    ],
+    "MRT-002 treatment.lines_of_therapy": [
+        (
+            "insert into treatment.exposure_assignments by name select * replace "
+            f"(date '2019-04-14' + {days} as start_date) from treatment.exposure_assignments "
+            "where line_number = 1",
+            expected,
+        )
+        for days, expected in ((0, "pass"), (1, "fail"))
+    ],
+    "MRT-003 survival.survival_intervals": [
+        (f"update survival.survival_intervals set {column} = null", "fail")
+        for column in ("time_days", "event")
+    ],
+    "MRT-007 cohort.cohort": [
+        ("update cohort.cohort set src_rids = [1::bigint << 32]", "fail"),
+    ],
+}
+
 
 def status(warehouse: Path, check: Check) -> str:
     (result,) = run(warehouse, checks=[check])
@@ -346,21 +933,27 @@ def test_the_violation_trips_the_check(spoil: Spoil, name: str) -> None:
             "from staging.stg_common__patients",
             "pass",
         ),
-        # Whoever has a report has an event, without a visit or a drug.
+        # Whoever is in any file of events has one.
         (
             "PAT-008 staging.stg_common__patients",
-            "insert into staging.stg_common__patients (patient_key) values ('p2'); "
-            "insert into staging.stg_common__pathology (patient_key) values ('p2')",
+            "; ".join(
+                f"insert into staging.stg_common__patients (patient_key) values ('{table}'); "
+                f"insert into staging.stg_common__{table} (patient_key) values ('{table}')"
+                for table in EVENTS
+            ),
             "pass",
         ),
         # Of two decisions of one day the one against counts, in whatever order they come.
-        (
-            "PAT-010 cohort.cohort",
-            "insert into staging.stg_common__consent (src_rid, patient_key, purpose, decision, "
-            "consent_date) values (8, 'p2', 'research', 'withdrawn', date '2019-05-01'), "
-            "(9, 'p2', 'research', 'given', date '2019-05-01'); "
-            "insert into cohort.cohort (patient_key, included) values ('p2', true)",
-            "fail",
+        *(
+            (
+                "PAT-010 cohort.cohort",
+                "insert into staging.stg_common__consent (src_rid, patient_key, purpose, decision, "
+                f"consent_date) values (8, 'p2', 'research', '{one}', date '2019-05-01'), "
+                f"(9, 'p2', 'research', '{other}', date '2019-05-01'); "
+                "insert into cohort.cohort (patient_key, included) values ('p2', true)",
+                "fail",
+            )
+            for one, other in (("withdrawn", "given"), ("given", "withdrawn"))
         ),
         # A code is read in small letters and without its dot; ICD-O-3 ends with C80.9.
         *(
@@ -831,6 +1424,7 @@ def test_the_violation_trips_the_check(spoil: Spoil, name: str) -> None:
             "update survival.response_by_line set src_rids = null, n_assessments = 0",
             "not_applicable",
         ),
+        *((name, *edge) for name, edges in LIMITS.items() for edge in edges),
     ],
 )
 def test_the_edge_of_a_rule(spoil: Spoil, name: str, statement: str, expected: str) -> None:
