@@ -8,15 +8,22 @@ import duckdb
 import pytest
 
 from pipeline import anonymity
+from pipeline.anonymity import LEAST_SHARED
 
-CLASS = [(f"p{n}", 61, "male", 2017, "FOLFOX") for n in range(6)]
-SINGLETON = ("alone", 88, "female", 2014, "XELOX")
-OF_ANOTHER_BAND = ("other", 71, "male", 2017, "FOLFOX")
+CLASS = [(f"p{n}", 61, "male", 2017, "FOLFOX") for n in range(LEAST_SHARED)]
+SINGLETONS = [
+    ("alone", 88, "female", 2014, "XELOX"),
+    # Each is like the class but for one thing.
+    ("band", 71, "male", 2017, "FOLFOX"),
+    ("regimen", 61, "male", 2017, "XELOX"),
+    ("sex", 61, "female", 2017, "FOLFOX"),
+    ("year", 61, "male", 2016, "FOLFOX"),
+]
 
 
 @pytest.fixture
 def build() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A known table: six alike, and two of whom each is alone."""
+    """A known table: just enough alike, and some of whom each is alone."""
     with duckdb.connect() as connection:
         for schema in ("cohort", "treatment", "reference"):
             connection.execute(f"create schema {schema}")
@@ -26,9 +33,7 @@ def build() -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute(
             "create table told (patient_key text, age int, sex text, year int, regimen text)"
         )
-        connection.executemany(
-            "insert into told values (?, ?, ?, ?, ?)", [*CLASS, SINGLETON, OF_ANOTHER_BAND]
-        )
+        connection.executemany("insert into told values (?, ?, ?, ?, ?)", [*CLASS, *SINGLETONS])
         connection.execute(
             "create table cohort.cohort as select 's' as study_id, patient_key, "
             "true as included, year as index_year from told"
@@ -40,6 +45,12 @@ def build() -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute(
             "create table treatment.lines_of_therapy as select 's' as study_id, patient_key, "
             "'r' as rule_set_id, 1 as line_number, regimen from told"
+        )
+        # Later lines and other rules do not make one patient several.
+        connection.execute(
+            "insert into treatment.lines_of_therapy select 's', 'alone', rule, line, 'XELOX' "
+            f"from (select 'r' as rule, unnest(range(2, {LEAST_SHARED + 2})) as line union all "
+            f"select 'q' || unnest(range({LEAST_SHARED})), 1)"
         )
         connection.execute(
             "create table reference.study_variables as select * from (values "
@@ -63,26 +74,26 @@ def told(build: duckdb.DuckDBPyConnection, table: str, column: str) -> dict[str,
 
 def test_sec16_a_singleton_is_counted_and_coarsened(build: duckdb.DuckDBPyConnection) -> None:
     assert anonymity.report(build) == [
-        {"study_id": "s", "n_patients": 8, "k": 1, "n_below": 2, "wanted": 5}
+        {"study_id": "s", "n_patients": 10, "k": 1, "n_below": 5, "wanted": 5}
     ]
     anonymity.find_few(build, synthetic=False)
     ages = told(build, "patient_characteristics", "age_at_index")
     years = told(build, "cohort", "index_year")
-    for patient_key in ("alone", "other"):
+    for patient_key, *_ in SINGLETONS:
         assert ages[patient_key] is None
         assert years[patient_key] is None
-    assert [ages[patient_key] for patient_key, *_ in CLASS] == [61] * 6
-    assert [years[patient_key] for patient_key, *_ in CLASS] == [2017] * 6
+    assert [ages[patient_key] for patient_key, *_ in CLASS] == [61] * LEAST_SHARED
+    assert [years[patient_key] for patient_key, *_ in CLASS] == [2017] * LEAST_SHARED
 
 
 def test_sec16_who_is_in_no_study_is_protected_too(build: duckdb.DuckDBPyConnection) -> None:
-    """Alone among the others, though like six members; the members do not become more by this."""
+    """Alone among the others, though like the members; these do not become more by this."""
     build.execute("insert into cohort.cohort values ('s', 'excluded', false, 2017)")
     build.execute("insert into cohort.patient_characteristics values ('s', 'excluded', 61, 'male')")
     build.execute(
         "insert into treatment.lines_of_therapy values ('s', 'excluded', 'r', 1, 'FOLFOX')"
     )
-    assert anonymity.report(build)[0]["n_patients"] == 8
+    assert anonymity.report(build)[0]["n_patients"] == 10
     anonymity.find_few(build, synthetic=False)
     assert told(build, "patient_characteristics", "age_at_index")["excluded"] is None
     assert told(build, "cohort", "index_year")["excluded"] is None
@@ -95,6 +106,7 @@ def test_sec16_another_study_does_not_tell_what_one_withholds(
     build.execute("insert into reference.studies values ('t', 'r')")
     build.execute("insert into cohort.cohort values ('t', 'p0', true, 2017)")
     build.execute("insert into cohort.patient_characteristics values ('t', 'p0', 61, 'male')")
+    build.execute("insert into treatment.lines_of_therapy values ('t', 'p0', 'r', 1, 'FOLFOX')")
     anonymity.find_few(build, synthetic=False)
     years = build.execute(
         f"select study_id, patient_key, {anonymity.published('cohort', 'cohort', 'index_year')} "
@@ -113,7 +125,7 @@ def test_sec16_age_is_withheld_under_the_name_and_levels_that_a_study_gives_it(
         f"select patient_key, variable from (select *, {expression} as told "
         "from cohort.patient_variables) where told is null order by all"
     ).fetchall()
-    assert withheld == [("alone", "years"), ("other", "years")]
+    assert withheld == [(patient_key, "years") for patient_key, *_ in SINGLETONS]
 
 
 def test_invented_patients_are_published_as_they_are(build: duckdb.DuckDBPyConnection) -> None:
