@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from enum import IntEnum
 from pathlib import Path
 
@@ -44,6 +45,9 @@ OUT_OF_SPACE = (
     "No space is left{where}. Free space there, or name folders on a larger file system "
     "with --work and --published"
 )
+SOMEWHERE = " in the work folder or in that of the published runs"
+NAMED_FILE = re.compile('file "([^"]+)"')
+"""How DuckDB names the file that it could not write."""
 FAILING_DISK = "A file could not be read or written{where}: input/output error. Check the disk"
 RESOURCE_ERRORS = {
     errno.ENOSPC,
@@ -68,7 +72,8 @@ def resources_error(text: str, where: Path | None = None) -> CommandError | None
     """Return the error for a message of DuckDB that says a resource ran out, else None."""
     for sign, advice in RESOURCE_SIGNS.items():
         if sign in text:
-            place = f" in {where}" if where else ""
+            named = NAMED_FILE.search(text)
+            place = f" in {named[1] if named else where}" if named or where else SOMEWHERE
             return CommandError(advice.format(where=place), Exit.RESOURCES)
     return None
 
@@ -82,7 +87,7 @@ def as_command_error(error: BaseException) -> CommandError:
     if isinstance(error, OSError) and error.errno in RESOURCE_ERRORS:
         where = f" in {error.filename}" if error.filename else ""
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return CommandError(OUT_OF_SPACE.format(where=where), Exit.RESOURCES)
+            return CommandError(OUT_OF_SPACE.format(where=where or SOMEWHERE), Exit.RESOURCES)
         return CommandError(f"{error.strerror}{where}; nothing was published", Exit.RESOURCES)
     if isinstance(error, duckdb.Error) and (ran_out := resources_error(str(error))):
         return ran_out

@@ -101,7 +101,7 @@ class Copy:
 
     def built(self) -> None:
         """Begin to copy what dbt has built; raises CommandError if the disk has no room for it."""
-        resources.require_space(self._target.parent, self._layout.warehouse.stat().st_size)
+        resources.require_space(self._layout.published, self._layout.warehouse.stat().st_size)
         schemas = [schema for schema in PUBLISHED if schema != RESULTS]
         self._begun.append(self._thread.submit(self._copy_built, schemas))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import itertools
 import os
 import random
@@ -242,6 +243,17 @@ def test_a_build_takes_no_more_memory_than_its_delivery_needs(
     assert limit(most) == most
     monkeypatch.setenv("RWE_MEMORY_LIMIT", "1GiB")
     assert limit(1) == limit(most) == 1 << 30
+
+
+def test_flt10_a_full_disk_is_named() -> None:
+    """Neither Python nor Arrow says which file it was."""
+    nameless = as_command_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    assert "left in the work folder or in that of the published runs. Free" in str(nameless)
+    named = as_command_error(
+        duckdb.IOException('IO Error: Could not write file "/a/b c.tmp": No space left on device')
+    )
+    assert "left in /a/b c.tmp. Free" in str(named)
+    assert nameless.exit_code == named.exit_code == Exit.RESOURCES
 
 
 def test_flt52_python_out_of_memory() -> None:
