@@ -45,7 +45,7 @@ MADE_BY_BUILDS = (
     f"{LANDING}*",
     "logs",
     "spark",
-    f"{resources.SPILL}*",
+    f"{resources.SPILL}[0-9]*",
 )
 """What a build makes of patients in the work folder. What else is there is searched, not removed:
 who names a folder of other things as the work folder must not lose them."""
