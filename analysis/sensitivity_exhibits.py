@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from analysis import layout
 from analysis.book import Book, BookPage
 from analysis.layout import ABBREVIATIONS, Cell, Row, Table, cells, number_of
-from analysis.ledger import HAZARD_RATIO, MEDIAN, PREFERRED, Interval
+from analysis.ledger import HAZARD_RATIO, MEDIAN, NOT_REACHED, PREFERRED, Interval
 from analysis.pictures import Picture
 from analysis.rule_sets import ENDPOINTS, LINES, NUMBER_OF_LINES, comparison_name
-from analysis.sensitivity_figures import Column, Point, sensitivity_forest
+from analysis.sensitivity_figures import NO_ESTIMATE, Column, Point, sensitivity_forest
 from analysis.study import Analysis, Study
 from analysis.survival_tables import RATIO_NOTE, marked_ratio
 
@@ -106,7 +106,10 @@ def _what(study: Study, analysis: Analysis) -> str:
 
 def _point(page: BookPage, analysis: Analysis, level: str) -> Point:
     name, statistics = comparison_name(analysis), _statistics(analysis)
-    return Point(*(page.value(name, level, statistic) for statistic in statistics))
+    number = page.get(name, level, statistics.value, PREFERRED)
+    value, lower, upper = (page.value(name, level, statistic) for statistic in statistics)
+    not_reached = number is not None and number.display == NOT_REACHED
+    return Point(value, lower, upper, NOT_REACHED if not_reached else NO_ESTIMATE)
 
 
 def _shown(book: Book, analysis: Analysis, level: str) -> str:

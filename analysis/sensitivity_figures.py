@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from analysis.figures import ratio_ticks
 from analysis.pictures import FULL_WIDTH, INK, MUTED, PALETTE, Picture, drawing
 
-#: Inches.
-ROW, HEAD, FOOT = 0.2, 0.5, 0.42
+#: Inches; a label of several lines takes so much more for each.
+ROW, LINE, HEAD, FOOT = 0.2, 0.1, 0.5, 0.42
 #: Rows left free between two kinds of definitions.
 BETWEEN = 0.5
 LABELS, GAP, EDGE = 2.35, 0.22, 0.12
@@ -21,13 +21,17 @@ LABEL_CHARACTERS = 46
 HEAD_CHARACTERS = 20
 
 
+NO_ESTIMATE = "no estimate"
+
+
 @dataclass(frozen=True)
 class Point:
-    """A number with its interval; None where not reached or not estimable."""
+    """A number with its interval; None where there is none, `missing` then says why."""
 
     value: float | None
     lower: float | None
     upper: float | None
+    missing: str = NO_ESTIMATE
 
 
 @dataclass(frozen=True)
@@ -68,9 +72,11 @@ def sensitivity_forest(
         place += 1
         first_rows.add(len(rows))
         for number, label in enumerate(labels):
-            texts.append((place, label, number == 0))
-            rows.append(place)
-            place += 1
+            words = textwrap.wrap(label, LABEL_CHARACTERS)
+            more = LINE / ROW * (len(words) - 1)
+            texts.append((place + more / 2, "\n".join(words), number == 0))
+            rows.append(place + more / 2)
+            place += 1 + more
         place += BETWEEN
     depth = place - BETWEEN
     plot = ROW * depth
@@ -82,11 +88,11 @@ def sensitivity_forest(
             figure.text(
                 0.005 if label in headings else 0.02,
                 1 - (HEAD + ROW * (at + 0.5)) / height,
-                "\n".join(textwrap.wrap(label, LABEL_CHARACTERS)),
+                label,
                 va="center",
                 ha="left",
                 fontsize=6.8,
-                linespacing=0.95,
+                linespacing=1.05,
                 color=MUTED if label in headings else INK,
                 fontweight="bold" if strong else "normal",
             )
@@ -136,7 +142,7 @@ def _draw_column(
         if point.value is not None:
             axes.plot([point.value], [place], marker="s", markersize=4, color=shade)
         else:
-            axes.text(high, place, "no estimate", fontsize=6, color=MUTED, va="center", ha="right")
+            axes.text(high, place, point.missing, fontsize=6, color=MUTED, va="center", ha="right")
     axes.set_yticks([])
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(length=3, pad=3, labelsize=6.8)

@@ -197,17 +197,20 @@ def _ascend(
     """Quasi-Newton steps (BFGS) over the free coefficients, halved where they go downhill.
 
     The first is a scoring step. In small samples the penalty bends the likelihood so much that
-    scoring alone takes dozens of steps.
+    scoring alone takes dozens of steps. Far out on a flat profile rounding may forbid every step
+    that is not nothing: after one more scoring step the search ends there.
     """
     beta, here = start, penalised(start)
     if not free.any():
         return _Fit(beta, here, converged=True)
     inverse: FloatArray = np.linalg.inv(here.information[np.ix_(free, free)])
+    has_stalled = False
     for _ in range(MAX_ITERATIONS):
         information = here.information[np.ix_(free, free)]
+        tolerance = STEP_TOLERANCE / np.sqrt(np.diag(information))
         step = np.zeros(len(beta))
         step[free] = inverse @ here.score[free]
-        if np.all(np.abs(step[free]) <= STEP_TOLERANCE / np.sqrt(np.diag(information))):
+        if np.all(np.abs(step[free]) <= tolerance):
             return _Fit(beta, here, converged=True)
         step /= max(1.0, float(np.max(np.abs(step) / longest)))
         for halving in range(MAX_HALVINGS):
@@ -219,6 +222,12 @@ def _ascend(
                 break
         else:
             break
+        is_stalled = bool(np.all(np.abs(moved) <= tolerance))
+        if is_stalled and has_stalled:
+            break
+        if is_stalled:
+            inverse = np.linalg.inv(here.information[np.ix_(free, free)])
+        has_stalled = is_stalled
     return _Fit(beta, here, converged=False)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from survival_examples import ITERATIVE, data, reference
 
-from analysis.estimators import InvalidSurvivalInput, firth_cox
+from analysis.estimators import InvalidSurvivalInput, firth, firth_cox
 from analysis.estimators.cox import coefficient_table
 
 FIRTH = reference()["firth"]
@@ -115,3 +115,26 @@ def test_a_limit_that_the_profile_does_not_have_is_refused() -> None:
     frame["z"] = [0, 0, 1, 1, 1, 0]
     with pytest.raises(InvalidSurvivalInput, match="too flat"):
         firth_cox(frame, duration="t", event="e", covariates=["x", "z"])
+
+
+def test_a_profile_as_flat_as_rounding_does_not_go_on_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One event: far out no step gains more than rounding, and none is taken for convergence."""
+    generator = np.random.default_rng(5)
+    time, event = generator.exponential(24, 200) + 1, np.zeros(200, dtype=np.int64)
+    event[generator.integers(200)] = 1
+    frame = pd.DataFrame((generator.random((200, 2)) < 0.4).astype(int), columns=["a", "b"])
+    frame = frame.assign(time=time, event=event, entry=generator.uniform(0, 1, 200) * time)
+    looked_at = []
+    penalised = firth._penalised
+
+    def counted(*arguments: Any) -> Any:
+        looked_at.append(None)
+        return penalised(*arguments)
+
+    monkeypatch.setattr(firth, "_penalised", counted)
+    model = firth_cox(frame, duration="time", event="event", covariates=["a", "b"], entry="entry")
+    assert len(looked_at) < 1000
+    assert model.table["lower"].to_numpy() == pytest.approx([0.001516, 0.004548], abs=1e-6)
+    assert model.table["upper"].to_numpy() == pytest.approx([8.284812, 24.854436], abs=1e-5)

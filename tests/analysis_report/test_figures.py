@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
+from itertools import pairwise
 
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from analysis.figures import Curve, Panel, Ratio, forest, survival_panel
 from analysis.flow import Step, flow_diagram
+from analysis.sensitivity_figures import Column, Point, sensitivity_forest
 from analysis.waterfall_plot import waterfall_plot
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -127,3 +131,28 @@ def test_the_flow_diagram_says_how_many_and_why() -> None:
     assert "n = 2,517" in words
     assert "n = 2,440" in words
     assert "Excluded: 16 not met, 4 unknown" in words
+
+
+def test_labels_of_two_lines_have_room_and_a_median_not_reached_is_called_so() -> None:
+    long = "Adjuvant therapy counted if metastasis follows within 180 days"
+    points = [Point(8.0, 5.0, 10.0), Point(None, 6.0, None, "not reached"), Point(8.0, 5.0, 10.0)]
+    figure = sensitivity_forest(
+        "s", "Lines", {"Line": [long, long, long]}, [Column("Median", "months", False, points)], "s"
+    ).figure
+    FigureCanvasAgg(figure)
+    boxes = sorted(
+        (text.get_window_extent() for text in figure.texts if "Adjuvant" in text.get_text()),
+        key=lambda box: -box.y0,
+    )
+    height = boxes[0].height
+    assert len(boxes) == 3
+    assert all(upper.y0 - lower.y1 > height / 5 for upper, lower in pairwise(boxes))
+    assert "not reached" in [text.get_text() for text in figure.axes[0].texts]
+    # Each interval is level with its label.
+    middles = [figure.axes[0].transData.transform((8.0, at))[1] for at in _rows(figure)]
+    assert middles == pytest.approx([(box.y0 + box.y1) / 2 for box in boxes], abs=1.5)
+
+
+def _rows(figure: Figure) -> list[float]:
+    drawn = [line.get_ydata() for line in figure.axes[0].lines if line.get_linewidth() == 1.2]
+    return [float(ends[0]) for ends in drawn]
