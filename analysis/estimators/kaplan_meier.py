@@ -211,17 +211,15 @@ class KaplanMeier:
         value = _first_crossing(self.time, self.survival, survival_level)
         if value is None:
             return Estimate(None, None, None, None, method)
+        # The origin is no event time: a first event below the level leaves no density there.
         has_event = self.n_events > 0
-        time = np.r_[0.0, self.time[has_event]]
-        survival = np.r_[1.0, self.survival[has_event]]
+        time, survival = self.time[has_event], self.survival[has_event]
         above = survival >= survival_level + SPSS_DENSITY_HALF_WIDTH - LEVEL_TOLERANCE
         below = survival <= survival_level - SPSS_DENSITY_HALF_WIDTH + LEVEL_TOLERANCE
         std_error_of_survival = self.std_error[np.searchsorted(self.time, value)]
         if not below.any() or not above.any() or np.isnan(std_error_of_survival):
             return Estimate(value, None, None, None, method)
         before, after = np.flatnonzero(above)[-1], np.flatnonzero(below)[0]
-        if time[after] == time[before]:  # so many events at the origin leave no density there
-            return Estimate(value, None, None, None, method)
         density = (survival[before] - survival[after]) / (time[after] - time[before])
         std_error = float(std_error_of_survival / density)
         return Estimate(

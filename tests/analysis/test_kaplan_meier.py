@@ -108,8 +108,12 @@ def test_spss_interval_is_missing_where_the_density_is_not_estimable() -> None:
     km = kaplan_meier([1, 2, 3, 4], [1, 1, 0, 0])
     median = km.median(convention="spss")
     assert (median.value, median.lower, median.upper, median.std_error) == (2, None, None, None)
-    at_the_origin = kaplan_meier([0, 0, 0, 2, 3], [1, 1, 1, 0, 0]).median(convention="spss")
-    assert (at_the_origin.value, at_the_origin.std_error) == (0, None)
+    # The definition asks for event times on either side; the origin is none (Collett 2003, 2.4).
+    for first in (kaplan_meier([5, 9], [1, 1]), kaplan_meier([0, 0, 0, 2, 3], [1, 1, 1, 0, 0])):
+        median = first.median(convention="spss")
+        assert (median.value, median.std_error) == (first.time[0], None)
+    three = kaplan_meier([5, 9, 12], [1, 1, 1]).median(convention="spss")
+    assert three.std_error == pytest.approx((2 / 27) ** 0.5 / ((2 / 3 - 1 / 3) / (9 - 5)))
     with pytest.raises(ValueError, match="95%"):
         km.median(convention="spss", level=0.9)
 
