@@ -22,7 +22,14 @@ from analysis.layout import (
     level_label,
     number_of,
 )
-from analysis.ledger import HAZARD_RATIO, MEAN_DIFFERENCE, MEDIAN, PREFERRED, Interval
+from analysis.ledger import (
+    HAZARD_RATIO,
+    MEAN_DIFFERENCE,
+    MEDIAN,
+    NOT_ESTIMABLE,
+    PREFERRED,
+    Interval,
+)
 from analysis.study import Analysis, Study
 from analysis.survival import ALL_GROUPS
 from expectations.small_cells import HIDDEN
@@ -291,6 +298,8 @@ def exposure_table(study: Study, book: Book, analysis: Analysis) -> Table | None
         NOTHING,
     ]
     delayed = f"{dependent} delayed entry"
+    waited = page.display(dependent, contrast, "time_to_exposure_median_months", PREFERRED)
+    lived = "" if waited == NOT_ESTIMABLE else f": median {waited} months after the start of line 1"
     rows = [
         row("Ever against never, from line 1: immortal time counted", variable, everybody),
         row(f"Exposed from the first dose of {given} on", dependent, everybody),
@@ -316,9 +325,8 @@ def exposure_table(study: Study, book: Book, analysis: Analysis) -> Table | None
         ],
         rows,
         [
-            f"A patient must live to the first dose of {given} to count as treated: median "
-            f"{page.cell(dependent, contrast, 'time_to_exposure_median_months', PREFERRED)} months "
-            "after the start of line 1. Counting from line 1 credits the drug with those months. "
+            f"A patient must live to the first dose of {given} to count as treated{lived}. "
+            "Counting from line 1 credits the drug with the time before it. "
             "The second row is a Cox model with time-dependent exposure, the third the same with "
             "delayed entry; the rows below are landmark analyses, without those no longer "
             "observed or not yet known to be eligible.",

@@ -344,7 +344,7 @@ def test_awkward_cohorts_give_a_report_and_not_an_error(name: str) -> None:
     assert re.findall(r"(?<![\d,./] )\b1 (?:patients|events|visits|deaths)\b(?!/)", text) == []
     # Nothing is hidden of invented patients, and no sentence ends twice.
     assert "[c]" not in text and not re.search(r"\w\.\.[\s<]", text)
-    assert "\N{EN DASH} events" not in text
+    assert "\N{EN DASH} events" not in text and "median NE" not in text
 
 
 def test_an_infinite_hazard_ratio_takes_no_other_with_it() -> None:
