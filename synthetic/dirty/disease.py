@@ -206,12 +206,19 @@ def response_that_the_sum_denies(chart: Chart) -> list[Record]:
 
 @found_by("LES-006", "longest_diameter_mm", also=("LES-005",), share=0.09, of="patients")
 def lesion_forgotten(chart: Chart) -> list[Record]:
-    """A target lesion has no size at the first visit after baseline, and nobody says why."""
+    """A target lesion has no size at the first visit without progression, and nobody says why."""
     if not chart.is_colorectal:
         return []
+    progressions = {
+        r["assessment_id"] for r in chart.with_code("tumour_assessments", "target_response", "PD")
+    }
     seen = set()
     for record in chart.with_code("lesion_measurements", "lesion_role", "target"):
-        if record["lesion_id"] in seen and record.code("lesion_status") == "measured":
+        if (
+            record["lesion_id"] in seen
+            and record.code("lesion_status") == "measured"
+            and record["assessment_id"] not in progressions
+        ):
             record["longest_diameter_mm"] = record["short_axis_mm"] = record["lesion_status"] = ""
             return [record]
         seen.add(record["lesion_id"])

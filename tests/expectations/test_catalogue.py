@@ -972,6 +972,24 @@ def test_the_violation_trips_the_check(spoil: Spoil, name: str) -> None:
             )
             for code in ("i251", "I10.x00x002", "E14.3+")
         ),
+        # Nobody is lost on the way from the diagnosis to the characteristics.
+        *(
+            ("DX-009 cohort.cohort", statement, expected)
+            for statement, expected in (
+                ("delete from cohort.cohort", "fail"),
+                ("delete from cohort.patient_characteristics", "fail"),
+                (
+                    "insert into cohort.patient_characteristics "
+                    "from cohort.patient_characteristics",
+                    "fail",
+                ),
+                (
+                    "update cohort.cohort set index_date = null; "
+                    "delete from cohort.patient_characteristics",
+                    "pass",
+                ),
+            )
+        ),
         # A diagnosis of another organ in between does not part two of one.
         (
             "DX-007 staging.stg_common__diagnoses",
@@ -1118,11 +1136,25 @@ def test_the_violation_trips_the_check(spoil: Spoil, name: str) -> None:
             "update staging.stg_common__molecular_tests set reported_date = date '2021-02-20'",
             "fail",
         ),
-        # Entry is the day itself; later would take days at risk away.
-        (
-            "MOL-009 survival.survival_intervals",
-            "update survival.survival_intervals set entry_days = 31",
-            "fail",
+        # Entry is the day itself, or the start; later would take days at risk away.
+        *(
+            ("MOL-009 survival.survival_intervals", statement, expected)
+            for statement, expected in (
+                ("update survival.survival_intervals set entry_days = 31", "fail"),
+                ("update cohort.cohort set eligibility_known_date = null", "fail"),
+                ("update cohort.cohort set included = false", "fail"),
+                ("update cohort.cohort set eligibility_known_date = date '2019-03-31'", "fail"),
+                (
+                    "update cohort.cohort set eligibility_known_date = date '2019-03-31'; "
+                    "update survival.survival_intervals set entry_days = 0",
+                    "pass",
+                ),
+                (
+                    "update cohort.cohort set included = false; "
+                    "update survival.survival_intervals set entry_days = null",
+                    "pass",
+                ),
+            )
         ),
         # A scan of the last 60 days serves, though the mart takes a baseline of four weeks only; a
         # finding without a scan does not.
@@ -1281,6 +1313,9 @@ def test_the_violation_trips_the_check(spoil: Spoil, name: str) -> None:
                 "time_days = time_days + 1, time_months = (time_days + 1) / 30.4375",
                 "time_months = time_days / 30.44",
                 "time_months = null",
+                # Nor does a source that only censors make an event.
+                "source = 'last_contact'",
+                "source = null",
             )
         ),
         # A result of last contact and of death on the same day is no resurrection.
