@@ -222,6 +222,7 @@ BY_HAND = {
             "event": event,
             "source": source,
             "censor_reason": None if event else "last contact",
+            "observation_ended_by": "data cut-off",
             "start_date": "2019-04-01",
             "end_date": end_date,
             "time_days": time_days,

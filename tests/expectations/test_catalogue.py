@@ -1430,26 +1430,24 @@ def test_the_violation_trips_the_check(spoil: Spoil, name: str) -> None:
             f"update cohort.cohort set eligibility_known_date = date '{LATE}'",
             "fail",
         ),
-        # A death after the cut-off is no event yet; nobody lives on after one, or dies without one.
+        # A death after the cut-off, or after what a rule set observes, is no event; nobody lives on
+        # after one, or dies without one.
         *(
             ("MRT-014 survival.survival_intervals", statement, expected)
             for statement, expected in (
                 (
                     "update survival.survival_intervals set event = false, end_date = date "
-                    f"'2021-02-19'; update staging.stg_common__vital_status set "
+                    "'2021-02-19'; update staging.stg_common__vital_status set "
                     f"death_date_latest = date '{LATE}' where status = 'dead'",
                     "pass",
                 ),
                 (
-                    "update survival.survival_intervals set end_date = date '2020-06-03' "
-                    "where endpoint = 'TOT'",
-                    "fail",
-                ),
-                (
-                    "update survival.survival_intervals set end_date = date '2020-06-02' "
-                    "where endpoint = 'TOT'",
+                    "update survival.survival_intervals set event = false, "
+                    "end_date = end_date - 1, observation_ended_by = 'maximum follow-up'",
                     "pass",
                 ),
+                ("update survival.survival_intervals set end_date = date '2020-06-02'", "pass"),
+                ("update survival.survival_intervals set end_date = date '2020-06-03'", "fail"),
                 ("delete from staging.stg_common__vital_status where status = 'dead'", "fail"),
             )
         ),
