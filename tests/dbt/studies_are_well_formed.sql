@@ -25,6 +25,7 @@
     ('study_analyses', 'study_id', 'studies', 'study_id', 'anywhere'),
     ('study_analyses', 'population', 'study_populations', 'population', 'study'),
     ('study_analyses', 'group_variable', 'study_variables', 'variable', 'study'),
+    ('study_analyses', "case when kind = 'survival' then group_variable end", 'study_variable_levels', 'variable', 'study'),
     ('study_analyses', 'detail_variable', 'study_variables', 'variable', 'study'),
     ('study_analyses', "group_variable || ' = ' || contrast_level", 'study_variable_levels', "variable || ' = ' || level", 'study'),
     ('study_analyses', 'endpoint', 'endpoint_rule_sets', 'endpoint', 'anywhere'),
@@ -46,5 +47,10 @@ from (
 left join (select {{ study }}{{ column }} as named from {{ ref(place) }}) as places
     on naming.named = places.named
 where naming.named is not null and places.named is null
-{{ 'union all' if not loop.last }}
+union all
 {%- endfor %}
+select
+    'study_analyses: a comparison of groups needs both contrast and contrast_level' as fault,
+    study_id || ', ' || display_order as seed_row
+from {{ ref('study_analyses') }}
+where group_variable is not null and (contrast is null) <> (contrast_level is null)

@@ -23,6 +23,7 @@ STUDY = "wild_type_mcrc"
 ROWS = Path(__file__).with_name("second_study")
 KEY = bytes(range(32))
 CHARACTERISTICS = "study_variables_are_known_characteristics"
+YES_OR_NO = "accepted_values_study_variables_in_table1__yes__no"
 
 
 def add(seeds: Path) -> None:
@@ -155,6 +156,9 @@ def test_a_name_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.Mo
         ("study_analyses", "survival,all,OS,side", "survival,all,OS,sides"),
         ("study_criteria", "biomarker_status,RAS_BRAF,wild_type", "biomarker_status,RAS,wild_type"),
         ("study_variables", "characteristic,primary_side,3", "characteristic,side,3"),
+        ("study_variables", "characteristic,sex,2,yes", "characteristic,sex,2,TRUE"),
+        ("study_analyses", "all,PFS,first_line,,,,", "all,PFS,first_line,,,one vs other,"),
+        ("study_variable_levels", "wild_type_mcrc,first_line,", "wild_type_mcrc,age,"),
     ):
         seed = copy / "seeds" / "studies" / f"{file}.csv"
         text = seed.read_text(encoding="utf-8")
@@ -171,12 +175,16 @@ def test_a_name_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.Mo
             tmp_path / "delivery",
             layout,
             lambda *_: None,
-            select=["resource_type:seed", "studies_are_well_formed", CHARACTERISTICS],
+            select=["resource_type:seed", "studies_are_well_formed", CHARACTERISTICS, YES_OR_NO],
         )
     for told in (
         "study_analyses: study_variables has no such variable; wild_type_mcrc, sides",
         "study_criteria: biomarker_panels has no such biomarker; wild_type_mcrc, RAS",
         f"{CHARACTERISTICS}: Got 1 result",
         "side; 2",
+        f"{YES_OR_NO}: Got 1 result",
+        "TRUE; 2",
+        "contrast and contrast_level; wild_type_mcrc, 6",
+        "study_analyses: study_variable_levels has no such variable; wild_type_mcrc, first_line",
     ):
         assert told in str(stopped.value)
