@@ -10,7 +10,7 @@ from scipy.stats import beta
 
 from analysis.estimators import reverse_kaplan_meier
 from analysis.ledger import NO_PATIENTS, PREFERRED, Ledger, Page
-from analysis.study import FIRST_LINE, Analysis, Study, StudyError, frame
+from analysis.study import FIRST_LINE, Analysis, Study, StudyError, frame, is_delivered
 from expectations.tables import rows
 
 MISSING = "missing"
@@ -291,7 +291,8 @@ def response(
 ) -> None:
     """Enter best overall response in the line that a line variable names, by that line.
 
-    Every patient of the line counts in the denominator, assessed or not.
+    Every patient of the line counts in the denominator, assessed or not; but where nobody was
+    assessed nothing is known and there is no rate.
     """
     group = study.variable(analysis.group_variable)
     members = study.members(analysis.population)
@@ -309,6 +310,8 @@ def response(
         dtype=object,
     )
     found = found.where(found.notna(), NOT_ASSESSED)
+    if (found == NOT_ASSESSED).all():
+        return
     others = [name for name in (*OTHER_RESPONSES, NOT_ASSESSED) if (found == name).any()]
     for level in shown_levels(study, group.name):
         inside = found[members[group.name] == level]
@@ -340,7 +343,12 @@ def enter_responses(page: Page, level: str, found: pd.Series, responses: Sequenc
 def adverse_events(
     connection: duckdb.DuckDBPyConnection, study: Study, analysis: Analysis, ledger: Ledger
 ) -> None:
-    """Enter adverse events of line 1 that nobody judged unrelated: events, and patients."""
+    """Enter adverse events of line 1 that nobody judged unrelated: events, and patients.
+
+    Nothing if no file of adverse events was delivered: that nobody had one is then not known.
+    """
+    if not is_delivered(connection, "adverse_events"):
+        return
     group = study.variable(analysis.group_variable)
     members = study.members(analysis.population)
     events = frame(

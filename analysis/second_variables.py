@@ -14,7 +14,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from analysis.study import FIRST_LINE, Study, frame
+from analysis.study import FIRST_LINE, Study, frame, is_delivered
 from expectations.tables import rows
 
 #: The rule set whose censoring is written here.
@@ -147,8 +147,7 @@ class _Staged:
 
     def is_delivered(self, table: str) -> bool:
         """Whether the delivery has the file of a table."""
-        query = "select 1 from quality.source_files where table_name = ? and file_name is not null"
-        return bool(rows(self._connection, query, table))
+        return is_delivered(self._connection, table)
 
     def of(self, by_patient: pd.Series) -> pd.Series:
         """One answer for every patient."""

@@ -305,6 +305,12 @@ def delivery(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     return found[0] if found else {}
 
 
+def is_delivered(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
+    """Whether the delivery has the file of a table; without it what rests on it is unknown."""
+    query = "select 1 from quality.source_files where table_name = ? and file_name is not null"
+    return bool(rows(connection, query, table))
+
+
 def _wide(long: pd.DataFrame, column: str, index: pd.Index) -> pd.DataFrame:
     wide = long.pivot(index="patient_key", columns="variable", values=column)
     wide.columns.name = None

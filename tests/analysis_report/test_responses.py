@@ -108,7 +108,27 @@ def test_where_nobody_was_assessed_there_is_no_rate() -> None:
             connection, contents(connection, small_warehouse.STUDY), run=small_warehouse.RUN
         )
     exhibit = page[page.index("Table S4") :]
-    assert "No patient of this delivery" in exhibit[: exhibit.index("</article>")]
+    assert "This delivery holds nothing for it" in exhibit[: exhibit.index("</article>")]
+
+
+def test_without_a_file_of_adverse_events_nobody_is_said_to_have_had_none() -> None:
+    with small_warehouse.build(":memory:") as connection:
+        connection.execute(
+            "update quality.source_files set file_name = null where table_name = 'adverse_events'; "
+            "delete from safety.adverse_events; "
+            "update survival.response_by_line set best_overall_response = null"
+        )
+        estimates.compute(connection, small_warehouse.STUDY)
+        (entered,) = connection.execute(
+            "select count(*) from results.estimates where exhibit in ('table4', 'table5')"
+        ).fetchall()
+        page = report.page(
+            connection, contents(connection, small_warehouse.STUDY), run=small_warehouse.RUN
+        )
+    assert entered == (0,)
+    for number in ("Table 4", "Table 5"):
+        exhibit = page[page.index(f">{number}") :]
+        assert "This delivery holds nothing for it" in exhibit[: exhibit.index("</article>")]
 
 
 def test_depth_of_response(book: pd.DataFrame, best: pd.DataFrame) -> None:
