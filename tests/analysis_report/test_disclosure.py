@@ -189,6 +189,31 @@ def test_percentages_follow_their_count(folder: Path) -> None:
     following = [row for row in shares if tuple(row[name] for name in place) in hidden]
     assert len(following) > 30
     assert all(row["display"] == HIDDEN and not row["value"] for row in following)
+    of_hidden = [row for row in shares if not row["n"]]
+    assert len(of_hidden) > 30
+    assert {row["display"] for row in of_hidden} == {HIDDEN}
+
+
+def test_what_patients_had_is_hidden_with_them(folder: Path) -> None:
+    counts = {
+        (row["exhibit"], row["population"], row["variable"], row["level"], row["statistic"]): row
+        for row in sheet(folder, "estimates")
+    }
+    hidden = [
+        name
+        for name, row in counts.items()
+        if name[-1] == "patients_n" and row["display"] == HIDDEN
+    ]
+    assert len(hidden) > 10
+    assert {counts[*name[:-1], "n"]["display"] for name in hidden} == {HIDDEN}
+
+
+def test_agreement_is_hidden_where_a_cell_of_its_table_is(folder: Path) -> None:
+    rows = [row for row in sheet(folder, "estimates") if row["exhibit"] == "tableS5"]
+    assert HIDDEN in {row["display"] for row in rows if row["statistic"] == "visits_n"}
+    measures = [row for row in rows if row["statistic"].startswith(("agreement", "kappa"))]
+    assert len(measures) == 6
+    assert {row["display"] for row in measures} == {HIDDEN}
 
 
 def test_balance_is_hidden_where_a_cell_of_the_covariate_is(folder: Path) -> None:
@@ -218,6 +243,39 @@ def test_what_is_computed_from_few_is_hidden(exact: Contents, folder: Path) -> N
     shown = {row["estimate_id"]: row["value"] for row in sheet(folder, "estimates")}
     assert len(of_few) > 100
     assert not [name for name in of_few if shown[name] and "pct" not in name]
+
+
+def test_events_are_hidden_where_few_are_left(exact: Contents, folder: Path) -> None:
+    few_left = {
+        row["estimate_id"]
+        for row in exact.edition.estimates
+        if row["exhibit"] != "provenance"
+        and row["events"] is not None
+        and 0 < row["n"] - row["events"] < K
+    }
+    rows = [row for row in sheet(folder, "estimates") if row["estimate_id"] in few_left]
+    assert len(rows) > 20
+    assert not [row for row in rows if row["events"]]
+
+
+def test_shares_at_fixed_times_are_those_of_the_gathered_curve(
+    exact: Contents, shared: Contents
+) -> None:
+    curves = shared.edition.curves.assign(variable=shared.edition.curves["endpoint"].str.lower())
+    place = ["exhibit", "population", "variable", "group"]
+    ends = curves.groupby(place)["time_months"].max()
+    true = {row["estimate_id"]: row["value"] for row in exact.edition.estimates}
+    n_shown = 0
+    for row in shared.edition.estimates:
+        at = re.fullmatch(r"survival_pct_(\d+)_months", row["statistic"])
+        if not at or row["value"] is None:
+            continue
+        n_shown += 1
+        end = ends[row["exhibit"], row["population"], row["variable"], row["level"]]
+        assert int(at[1]) <= end + 1e-6, row["estimate_id"]
+        # Events so far, but too few for a step: no share is known.
+        assert row["value"] < 100 or true[row["estimate_id"]] == 100, row["estimate_id"]
+    assert n_shown > 10
 
 
 def test_what_is_hidden_does_not_tell_which_counts_are_small(shared: Contents) -> None:
@@ -302,6 +360,18 @@ def test_numbers_at_risk_are_multiples(exact: Contents, folder: Path) -> None:
     shown = [float(row["value"]) for row in at_risk if row["value"]]
     assert len(shown) > 50
     assert all(n % K == 0 for n in shown)
+    hidden = {
+        (row["exhibit"], row["population"], row["variable"], row["level"])
+        for row in sheet(folder, "estimates")
+        if row["statistic"] == "n" and row["display"] == HIDDEN
+    }
+    of_hidden = [
+        row
+        for row in at_risk
+        if (row["exhibit"], row["population"], row["variable"], row["level"]) in hidden
+    ]
+    assert len(of_hidden) > 20
+    assert {row["display"] for row in of_hidden} == {HIDDEN}
     true = {row["estimate_id"]: row["value"] for row in exact.edition.estimates}
     for row in at_risk:
         if row["value"]:
@@ -353,6 +423,11 @@ def test_gathering_keeps_the_estimates(seed: int) -> None:
     assert found["n_events"].sum() == seen["n_events"].sum()
     assert all(step == 0 or step >= K for step in found["n_events"])
     assert found["survival"].iloc[-1] == seen["survival"].iloc[-1]
+    # A step stands where the middle one of its events is.
+    times = np.repeat(seen["time_months"], seen["n_events"].astype(int)).tolist()
+    for step in found[found["n_events"] > 0].itertuples():
+        own, times = times[: int(step.n_events)], times[int(step.n_events) :]
+        assert step.time_months == own[len(own) // 2]
 
 
 def test_no_hash_of_a_delivered_file_is_shared(
