@@ -103,7 +103,7 @@ def _measures(tables: FloatArray) -> tuple[FloatArray, FloatArray]:
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.trace(tables, axis1=1, axis2=2) / n
         chance = (tables.sum(axis=2) * tables.sum(axis=1)).sum(axis=1) / n**2
-        kappa = np.where(chance < 1, (share - chance) / (1 - chance), np.nan)
+        kappa = (share - chance) / (1 - chance)
     return share, kappa
 
 

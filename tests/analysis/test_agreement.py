@@ -76,6 +76,13 @@ def test_kappa_is_nothing_where_chance_always_agrees() -> None:
     assert opposite.kappa.value == pytest.approx(-1)
 
 
+def test_limits_stay_within_what_a_share_and_kappa_can_be() -> None:
+    alike = agreement(["PR"] * 10, ["PR"] * 9 + ["SD"])
+    assert alike.share.upper == 1
+    apart = agreement(["PR", "SD"] * 4 + ["PR"], ["SD", "PR"] * 4 + ["PR"])
+    assert apart.kappa.lower == -1
+
+
 @pytest.mark.parametrize(
     ("first", "second", "cluster", "message"),
     [

@@ -35,7 +35,8 @@ def test_symmetry_and_the_null() -> None:
             e_value(2, outcome=outcome).point, rel=1e-12
         )
         assert e_value(1, 0.9, 1.2, outcome=outcome).point == 1
-        assert e_value(1.5, 0.9, 2.5, outcome=outcome).limit == 1
+        for limits in ((0.9, 2.5), (1, 2.5)):
+            assert e_value(1.5, *limits, outcome=outcome).limit == 1
     assert e_value(2, outcome="rare").limit is None
     assert e_value(2, 1.2, math.inf, outcome="common").upper == math.inf
 

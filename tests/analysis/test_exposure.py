@@ -75,6 +75,12 @@ def test_edges() -> None:
         "event": [0, 1],
         "exposed": [0, 1],
     }
+    assert landmark([2, 3, 5, 9], [1, 1, 1, 0], [None, 2, 3, 2], at=2).to_dict("list") == {
+        "row": [1, 2, 3],
+        "time": [1, 3, 7],
+        "event": [1, 1, 0],
+        "exposed": [1, 0, 1],
+    }
 
 
 def test_refusals() -> None:

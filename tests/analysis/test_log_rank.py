@@ -133,6 +133,13 @@ def test_categories_keep_their_order() -> None:
 
 def test_adjustment_of_one_p_value_leaves_it() -> None:
     assert adjust_p_values([0.03], "hommel").tolist() == [0.03]
+
+
+def test_a_smaller_p_value_is_not_adjusted_to_a_larger_one() -> None:
+    assert adjust_p_values([0.5, 0.011, 0.01], "holm") == pytest.approx([0.5, 0.03, 0.03])
+
+
+def test_an_unknown_adjustment_is_refused() -> None:
     with pytest.raises(ValueError, match="holm"):
         adjust_p_values([0.1, 0.2], "sidak")
 

@@ -23,6 +23,15 @@ def test_late_entry_is_at_risk_from_just_after() -> None:
     assert table.n_at_risk.tolist() == [1, 2, 1]
 
 
+def test_entry_at_the_origin_is_at_risk_at_the_origin() -> None:
+    assert risk_table([0, 5], [1, 1], entry=[-1, 0]).n_at_risk.tolist() == [2, 1]
+
+
+@pytest.mark.parametrize("times", [[0.0, 1e-8], [1e6, 1e6 + 0.01]])
+def test_times_that_hardly_differ_are_one(times: list[float]) -> None:
+    assert risk_table(times, [1, 1]).n_events.tolist() == [2]
+
+
 def test_weights_are_summed() -> None:
     table = risk_table([3, 3, 5], [1, 0, 1], weights=[0.5, 2, 1])
     assert table.n_at_risk.tolist() == [3.5, 1]

@@ -133,6 +133,7 @@ def test_rows_are_numbered_and_patient_numbers_replaced(delivery: Path, work: Pa
 def test_the_same_number_in_another_hospital_is_another_patient() -> None:
     key = load_key()
     assert pseudonym("H01", "7", key) != pseudonym("H02", "7", key)
+    assert pseudonym("H0", "17", key) != pseudonym("H01", "7", key)
 
 
 def test_columns_are_bound_by_name_not_by_position(delivery: Path, work: Path) -> None:
@@ -742,6 +743,17 @@ def test_short_key_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     key_file.chmod(0o600)
     monkeypatch.setenv("RWE_KEY_FILE", str(key_file))
     with pytest.raises(CommandError, match="holds 5 bytes"):
+        load_key()
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604])
+def test_a_key_that_others_may_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    monkeypatch.setenv("RWE_KEY_FILE", str(tmp_path / "pseudonym.key"))
+    require_key(None)
+    (tmp_path / "pseudonym.key").chmod(mode)
+    with pytest.raises(CommandError, match="may be read by others"):
         load_key()
 
 

@@ -113,6 +113,14 @@ def test_a_cover_is_not_what_is_printed_elsewhere() -> None:
     assert hidden(counts, sums, kept=["b", "c", "all"]) == {"a"}
 
 
+def test_what_is_dear_is_a_cover_only_where_nothing_else_can_be() -> None:
+    counts = {"all": 102, "few": 2, "many": 100}
+    sums = [Sum("all", ("few", "many"))]
+    assert hidden(counts, sums) == {"few", "many"}
+    assert hidden(counts, sums, dear=["many"]) == {"few", "all"}
+    assert hidden(counts, sums, dear=["many"], kept=["all"]) == {"few", "many"}
+
+
 def test_a_small_count_that_is_not_printed_is_covered_too() -> None:
     counts = {"all": 35, "died": 33, "alive": 2}
     sums = [Sum("all", ("died", "alive"))]
