@@ -156,7 +156,8 @@ def test_refusals() -> None:
 
 def test_incidence_is_unknown_beyond_follow_up() -> None:
     fit = aalen_johansen([1, 2, 3], [1, 2, 0])
-    assert fit.incidence_at([2, 9], 1)["incidence"].isna().tolist() == [False, True]
+    last = fit.time[-1]
+    assert fit.incidence_at([2, last, 9], 1)["incidence"].isna().tolist() == [False, False, True]
     over = aalen_johansen([1, 2, 3], [1, 2, 1]).incidence_at([0.5, 9], 1)
     assert over.incidence.tolist() == pytest.approx([0, 2 / 3])
     assert over.lower[0] == over.upper[0] == 0

@@ -141,3 +141,8 @@ def test_pairs_are_those_of_a_double_loop(
     np.testing.assert_allclose(counts.concordant, concordant)
     np.testing.assert_allclose(counts.discordant, discordant)
     np.testing.assert_allclose(counts.tied, tied, atol=1e-12)
+
+
+@pytest.mark.parametrize(("tau", "value"), [(2, 2 / 3), (1.9, 1)])
+def test_a_death_on_the_last_day_counts(tau: float, value: float) -> None:
+    assert uno_concordance([1, 2, 3], [1, 1, 1], [3, 1, 2], tau=tau).value == pytest.approx(value)

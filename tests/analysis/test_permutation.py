@@ -13,6 +13,12 @@ from analysis.estimators.distributions import chi_square_tail
 EXACT = reference()["exact_logrank"]
 
 
+@pytest.mark.parametrize(("exact_up_to", "how"), [(20, "exact"), (19, "Monte-Carlo")])
+def test_as_many_arrangements_as_are_allowed_are_all_enumerated(exact_up_to: int, how: str) -> None:
+    found = permutation_log_rank(range(6), [1] * 6, [0, 1] * 3, exact_up_to=exact_up_to)
+    assert found.method.startswith(how)
+
+
 def test_all_arrangements_of_the_small_group_as_in_r() -> None:
     mono = data("mono")
     test = permutation_log_rank(mono.time, mono.event, mono.g)

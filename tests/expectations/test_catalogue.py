@@ -736,7 +736,8 @@ LIMITS = {
     ],
     "TUM-007 staging.stg_common__tumour_assessments": [
         (
-            f"update {S}tumour_assessments set {component} = 'PD', overall_response = 'SD'",
+            f"update {S}tumour_assessments set target_response = null, overall_response = 'SD'; "
+            f"update {S}tumour_assessments set {component} = 'PD'",
             "fail",
         )
         for component in ("target_response", "non_target_response")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import os
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -134,6 +135,7 @@ def test_the_same_number_in_another_hospital_is_another_patient() -> None:
     key = load_key()
     assert pseudonym("H01", "7", key) != pseudonym("H02", "7", key)
     assert pseudonym("H0", "17", key) != pseudonym("H01", "7", key)
+    assert re.fullmatch("[a-z2-7]{26}", pseudonym("H01", "7", key))
 
 
 def test_columns_are_bound_by_name_not_by_position(delivery: Path, work: Path) -> None:
