@@ -8,7 +8,7 @@ with given as (
     from {{ ref('int_drug_exposures') }} as exposures
     inner join {{ ref('int_study_index') }} as study_index
         on exposures.patient_key = study_index.patient_key
-    where exposures.role in ('antineoplastic', 'investigational', 'unknown_antineoplastic')
+    where exposures.is_anticancer
     group by study_index.study_id, exposures.patient_key
 ),
 
