@@ -195,6 +195,8 @@ def _write_workbook(path: Path, study: Study, banner: str | None, sheets: Sequen
         "strings_to_formulas": False,
         "strings_to_urls": False,
         "nan_inf_to_errors": True,
+        # No file of its sheets is left elsewhere when it cannot be written.
+        "in_memory": True,
     }
     with xlsxwriter.Workbook(str(path), options) as workbook:
         workbook.set_properties(

@@ -82,6 +82,8 @@ def as_command_error(error: BaseException) -> CommandError:
     """Return what to tell the user; of an unexpected error the place, since it may quote data."""
     if isinstance(error, CommandError):
         return error
+    if error.args and isinstance(error.args[0], OSError):  # as xlsxwriter tells it
+        error = error.args[0]
     if isinstance(error, MemoryError):
         return CommandError(OUT_OF_MEMORY, Exit.RESOURCES)
     if isinstance(error, OSError) and error.errno in RESOURCE_ERRORS:

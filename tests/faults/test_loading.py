@@ -14,6 +14,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from xlsxwriter.exceptions import FileCreateError
 
 from pipeline import faults, ledger, resources
 from pipeline.contract import read_contract
@@ -253,6 +254,8 @@ def test_flt10_a_full_disk_is_named() -> None:
         duckdb.IOException('IO Error: Could not write file "/a/b c.tmp": No space left on device')
     )
     assert "left in /a/b c.tmp. Free" in str(named)
+    wrapped = FileCreateError(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    assert str(as_command_error(wrapped)) == str(nameless)
     assert nameless.exit_code == named.exit_code == Exit.RESOURCES
 
 
