@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pipeline.errors import CommandError
+
 Severity = Literal["blocking", "warning"]
 Status = Literal["pass", "fail", "error", "not_applicable", "not_run"]
 
@@ -74,11 +76,14 @@ class Check:
     across_patients: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse thresholds that contradict the severity; raises ValueError."""
+        """Refuse thresholds that contradict each other or the severity; raises CommandError."""
         if self.block_above is not None and self.block_above < self.warn_above:
-            raise ValueError(f"{self.check_id}: block_above is below warn_above")
+            raise self._contradiction("block_above is below warn_above")
         if self.severity == "blocking" and self.block_above is None:
-            raise ValueError(f"{self.check_id}: a blocking check needs block_above")
+            raise self._contradiction("a blocking check needs block_above")
+
+    def _contradiction(self, what: str) -> CommandError:
+        return CommandError(f"{self.check_id}: {what}. Mend expectations/catalogue.yml")
 
     @property
     def key(self) -> Key:

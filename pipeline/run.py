@@ -16,6 +16,7 @@ import duckdb
 
 from expectations import history
 from expectations import report as quality
+from expectations.run import all_checks
 from pipeline import (
     audit,
     dbt_docs,
@@ -286,6 +287,7 @@ def _last_events(work: Path) -> dict[str, str]:
 def workplace(delivery: Path, layout: Layout) -> Iterator[list[str]]:
     """The two folders, writable, with space, locked and swept; yields what was swept away."""
     os.umask(resources.PRIVATE_UMASK)
+    all_checks()  # a fault of the catalogue is told before anything is built
     if layout.work.is_relative_to(layout.published) or layout.published.is_relative_to(layout.work):
         raise CommandError(
             f"{layout.work} and {layout.published} must lie apart: one is private, the other is "
@@ -294,11 +296,12 @@ def workplace(delivery: Path, layout: Layout) -> Iterator[list[str]]:
         )
     resources.require_writable(layout.work, PRIVATE_FOLDER_MODE)
     resources.require_writable(layout.published, publish.PUBLISHED_FOLDER_MODE)
-    resources.require_space(
-        layout.work,
-        delivered_bytes(delivery) * resources.BUILD_BYTES_PER_DELIVERED_BYTE
-        + resources.LEAST_FREE_BYTES,
-    )
+    delivered = delivered_bytes(delivery)
+    for folder, needed in (
+        (layout.work, delivered * resources.BUILD_BYTES_PER_DELIVERED_BYTE),
+        (layout.published, delivered),  # at least: of changes it holds the other patients too
+    ):
+        resources.require_space(folder, needed + resources.LEAST_FREE_BYTES)
     if layout.current.exists() and not layout.current.is_symlink():
         raise CommandError(
             f"{layout.current} is no link to a run, as in a copy that followed links. "

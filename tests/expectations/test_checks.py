@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from expectations import checks
-from expectations.catalogue import condition, read_checks, read_kinds, tables_read
+from expectations.catalogue import CATALOGUE_FILE, condition, read_checks, read_kinds, tables_read
 from expectations.run import all_checks
+from pipeline import run
 from pipeline.contract import read_contract
-from pipeline.paths import PROJECT
+from pipeline.errors import CommandError
+from pipeline.paths import PROJECT, Layout
 
 CHECKS = all_checks()
 
@@ -66,10 +69,29 @@ def test_a_blocking_check_in_error_blocks_and_a_warning_does_not() -> None:
 
 
 def test_contradictory_thresholds_are_refused() -> None:
-    with pytest.raises(ValueError, match="TST-001: block_above is below"):
+    with pytest.raises(CommandError, match="TST-001: block_above is below"):
         replace(CHECK, warn_above=6)
-    with pytest.raises(ValueError, match="TST-001: a blocking check needs"):
+    with pytest.raises(CommandError, match="TST-001: a blocking check needs"):
         replace(CHECK, block_above=None)
+
+
+def test_a_catalogue_that_contradicts_itself_is_told_before_a_build_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = CATALOGUE_FILE.read_text(encoding="utf-8")
+    broken = tmp_path / "catalogue.yml"
+    broken.write_text(
+        text.replace("warn_above: 1, block_above: 10", "warn_above: 11, block_above: 10")
+    )
+    monkeypatch.setattr("expectations.run.read_checks", lambda: read_checks(broken))
+    monkeypatch.setattr(run, "all_checks", all_checks.__wrapped__)
+    layout = Layout(tmp_path / "work", tmp_path / "published")
+    with (
+        pytest.raises(CommandError, match="block_above is below warn_above"),
+        run.workplace(tmp_path, layout),
+    ):
+        pass
+    assert not layout.work.exists()
 
 
 def test_every_result_can_be_told_from_every_other() -> None:

@@ -12,6 +12,7 @@ import stat
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -186,24 +187,35 @@ def publish_as(published: Published, run_id: str, started: datetime) -> None:
         run.publish_run(layout, folder, copy, run_id, started, published.delivery)
 
 
+@pytest.mark.parametrize(
+    ("place", "times"), [("work", resources.BUILD_BYTES_PER_DELIVERED_BYTE), ("published", 1)]
+)
 def test_flt10_a_full_disk_is_refused_before_work(
-    published: Published, monkeypatch: pytest.MonkeyPatch, survived: list[str]
+    place: str,
+    times: int,
+    published: Published,
+    monkeypatch: pytest.MonkeyPatch,
+    survived: list[str],
 ) -> None:
-    usage = resources.shutil.disk_usage(published.layout.work)
+    full = getattr(published.layout, place)
+    usage = resources.shutil.disk_usage(full)
     delivered = sum(path.stat().st_size for path in published.delivery.iterdir())
-    needed = delivered * resources.BUILD_BYTES_PER_DELIVERED_BYTE + resources.LEAST_FREE_BYTES
+    needed = delivered * times + resources.LEAST_FREE_BYTES
     for free, is_enough in ((needed, True), (needed - 1, False)):
-        left = usage._replace(free=free)
-        monkeypatch.setattr(resources.shutil, "disk_usage", lambda _, left=left: left)
+
+        def left(folder: Path, free: int = free) -> Any:
+            return usage._replace(free=free) if folder == full else usage
+
+        monkeypatch.setattr(resources.shutil, "disk_usage", left)
         began = False
         try:
             with run.workplace(published.delivery, published.layout):
                 began = True
         except CommandError as refused:
             assert refused.exit_code == Exit.RESOURCES
-            assert str(published.layout.work) in str(refused)
+            assert str(full) in str(refused)
         assert began == is_enough
-    survived.append("disk too full to begin")
+    survived.append(f"{place} too full to begin")
 
 
 @pytest.mark.parametrize("nth", [1, 2, 5])
