@@ -10,12 +10,14 @@ stores what it found.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import astuple, dataclass, fields
 
 import duckdb
 import numpy as np
 import pandas as pd
 from lifelines import AalenJohansenFitter, CoxPHFitter, KaplanMeierFitter
+from lifelines.exceptions import ConvergenceError
 from lifelines.statistics import multivariate_logrank_test
 
 from analysis.cumulative_incidence import EVERYBODY, cause_name, causes
@@ -34,6 +36,9 @@ BESIDE_INFINITE = 1e-6
 #: lifelines stops early by default, which leaves errors of up to 1e-5 in the coefficients. Its
 #: precision is that of a step, or of Newton's decrement, which is the square of one.
 UNTIL_IT_STANDS = {"precision": 1e-16, "r_precision": 0.0}
+#: Parts of Newton's step to begin with, that of lifelines first; of few patients it may lead so far
+#: off that nothing is found.
+FIRST_STEPS = (0.95, 0.5, 0.1)
 
 
 @dataclass(frozen=True)
@@ -220,11 +225,21 @@ def _cox(study: Study, analysis: Analysis, estimates: pd.DataFrame) -> list[Agre
                 return []
     if not own:
         return []
-    fitted = CoxPHFitter().fit(design, "time", "event", fit_options=UNTIL_IT_STANDS)
-    theirs = fitted.params_
+    theirs = _coefficients(design)
+    if theirs is None:
+        return []
     differences = np.array([abs(theirs[term] - value) for term, value in own.items()])
     what = f"Cox coefficients of {analysis.endpoint}, Efron's ties"
     return [_agreement(study, analysis, what, differences, wanted)]
+
+
+def _coefficients(design: pd.DataFrame) -> dict[str, float] | None:
+    """Those of lifelines by term; None where it finds none."""
+    for step in FIRST_STEPS:
+        options = {**UNTIL_IT_STANDS, "step_size": step}
+        with suppress(ConvergenceError):
+            return dict(CoxPHFitter().fit(design, "time", "event", fit_options=options).params_)
+    return None
 
 
 def _agreement(

@@ -13,12 +13,14 @@ import pandas as pd
 import pytest
 import small_warehouse
 import yaml
+from lifelines import CoxPHFitter
+from lifelines.exceptions import ConvergenceError
 from small_warehouse import DAYS_PER_MONTH, STUDY
 
 from analysis import comparison, estimates, report, second_programming
 from analysis.book import Book
 from analysis.descriptive import clopper_pearson
-from analysis.estimators import kaplan_meier
+from analysis.estimators import cox, kaplan_meier
 from analysis.exhibits import contents
 from analysis.group_tests import compare_groups, curves_cross, hazard_ratio, mean_difference
 from analysis.immortal_time import exposure_episodes, once_eligible
@@ -497,6 +499,25 @@ def test_a_second_programme_agrees_beside_an_infinite_hazard_ratio(
     (model,) = [each for each in compared if each.exhibit == "table7"]
     assert model.n_compared == 3
     assert [each for each in compared if not each.agrees] == []
+
+
+def test_a_second_programme_takes_smaller_steps_where_a_whole_one_leads_too_far() -> None:
+    # Fifteen patients and three covariates; with its own first step lifelines finds nothing.
+    time = [3, 5, 6, 6, 13, 14, 16, 18, 19, 27, 36, 37, 67, 71, 96]
+    event = [0, 1, 1, 0, 1, 0, 1, 1, 1, 0, 1, 1, 0, 0, 0]
+    covariates = {
+        "right": [int(n == 2) for n in range(15)],
+        "metachronous": [int(n in (0, 1, 3, 6, 7, 10, 14)) for n in range(15)],
+        "unresected": [int(n in (2, 5, 8)) for n in range(15)],
+    }
+    design = pd.DataFrame({"time": time, "event": event, **covariates})
+    with pytest.raises(ConvergenceError):
+        CoxPHFitter().fit(design, "time", "event")
+    found = second_programming._coefficients(design)
+    own = cox(design, duration="time", event="event", covariates=[*covariates])
+    assert found == pytest.approx(dict(zip(covariates, own.coefficients, strict=True)), abs=1e-8)
+    twice = design.assign(again=design["right"])  # of which nobody finds the coefficients
+    assert second_programming._coefficients(twice) is None
 
 
 def test_missing_values_are_a_row_of_their_own() -> None:
