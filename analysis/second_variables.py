@@ -146,7 +146,7 @@ class _Staged:
         return is_listed(morphology, "icdo3_morphology")
 
     def is_delivered(self, table: str) -> bool:
-        """Whether the delivery has the file of a table."""
+        """Whether rows of a table were delivered."""
         return is_delivered(self._connection, table)
 
     def of(self, by_patient: pd.Series) -> pd.Series:

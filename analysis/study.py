@@ -306,8 +306,8 @@ def delivery(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
 
 
 def is_delivered(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
-    """Whether the delivery has the file of a table; without it what rests on it is unknown."""
-    query = "select 1 from quality.source_files where table_name = ? and file_name is not null"
+    """Whether rows of a table were delivered; without any what rests on it is unknown."""
+    query = "select 1 from quality.source_files where table_name = ? and n_records > 0"
     return bool(rows(connection, query, table))
 
 

@@ -4,7 +4,8 @@
 -- the last visit, and the visit before a gap between visits of more than so many days. FDA (guidance
 -- of 2007, appendix 3, table A; 2018, Clinical Trial Endpoints): without a baseline scan the interval
 -- is censored at the start. A patient who never began a line stands in line 0 and is refused, not
--- forgotten.
+-- forgotten. An endpoint that rests on a table of which no row was delivered is refused of everybody:
+-- without assessments death alone would end it, and who lives would seem free of progression.
 
 with rule_sets as (
     select
@@ -12,6 +13,51 @@ with rule_sets as (
         row_number() over (order by endpoint_rule_set_id, endpoint) as rule_number
     from {{ ref('endpoint_rule_sets') }}
     where endpoint <> 'BOR'
+),
+
+delivered as (
+    select distinct table_name
+    from {{ source('extract', 'files') }}
+    where n_records > 0
+),
+
+needed as (
+    select
+        endpoint_rule_set_id,
+        endpoint,
+        case
+            when
+                source in ('derived_progression', 'confirmed_progression', 'unrefuted_progression')
+                then 'lesion_measurements'
+            when source like '%progression' then 'tumour_assessments'
+            when source = 'adverse_event' then 'adverse_events'
+        end as table_name
+    from {{ ref('endpoint_sources') }}
+    where role = 'event'
+    union all
+    select
+        endpoint_rule_set_id,
+        endpoint,
+        'encounters' as table_name
+    from rule_sets
+    where visit_gap_days is not null
+    union all
+    select
+        endpoint_rule_set_id,
+        endpoint,
+        'procedures' as table_name
+    from rule_sets
+    where stop_at = 'new_therapy'
+),
+
+without_rows as (
+    select distinct
+        needed.endpoint_rule_set_id,
+        needed.endpoint
+    from needed
+    left join delivered
+        on needed.table_name = delivered.table_name
+    where needed.table_name is not null and delivered.table_name is null
 ),
 
 wanted as (
@@ -265,15 +311,16 @@ bounded as (
 
 final as (
     select
-        interval_id,
-        endpoint_line_id,
-        endpoint_rule_set_id,
-        endpoint,
-        patient_key,
+        bounded.interval_id,
+        bounded.endpoint_line_id,
+        bounded.endpoint_rule_set_id,
+        bounded.endpoint,
+        bounded.patient_key,
         case
             when line_number = 0 then 'no line of therapy began'
             when death_date < start_date then 'died before the start'
             when start_date > data_cutoff then 'starts after the data cut-off'
+            when without_rows.endpoint is not null then 'what it rests on was not delivered'
             when visit_gap_days is not null and not coalesce(was_assessed, false)
                 then 'never assessed after the start'
             when end_of_follow_up <= start_date then 'not followed after the start'
@@ -307,6 +354,10 @@ final as (
         end_of_follow_up_src_rid,
         longest_assessment_gap_days
     from bounded
+    left join without_rows
+        on
+            bounded.endpoint_rule_set_id = without_rows.endpoint_rule_set_id
+            and bounded.endpoint = without_rows.endpoint
 )
 
 select * from final

@@ -5,7 +5,7 @@
 -- or up to the index date where line 1 began before it. `greatest` skips NULL in both engines. An organ
 -- whose metastasis may be another cancer's leaves the count open.
 -- A procedure or drug that a delivered file does not list was not given at this hospital; a file that
--- was not delivered says nothing, and the answer stays unknown.
+-- was not delivered, or holds a header alone, says nothing, and the answer stays unknown.
 
 with subjects as (
     select
@@ -95,7 +95,7 @@ procedures as (
 ),
 
 delivered as (
-    select count(file_name) > 0 as has_procedures
+    select count_if(n_records > 0) > 0 as has_procedures
     from {{ source('extract', 'files') }}
     where table_name = 'procedures'
 ),
