@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 
+from analysis.descriptive import MISSING
 from analysis.ledger import AS_PUBLISHED, NO_PATIENTS, NOT_REACHED, round_half_up
 from analysis.study import frame
 from expectations.tables import rows
@@ -71,12 +72,18 @@ def compare(
     own = estimates[estimates["convention"] == AS_PUBLISHED]
     by_key = {_key(row): row for row in own.to_dict("records")}
     computed_exhibits = {(row["exhibit"], row["population"]) for row in by_key.values()}
+    unknown = {
+        row["variable"]
+        for row in by_key.values()
+        if row["level"] == MISSING and row["statistic"] == "n" and row["value"] == row["n"]
+    }
     return pd.DataFrame(
         [
             _judge(
                 row,
                 by_key.get(_key(row)),
                 (row["exhibit"], row["population"]) in computed_exhibits,
+                str(row["variable"]).rpartition(" by ")[2] in unknown,
                 INVENTED if synthetic else OTHER_PATIENTS,
             )
             for row in printed.to_dict("records")
@@ -92,6 +99,7 @@ def _judge(
     printed: Mapping[Hashable, Any],
     estimate: Mapping[Hashable, Any] | None,
     exhibit_computed: bool,
+    is_unknown: bool,
     whose: str,
 ) -> dict[str, Any]:
     status, note = str(printed["status"]), _text(printed["note"])
@@ -112,7 +120,10 @@ def _judge(
         estimate_id = None
 
     difference: float | None = None
-    if empty:
+    if is_unknown:
+        verdict, why = NOT_COMPUTED, "known of no patient of this delivery"
+        value = shown = None
+    elif empty:
         verdict = NOT_COMPUTED
         why = (
             "this delivery has no patient to compute it from"

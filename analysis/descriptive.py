@@ -226,15 +226,18 @@ def follow_up(
 def characteristics(
     connection: duckdb.DuckDBPyConnection, study: Study, analysis: Analysis, ledger: Ledger
 ) -> None:
-    """Enter Table 1: patients and percent of all patients, by level; missing where any are."""
+    """Enter Table 1: patients and percent of all patients, by level; missing where any are.
+
+    Of a variable that is known of nobody no level is entered: nobody would seem to have it.
+    """
     members = study.members(analysis.population)
     page = ledger.page(analysis.exhibit, analysis.population).about(members)
     for variable in study.variables.values():
         if not variable.in_table1:
             continue
-        for level in _level_names(study, variable.name):
-            _count(page, variable.name, level, members[variable.name] == level)
         missing = members[variable.name].isna()
+        for level in _level_names(study, variable.name) if not missing.all() else ():
+            _count(page, variable.name, level, members[variable.name] == level)
         if missing.any():
             _count(page, variable.name, MISSING, missing)
 
@@ -267,6 +270,8 @@ def cross_count(
 ) -> None:
     """Enter patients by level of one variable and, within it, by value of another."""
     members = study.members(analysis.population)
+    if members.empty:
+        return
     group = study.variable(analysis.group_variable)
     detail = study.variable(analysis.detail_variable)
     for level in shown_levels(study, group.name):
@@ -345,12 +350,12 @@ def adverse_events(
 ) -> None:
     """Enter adverse events of line 1 that nobody judged unrelated: events, and patients.
 
-    Nothing if no file of adverse events was delivered: that nobody had one is then not known.
+    Nothing if no adverse events were delivered: that nobody had one is then not known.
     """
-    if not is_delivered(connection, "adverse_events"):
-        return
     group = study.variable(analysis.group_variable)
     members = study.members(analysis.population)
+    if members.empty or not is_delivered(connection, "adverse_events"):
+        return
     events = frame(
         connection,
         """

@@ -75,6 +75,10 @@ LANDMARK_LEGEND = (
 )
 
 
+#: What stands in the place of an exhibit, or of a part of one, of which there is no number.
+NOTHING_HELD = "This delivery holds nothing for it: no such patient, or no such file."
+
+
 @dataclass(frozen=True, eq=False)
 class Drawn:
     """What figures are drawn from beside the estimates.
@@ -117,6 +121,11 @@ class Exhibit:
     cautions: Sequence[str] = ()
     empty: bool = False
     withheld: str = ""
+
+    @property
+    def absence(self) -> str:
+        """Why there is nothing to see; empty where there is."""
+        return self.withheld or (NOTHING_HELD if self.empty else "")
 
 
 @dataclass(frozen=True)
@@ -284,11 +293,21 @@ def _survival(study: Study, book: Book, drawn: Drawn, analyses: list[Analysis]) 
         else "",
         tables=_read_off(drawn, [table for table in tables if table is not None]),
         cautions=[
+            *_not_held(book, analyses),
             *layout.small_groups(book, analyses),
             *layout.cautions(study, first.exhibit),
         ],
         withheld="" if panels else NO_CURVE,
     )
+
+
+def _not_held(book: Book, analyses: Sequence[Analysis]) -> list[str]:
+    """A sentence in the place of each panel that a figure has no number for."""
+    return [
+        f"{layout.endpoint_label(each)}: {NOTHING_HELD}"
+        for each in analyses
+        if not book.page(each.exhibit, each.population).levels(str(each.endpoint).lower())
+    ]
 
 
 def _read_off(drawn: Drawn, tables: Sequence[layout.Table]) -> list[layout.Table]:

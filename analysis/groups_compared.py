@@ -33,7 +33,8 @@ def characteristics_by_group(
         if not variable.in_table1 or variable == group:
             continue
         values = members[variable.name]
-        for level in [*variable.level_names, *([MISSING] if values.isna().any() else [])]:
+        levels = variable.level_names if values.notna().any() else []
+        for level in [*levels, *([MISSING] if values.isna().any() else [])]:
             has_level = values.isna() if level == MISSING else values == level
             for name in groups:
                 inside = members[group.name] == name

@@ -80,7 +80,9 @@ def swimmer(
             page.about(patients).add(
                 "first line", group, "n", n, "count of patients with a line", counted=inside
             )
-    for part in (LINE, PROGRESSION, DEATH, ONGOING):
+    # Without any time to progression none is known, which is not that nobody progressed.
+    is_known = not study.survival("PFS", analysis.population).empty
+    for part in (LINE, *([PROGRESSION] if is_known else []), DEATH, ONGOING):
         count = int((bars["part"] == part).sum()) if len(bars) else 0
         page.about(patients).add(part, None, "n", count, f"count: {part}")
 

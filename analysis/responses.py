@@ -60,12 +60,12 @@ def best_responses(
     best = best[best["patient_key"].isin(members)].set_index("patient_key")
     columns = ["best_overall_response", "confirmed_best_overall_response"]
     best[columns] = best[columns].astype(object).fillna(NOT_ASSESSED)
+    assessed = (best[columns] != NOT_ASSESSED).any(axis=1)
+    best = best[assessed.groupby(best["endpoint_rule_set_id"]).transform("any")]
     others = [
         name for name in (*OTHER_RESPONSES, NOT_ASSESSED) if (best[columns] == name).any(axis=None)
     ]
     for rule_set, judged in best.groupby("endpoint_rule_set_id", sort=False):
-        if (judged[columns] == NOT_ASSESSED).all(axis=None):
-            continue
         page = ledger.page(
             analysis.exhibit,
             analysis.population,

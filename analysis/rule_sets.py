@@ -14,7 +14,7 @@ from analysis.group_tests import enter_ratio, hazard_ratio
 from analysis.immortal_time import EVER_GIVEN
 from analysis.ledger import PREFERRED, Ledger, Page
 from analysis.line_classes import LINE_CLASS, lines_with_class
-from analysis.study import FIRST_LINE, Analysis, Study, Variable, frame
+from analysis.study import FIRST_LINE, KNOWN_INTERVALS, Analysis, Study, Variable, frame
 from expectations.tables import rows
 
 #: Rule of a variable that gives the line in which an ingredient was first given.
@@ -197,9 +197,8 @@ def intervals_by_rule_set(
         connection,
         f"""
         select {varied} as rule_set_id, patient_key, time_months as time, event
-        from survival.survival_intervals
-        inner join cohort.cohort using (study_id, patient_key)
-        where study_id = ? and included and line_number = ? and endpoint = ? and {held} = ?
+        from {KNOWN_INTERVALS}
+        where study_id = ? and line_number = ? and endpoint = ? and {held} = ?
         order by all
         """,
         study.study_id,

@@ -18,6 +18,49 @@ FIRST_LINE = 1
 DAYS_PER_MONTH = 30.4375
 
 
+#: survival.survival_intervals of the included patients, without the endpoints that rest on
+#: progression as somebody judges it whom no patient of the study was ever assessed by: death alone
+#: would end them.
+KNOWN_INTERVALS = """
+    (
+        with resting as (
+            select distinct
+                endpoint_rule_set_id,
+                endpoint,
+                case
+                    when source in
+                        ('derived_progression', 'confirmed_progression', 'unrefuted_progression')
+                        then 'derived'
+                    else 'investigator'
+                end as response_source
+            from reference.endpoint_sources
+            where role = 'event' and source like '%progression'
+        ),
+
+        included as (
+            select study_id, patient_key
+            from cohort.cohort
+            where included
+        ),
+
+        never_judged as (
+            select study_id, response_source
+            from survival.best_overall_responses
+            semi join included using (study_id, patient_key)
+            group by study_id, response_source
+            having max(n_assessments) = 0
+        )
+
+        select intervals.*
+        from survival.survival_intervals as intervals
+        semi join included using (study_id, patient_key)
+        anti join (
+            from resting inner join never_judged using (response_source)
+        ) as unknown using (study_id, endpoint_rule_set_id, endpoint)
+    )
+"""
+
+
 class StudyError(LookupError):
     """The warehouse does not hold what the study's definition asks for."""
 
@@ -264,15 +307,13 @@ def load_study(connection: duckdb.DuckDBPyConnection, study_id: str) -> Study:
         values=values,
         intervals=frame(
             connection,
-            """
+            f"""
             select
                 endpoint, patient_key, event, source, censor_reason,
                 time_days, time_months, entry_days
-            from survival.survival_intervals
-            inner join cohort.cohort using (study_id, patient_key)
+            from {KNOWN_INTERVALS}
             where
                 study_id = ?
-                and included
                 and line_number = ?
                 and line_rule_set_id = ?
                 and endpoint_rule_set_id = ?

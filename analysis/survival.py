@@ -42,9 +42,14 @@ def is_significant(p_value: float | None) -> bool:
 def survival(
     connection: duckdb.DuckDBPyConnection, study: Study, analysis: Analysis, ledger: Ledger
 ) -> None:
-    """Enter curves, medians, numbers at risk and tests of one panel of a survival figure."""
+    """Enter curves, medians, numbers at risk and tests of one panel of a survival figure.
+
+    Nothing if no patient has an interval, as where what the endpoint rests on was not delivered.
+    """
     endpoint = str(analysis.endpoint)
     patients = study.survival(endpoint, analysis.population)
+    if patients.empty:
+        return
     page = ledger.page(analysis.exhibit, analysis.population, **study.timing(endpoint))
     times = axis_times(study, analysis.exhibit)
     if analysis.group_variable is None:

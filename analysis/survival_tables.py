@@ -85,7 +85,7 @@ def medians_table(book: Book, analyses: Sequence[Analysis]) -> Table:
         page = book.page(exhibit, analysis.population)
         variable = str(analysis.endpoint).lower()
         groups = page.levels(variable)
-        if len(analyses) > 1:
+        if len(analyses) > 1 and groups:
             rows.append(Row(endpoint_label(analysis), (), "heading"))
         for group in groups:
             rows.append(

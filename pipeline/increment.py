@@ -63,6 +63,14 @@ class LastBuild:
     held: dict[str, Content]
 
 
+def _fills_a_table(work: Path, delivery: Delivery) -> bool:
+    files = ledger.raw_folder(work, delivery.seq) / "files.parquet"
+    query = "select count(*) from read_parquet(?) where n_before = 0 and n_records > 0"
+    with duckdb.connect(config={"threads": 1}) as connection:
+        (found,) = connection.execute(query, [str(files)]).fetchall()[0]
+    return bool(found)
+
+
 def note_build(layout: Layout, seq: int, run_id: str, held: Mapping[str, Content]) -> None:
     """Note beside a finished build what it was made of, and what was made of it."""
     noted = {
@@ -81,8 +89,13 @@ def forget_build(layout: Layout) -> None:
 
 
 def last_build(layout: Layout, delivery: Delivery) -> LastBuild | None:
-    """Return the last build if it is finished, of the same rules, and what these changes change."""
+    """Return the last build if it is finished, of the same rules, and what these changes change.
+
+    None if they bring the first rows of a table: what was unknown of all patients is then known.
+    """
     if delivery.covers != "changes" or not layout.warehouse.exists():
+        return None
+    if _fills_a_table(layout.work, delivery):
         return None
     try:
         noted = json.loads((layout.work / BUILT).read_text(encoding="utf-8"))

@@ -391,7 +391,8 @@ def _best_responses(patients: pd.DataFrame) -> pd.DataFrame:
             confirmed = "SD" if best in ("CR", "PR") and place % 4 == 0 else best
             if place % 9 == 8:
                 best = confirmed = None
-            rows.append((rule_set, source, key, best, confirmed, depth.get(str(best))))
+            seen = 0 if best is None else 2
+            rows.append((rule_set, source, key, best, confirmed, seen, depth.get(str(best))))
     return pd.DataFrame(
         rows,
         columns=[
@@ -400,6 +401,7 @@ def _best_responses(patients: pd.DataFrame) -> pd.DataFrame:
             "patient_key",
             "best_overall_response",
             "confirmed_best_overall_response",
+            "n_assessments",
             "best_change_pct",
         ],
     ).assign(study_id=STUDY, line_rule_set_id="primary", line_number=1)

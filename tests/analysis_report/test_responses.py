@@ -111,10 +111,11 @@ def test_where_nobody_was_assessed_there_is_no_rate() -> None:
     assert "This delivery holds nothing for it" in exhibit[: exhibit.index("</article>")]
 
 
-def test_without_a_file_of_adverse_events_nobody_is_said_to_have_had_none() -> None:
+def test_without_adverse_events_nobody_is_said_to_have_had_none() -> None:
+    """A header alone is not a delivery."""
     with small_warehouse.build(":memory:") as connection:
         connection.execute(
-            "update quality.source_files set file_name = null where table_name = 'adverse_events'; "
+            "update quality.source_files set n_records = 0 where table_name = 'adverse_events'; "
             "delete from safety.adverse_events; "
             "update survival.response_by_line set best_overall_response = null"
         )

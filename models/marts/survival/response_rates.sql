@@ -1,6 +1,6 @@
 -- Objective response rate and disease control rate of the study's included patients, every treated
 -- line in the denominator: a line never assessed is no response (RECIST 1.1, Eisenhauer 2009,
--- section 4.8).
+-- section 4.8). Where none was assessed nothing is known of responses, and there is no rate.
 
 select
     responses.study_id,
@@ -13,10 +13,18 @@ select
     cast(count_if(responses.objective_response) as int) as n_responses,
     cast(count_if(responses.confirmed_objective_response) as int) as n_confirmed_responses,
     cast(count_if(responses.disease_control) as int) as n_disease_control,
-    cast(count_if(responses.objective_response) as double) / count(*) as objective_response_rate,
-    cast(count_if(responses.confirmed_objective_response) as double) / count(*)
-        as confirmed_response_rate,
-    cast(count_if(responses.disease_control) as double) / count(*) as disease_control_rate,
+    case
+        when count_if(responses.n_assessments > 0) > 0
+            then cast(count_if(responses.objective_response) as double) / count(*)
+    end as objective_response_rate,
+    case
+        when count_if(responses.n_assessments > 0) > 0
+            then cast(count_if(responses.confirmed_objective_response) as double) / count(*)
+    end as confirmed_response_rate,
+    case
+        when count_if(responses.n_assessments > 0) > 0
+            then cast(count_if(responses.disease_control) as double) / count(*)
+    end as disease_control_rate,
     median(responses.best_change_pct) as median_best_change_pct
 from {{ ref('best_overall_responses') }} as responses
 inner join {{ ref('cohort') }} as cohort
