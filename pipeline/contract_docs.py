@@ -35,7 +35,9 @@ OPENING = """\
 
 What a hospital delivers: one folder (or one zip file of it), one CSV file a table, named as below.
 There are {n_tables} tables. Required are {required}.
-Any other file may be left out; whatever rests on it is then unknown, not absent.
+Any other file may be left out, or be a header alone; whatever rests on it is then unknown, not
+absent. Where procedures or adverse events are delivered, a patient without any is taken to have had
+none.
 
 ## How to deliver
 

@@ -105,6 +105,22 @@ def test_a_count_that_no_row_has_is_zero() -> None:
     assert zero["verdict"] == "reproduced"
 
 
+def test_what_is_known_of_nobody_is_not_zero() -> None:
+    ledger = Ledger("s")
+    page = ledger.page("table1", "all").about(3)
+    page.add("ras", "missing", "n", 3)
+    page.add("sex", "missing", "n", 1)
+    ledger.page("table6", "all").add("os by ras", "mutant", "n", 0)
+    row = {**PRINTED, "statistic": "n", "level": "mutant", "printed": "2", "decimals": 0}
+    verdicts = [
+        compare(
+            pd.DataFrame([{**row, "exhibit": exhibit, "variable": variable}]), ledger.frame()
+        ).iloc[0]["verdict"]
+        for exhibit, variable in (("table1", "ras"), ("table6", "os by ras"), ("table1", "sex"))
+    ]
+    assert verdicts == ["not computed", "not computed", "differs"]
+
+
 def test_an_impossible_number_cannot_be_even_if_it_is_computed() -> None:
     found = verdict(48.2, status="impossible", note="it contradicts Table 1")
     assert found["verdict"] == "cannot be"

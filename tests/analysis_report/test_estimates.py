@@ -584,3 +584,41 @@ def test_populations_and_variables_that_do_not_exist_are_named(
         study.members("nowhere")
     with pytest.raises(StudyError, match="no variable 'nothing'"):
         study.variable("nothing")
+
+
+def test_what_nobody_is_known_to_have_is_printed_of_nobody() -> None:
+    """Without a response there is no time to progression, and of an unknown no level and no 0."""
+    with small_warehouse.build(":memory:") as connection:
+        connection.execute(
+            "update survival.best_overall_responses set n_assessments = 0 "
+            "where response_source = 'investigator'; "
+            "delete from cohort.patient_variables "
+            "where variable = 'metastasectomy' or (variable = 'ras_braf' and level = 'mutant'); "
+            "insert into survival.survival_intervals "
+            "select * replace ('irecist' as endpoint_rule_set_id) from survival.survival_intervals "
+            "where endpoint = 'PFS' and endpoint_rule_set_id = 'primary' "
+            "and line_rule_set_id = 'primary'"
+        )
+        estimates.compute(connection, STUDY)
+        book = connection.execute("select * from results.estimates").fetchdf()
+        verdicts = connection.execute(
+            "select distinct verdict from results.published_comparison "
+            "where variable in ('metastasectomy', 'os by metastasectomy')"
+        ).fetchall()
+        page = report.page(connection, contents(connection, STUDY), run=small_warehouse.RUN)
+    assert verdicts == [("not computed",)]
+    of_endpoint = book["variable"].str.partition(":")[0]
+    in_figures = of_endpoint[book["exhibit"].isin(["fig1", "fig4"])]
+    assert "os" in set(in_figures) and not in_figures.str.startswith("pfs").any()
+    rule_sets = book[(book["exhibit"] == "figS8") & (of_endpoint == "pfs")]["level"]
+    assert set(rule_sets) == {"endpoints: irecist"}
+    assert book[(book["exhibit"] == "figS1") & (book["variable"] == "progression")].empty
+    for exhibit in ("table1", "tableS1"):
+        counted = (book["exhibit"] == exhibit) & (book["variable"] == "metastasectomy")
+        levels = book.loc[counted & (book["statistic"] == "n"), "level"]
+        assert set(levels.str.partition(":")[0]) == {"missing"}
+    assert book[(book["exhibit"] == "table3") & (book["population"] == "mutant")].empty
+    exhibit = page[page.index(">Figure 1.") :]
+    exhibit = exhibit[: exhibit.index("</article>")]
+    assert "Progression-free survival: This delivery holds nothing for it" in exhibit
+    assert "Overall survival: " not in exhibit and exhibit.count("<svg") == 1

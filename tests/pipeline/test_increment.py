@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -203,6 +204,26 @@ def test_what_a_killed_build_of_changes_left_is_removed(tmp_path: Path) -> None:
         (layout.work / f"{name}.tmp").mkdir()
     increment.forget_build(layout)
     assert list(layout.work.iterdir()) == [kept]
+
+
+@pytest.mark.parametrize(("before", "is_built_on"), [(0, False), (3, True)])
+def test_changes_that_bring_the_first_rows_of_a_table_are_built_in_full(
+    before: int, is_built_on: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What rested on the table was unknown of every patient, also of those who did not change."""
+    layout = Layout(tmp_path / "work", tmp_path / "published")
+    changes: Any = SimpleNamespace(covers="changes", seq=2, base_seq=1)
+    landed = ledger.raw_folder(layout.work, changes.seq)
+    landed.mkdir(parents=True)
+    layout.warehouse.touch()
+    duckdb.execute(
+        f"copy (select {before} as n_before, 1 as n_records union all select 0, 0) "
+        f"to '{landed / 'files.parquet'}'"
+    )
+    monkeypatch.setattr(increment, "_made_of", lambda *_: {})
+    noted = {"made_of": {}, "run_id": "before", "held": {}}
+    (layout.work / increment.BUILT).write_text(json.dumps(noted), encoding="utf-8")
+    assert (increment.last_build(layout, changes) is not None) is is_built_on
 
 
 def with_covers(text: str) -> str:
