@@ -567,8 +567,6 @@ class _Editor:
             return row["value"] is not None
         if AT_RISK.match(statistic):
             return number.whole in self.concealed
-        if statistic == "events_per_variable" and self._has_hidden_events(number):
-            return True
         if statistic == "smd":
             covariate = (row["population"], row["variable"].removeprefix(BALANCE))
             return number.where in self.hidden_variables or covariate in self.hidden_by_group

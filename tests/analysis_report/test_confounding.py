@@ -12,9 +12,10 @@ import small_warehouse
 from lifelines import CoxPHFitter
 from small_warehouse import STUDY
 
-from analysis import estimates, report
+from analysis import estimates, report, univariable_ratios
 from analysis.confounding_exhibits import e_value_table
 from analysis.exhibits import contents
+from analysis.group_tests import HazardRatio, hazard_ratio
 from analysis.study import load_study
 
 
@@ -61,9 +62,20 @@ def test_weighted_ratio_is_that_of_lifelines_with_the_same_weights(
     assert np.log(ours) == pytest.approx(fitted.params_["exposed"], abs=1e-6)
     plain = find(book, "figS7", "os unweighted", "hazard_ratio")[contrast]
     assert plain == find(book, "fig2", "os", "hazard_ratio")["group A vs group B"]
+    p_value = find(book, "figS7", "os weighted", "p")[contrast]
+    assert p_value == pytest.approx(fitted.summary.loc["exposed", "p"], rel=1e-3)
     sizes = find(book, "figS7", "trastuzumab", "n")
+    assert sizes == {"trastuzumab": 33, "no trastuzumab": 30}
     effective = find(book, "figS7", "trastuzumab", "effective_sample_size")
     assert all(effective[name] < sizes[name] for name in sizes)
+
+
+def test_before_weighting_the_balance_is_that_of_the_groups(book: pd.DataFrame) -> None:
+    for variable in ("sex", "primary_site", "ras_braf"):
+        (alone,) = find(book, "tableS1", variable, "smd").values()
+        balance = find(book, "figS7", f"balance: {variable}", "smd")
+        assert balance["before weighting"] == pytest.approx(alone)
+        assert balance["after weighting"] < alone
 
 
 def test_weighting_is_never_shown_without_its_caveat(page: str) -> None:
@@ -109,6 +121,9 @@ def test_missing_covariates_are_imputed_beside_the_complete_cases() -> None:
         estimates.compute(connection, STUDY)
         book = connection.execute("select * from results.estimates").fetchdf()
         text = report.page(connection, contents(connection, STUDY), run={})
+        known = load_study(connection, STUDY).survival("OS", "all").dropna(subset=["sex"])
+    of_known = hazard_ratio(known.assign(female=(known["sex"] == "female").astype(int)), "female")
+    assert isinstance(of_known, HazardRatio)
     sizes = find(book, "tableS6", "os cox", "n")
     assert sizes == {"complete cases": 50.0, "multiple imputation": 63.0}
     complete = find(book, "tableS6", "os cox complete cases: sex", "hazard_ratio")
@@ -121,6 +136,8 @@ def test_missing_covariates_are_imputed_beside_the_complete_cases() -> None:
     assert complete["female vs male"] == pytest.approx(table7["value"].iloc[0], rel=1e-9)
     imputed = find(book, "tableS6", "os cox multiple imputation: sex", "hazard_ratio")
     assert imputed["female vs male"] != complete["female vs male"]
+    alone = find(book, "figS6", "os alone: sex", "hazard_ratio")
+    assert alone["female vs male"] == pytest.approx(of_known.estimate.value)
     assert find(book, "tableS2", "missing: sex", "n")["all patients"] == 13
     assert "13 (20.6)" in text
 
@@ -181,8 +198,6 @@ def test_the_waterfall_falls(warehouse: duckdb.DuckDBPyConnection, book: pd.Data
 
 
 def test_firth_is_chosen_where_the_likelihood_has_no_maximum() -> None:
-    from analysis.group_tests import HazardRatio, hazard_ratio
-
     apart = pd.DataFrame({"time": range(1, 9), "event": 1, "exposed": [1] * 4 + [0] * 4})
     nobody = apart.assign(exposed=[0] * 4 + [1] * 4, event=[1] * 4 + [0] * 4)
     usual = apart.assign(exposed=[1, 0] * 4)
@@ -192,3 +207,5 @@ def test_firth_is_chosen_where_the_likelihood_has_no_maximum() -> None:
         assert ("Firth" in found.estimate.method) == chosen == found.model.penalised
         assert found.estimate.value is not None
         assert 1e-3 < found.estimate.value < 1e3
+        _, method = univariable_ratios._fit(frame, ["exposed"])
+        assert ("Firth" in method) == chosen

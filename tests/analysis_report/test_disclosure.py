@@ -22,6 +22,7 @@ from small_warehouse import STUDY
 
 from analysis import disclosure, estimates, exports, report
 from analysis.exhibits import Contents, contents
+from analysis.study import load_study
 from expectations.small_cells import HIDDEN, SMALL_CELL
 from pipeline import erase, run
 from pipeline.paths import Layout
@@ -262,20 +263,28 @@ def test_shares_at_fixed_times_are_those_of_the_gathered_curve(
     exact: Contents, shared: Contents
 ) -> None:
     curves = shared.edition.curves.assign(variable=shared.edition.curves["endpoint"].str.lower())
-    place = ["exhibit", "population", "variable", "group"]
-    ends = curves.groupby(place)["time_months"].max()
+    places = curves.groupby(["exhibit", "population", "variable", "group"])
     true = {row["estimate_id"]: row["value"] for row in exact.edition.estimates}
-    n_shown = 0
+    n_shown = {"survival": 0, "incidence": 0}
     for row in shared.edition.estimates:
-        at = re.fullmatch(r"survival_pct_(\d+)_months", row["statistic"])
+        at = re.fullmatch(
+            r"(survival|incidence)_pct_(\d+)_months(|_lower|_upper)", row["statistic"]
+        )
         if not at or row["value"] is None:
             continue
-        n_shown += 1
-        end = ends[row["exhibit"], row["population"], row["variable"], row["level"]]
-        assert int(at[1]) <= end + 1e-6, row["estimate_id"]
+        n_shown[at[1]] += 1
+        own = places.get_group((row["exhibit"], row["population"], row["variable"], row["level"]))
+        assert int(at[2]) <= own["time_months"].max() + 1e-6, row["estimate_id"]
+        last = own[own["time_months"] <= int(at[2]) + 1e-6].iloc[-1]
+        read_off = 100 * last[["lower", "survival", "upper"]].astype(float)
+        if at[1] == "incidence":
+            read_off = 100 - read_off
+        value = dict(zip(("_lower", "", "_upper"), sorted(read_off), strict=True))[at[3]]
+        assert row["value"] == pytest.approx(value, abs=0.11), row["estimate_id"]
         # Events so far, but too few for a step: no share is known.
-        assert row["value"] < 100 or true[row["estimate_id"]] == 100, row["estimate_id"]
-    assert n_shown > 10
+        nothing_yet = 100 if at[1] == "survival" else 0
+        assert last["survival"] < 1 or true[row["estimate_id"]] == nothing_yet, row["estimate_id"]
+    assert min(n_shown.values()) > 10
 
 
 def test_what_is_hidden_does_not_tell_which_counts_are_small(shared: Contents) -> None:
@@ -428,6 +437,46 @@ def test_gathering_keeps_the_estimates(seed: int) -> None:
     for step in found[found["n_events"] > 0].itertuples():
         own, times = times[: int(step.n_events)], times[int(step.n_events) :]
         assert step.time_months == own[len(own) // 2]
+
+
+def test_a_count_is_known_by_the_patients_it_counts(real: duckdb.DuckDBPyConnection) -> None:
+    study = load_study(real, STUDY)
+    everybody = frozenset(study.levels.index)
+    few, some = frozenset(sorted(everybody)[:2]), frozenset(sorted(everybody)[:20])
+    place = {"exhibit": "table", "population": "all", "variable": "os", "level": None}
+    for statistic, value, whole, counted, key, among in (
+        ("excluded_n", 2, everybody - few, None, few, everybody),
+        ("incomplete_n", 2, everybody - few, None, few, everybody),
+        ("n", 20, some, None, some, everybody),
+        ("n", 20, some, some, some, everybody),
+        ("n", 2, some, few, few, some),
+        ("visits_n", 7, some, None, ("table", "all", "os", None, "visits_n"), some),
+    ):
+        row = {**place, "statistic": statistic, "value": float(value)}
+        found = disclosure._count(disclosure.Number(row, whole, counted), study)
+        assert (found.key, found.among) == (key, among), (statistic, value)
+
+
+def _with_events(n: int, events: int) -> disclosure.Number:
+    row = {"variable": "os", "events": events, "parameters": '{"endpoint": "OS"}'}
+    return disclosure.Number(row, frozenset(map(str, range(n))), None)
+
+
+@pytest.mark.parametrize(
+    ("n", "events", "tells"),
+    [(20, 10, False), (20, 17, True), (30, 13, True), (30, 10, False), (30, 20, False)],
+    ids=["many others", "3 events", "3 without", "none without", "no event"],
+)
+def test_events_of_a_part_tell_of_few_others(n: int, events: int, tells: bool) -> None:
+    """All 40 have 20 events: the others have those that the part has not."""
+    part = _with_events(n, events)
+    found = list(disclosure._events_of_parts([_with_events(40, 20), part]))
+    assert found == ([(part.whole, events)] if tells else [])
+
+
+def test_events_that_are_hidden_themselves_tell_nothing_of_a_part() -> None:
+    numbers = [_with_events(40, 20), _with_events(38, 19), _with_events(20, 15)]
+    assert [events for _, events in disclosure._events_of_parts(numbers)] == [19]
 
 
 def test_no_hash_of_a_delivered_file_is_shared(

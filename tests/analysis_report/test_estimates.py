@@ -19,11 +19,12 @@ from small_warehouse import DAYS_PER_MONTH, STUDY
 
 from analysis import comparison, estimates, report, second_programming
 from analysis.book import Book
-from analysis.descriptive import clopper_pearson
+from analysis.descriptive import clopper_pearson, deliveries
 from analysis.estimators import cox, kaplan_meier
 from analysis.exhibits import contents
 from analysis.group_tests import compare_groups, curves_cross, hazard_ratio, mean_difference
 from analysis.immortal_time import exposure_episodes, once_eligible
+from analysis.ledger import Ledger
 from analysis.model_tables import cox_terms
 from analysis.results_tables import TABLES
 from analysis.second_programming import Agreement
@@ -165,6 +166,63 @@ def test_events_and_patients_are_different_counts(book: pd.DataFrame) -> None:
     assert (events, patients) == (9, 3)
 
 
+def entered(connection: duckdb.DuckDBPyConnection, kind: str) -> pd.DataFrame:
+    """What the analyses of a kind enter."""
+    study, ledger = load_study(connection, STUDY), Ledger(STUDY)
+    for analysis in study.analyses:
+        if analysis.kind == kind:
+            estimates.KINDS[kind](connection, study, analysis, ledger)
+    return pd.DataFrame(vars(entry) for entry in ledger.entries.values())
+
+
+def test_a_fatal_event_and_one_of_no_category_have_a_row(
+    warehouse: duckdb.DuckDBPyConnection,
+) -> None:
+    warehouse.execute("begin")
+    warehouse.execute(
+        "update safety.adverse_events set grade_group = '5', category = null "
+        "where rowid = (select min(rowid) from safety.adverse_events where may_be_related)"
+    )
+    book = entered(warehouse, "adverse_events")
+    warehouse.execute("rollback")
+    fatal = book[(book["variable"] == "other grade 5") & (book["statistic"] == "n")]
+    assert fatal["value"].sum() == 1
+
+
+def test_follow_up_is_complete_of_the_dead_and_of_those_alive_at_the_cutoff(
+    warehouse: duckdb.DuckDBPyConnection,
+) -> None:
+    warehouse.execute("begin")
+    warehouse.execute(
+        "update survival.survival_intervals set censor_reason = 'lost to follow-up' "
+        "where patient_key = (select min(patient_key) from survival.survival_intervals "
+        "where endpoint = 'OS' and event = 0)"
+    )
+    book = entered(warehouse, "follow_up")
+    warehouse.execute("rollback")
+    assert one(book, "text", "follow_up", "complete", "n")["value"] == 62
+
+
+def test_quartiles_stand_on_either_side_of_the_median(book: pd.DataFrame) -> None:
+    q1, q3 = (one(book, "text", "age", None, f"{q}_years", "preferred") for q in ("q1", "q3"))
+    assert q1["value"] < one(book, "text", "age", None, "median_years")["value"] < q3["value"]
+
+
+def test_delivered_rows_are_accounted_for(warehouse: duckdb.DuckDBPyConnection) -> None:
+    warehouse.execute("begin")
+    warehouse.execute(
+        "update quality.source_files set n_quarantined = 8, n_collapsed = 1, n_superseded = 2, "
+        "n_erased = 4 where table_name = 'patients'"
+    )
+    ledger = Ledger(STUDY)
+    deliveries(warehouse, ledger)
+    warehouse.execute("rollback")
+    book = pd.DataFrame(vars(entry) for entry in ledger.entries.values())
+    for statistic, expected in (("quarantined_n", 8), ("set_aside_n", 7)):
+        found = one(book, "provenance", "patients", None, statistic, population="delivery")
+        assert found["value"] == expected
+
+
 def test_immortal_time_makes_a_useless_drug_look_good() -> None:
     """Everybody dies at the same rate; half are treated if they live to month 12."""
     generator = np.random.default_rng(1)
@@ -266,7 +324,8 @@ def test_a_crossing_of_no_weight_is_none(where: str) -> None:
 
 
 def test_a_mean_difference_without_events_on_one_side_has_no_limits() -> None:
-    frame = pd.DataFrame({"time": [5.0, 6, 7, 1, 2, 8], "event": [0, 0, 0, 1, 1, 0]})
+    # Nor does an event at the horizon itself tell anything.
+    frame = pd.DataFrame({"time": [5.0, 6, 7, 1, 2, 8], "event": [0, 0, 1, 1, 1, 0]})
     found = mean_difference(frame, pd.Series([True] * 3 + [False] * 3))
     assert found is not None
     difference, horizon = found
@@ -307,6 +366,19 @@ def test_groups_without_patients_or_events_say_so() -> None:
     assert one_group.reason == "fewer than two groups have patients"
     no_event = compare_groups(frame, pd.Series(["a", "a", "b"]))
     assert no_event.reason == "nobody had an event"
+    apart = compare_groups(frame.assign(event=[0, 0, 1]), pd.Series(["a", "a", "b"]))
+    assert apart.reason == "the groups are never at risk together at an event"
+    assert apart.preferred is None
+
+
+@pytest.mark.parametrize(
+    ("n", "events", "small"), [(10, 5, False), (9, 5, True), (10, 4, True)], ids=str
+)
+def test_a_group_is_small_by_its_patients_or_its_events(n: int, events: int, small: bool) -> None:
+    time = np.arange(1.0, n + 21)
+    event = np.r_[np.arange(n) < events, np.ones(20)].astype(int)
+    group = pd.Series(np.arange(n + 20) < n)
+    assert compare_groups(pd.DataFrame({"time": time, "event": event}), group).small == small
 
 
 COHORTS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {

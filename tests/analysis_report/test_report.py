@@ -17,7 +17,7 @@ from small_warehouse import STUDY
 from analysis import comparison, estimates, report
 from analysis.book import Book
 from analysis.exhibits import contents
-from analysis.findings import key_findings
+from analysis.findings import _verdict, key_findings
 from analysis.study import load_study
 from expectations.tables import rows
 
@@ -288,3 +288,48 @@ def test_a_key_finding_cites_the_p_value_that_its_table_prints(
     ]
     assert "permutation log-rank P = 0.077," in found
     assert "neither has P < 0.05" in found
+
+
+def test_key_findings_say_what_their_tables_print(warehouse: duckdb.DuckDBPyConnection) -> None:
+    study, numbers = load_study(warehouse, STUDY), rows(warehouse, "from results.estimates")
+
+    def told(lead: str) -> str:
+        found = key_findings(study, Book(numbers), comparison.summary(warehouse, STUDY))
+        return " ".join(finding.text for finding in found if finding.lead.startswith(lead))
+
+    def put(statistic: str, value: float) -> None:
+        for number in numbers:
+            if (
+                (number["exhibit"], number["convention"]) == ("table7", "preferred")
+                and number["variable"] in ("os cox", "os cox: sex")
+                and number["statistic"] == statistic
+            ):
+                number |= {"value": value, "display": f"{value:g}"}
+
+    assert told("Cohort").startswith("Of 2,460 patients with mCRC, 63 met")
+    assert "25 events in 63 patients" in told("Overall survival")
+    assert "3 of 6 pairwise log-rank tests unadjusted; in 0 of 6" in told("Progression-free")
+    assert "sex, female vs male" in told("Multivariable") and "fragile" in told("Multivariable")
+    put("events_per_variable", 10)
+    assert "fragile" not in told("Multivariable")
+    for statistic in ("p", "firth_p"):
+        put(statistic, 0.2)
+        assert "sex" not in told("Multivariable")
+        put(statistic, 0.01)
+        assert "sex, female vs male" in told("Multivariable")
+
+
+@pytest.mark.parametrize(
+    ("naive", "corrected", "naive_ratio", "ratio", "said"),
+    [
+        (True, False, 0.5, 0.9, "may be due to immortal time alone"),
+        (False, False, 0.5, 0.9, "neither has P < 0.05"),
+        (True, True, 0.5, 0.6, "does not rest on immortal time alone"),
+        (True, True, 0.5, 2.0, "the hazard is higher after a drug"),
+        (False, True, 0.9, 0.5, "the hazard is lower after a drug"),
+    ],
+)
+def test_what_becomes_of_a_difference_without_immortal_time(
+    naive: bool, corrected: bool, naive_ratio: float, ratio: float, said: str
+) -> None:
+    assert said in _verdict(naive, corrected, naive_ratio, ratio, "a drug")

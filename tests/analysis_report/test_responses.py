@@ -11,6 +11,9 @@ from analysis import estimates, report
 from analysis.descriptive import clopper_pearson
 from analysis.estimators import kaplan_meier
 from analysis.exhibits import contents
+from analysis.ledger import Ledger
+from analysis.responses import response_agreement
+from analysis.study import load_study
 
 
 def value(
@@ -163,6 +166,28 @@ def test_agreement_counts_visits(book: pd.DataFrame, warehouse: duckdb.DuckDBPyC
     kappa = value(book, "tableS5", "visits", None, "kappa")
     assert kappa == pytest.approx((alike - chance) / (1 - chance))
     assert value(book, "tableS5", "visits", None, "kappa_ci_lower") < kappa < 1
+
+
+def test_agreement_is_of_later_visits_of_the_population(
+    book: pd.DataFrame, warehouse: duckdb.DuckDBPyConnection
+) -> None:
+    study, ledger = load_study(warehouse, small_warehouse.STUDY), Ledger(small_warehouse.STUDY)
+    (analysis,) = (each for each in study.analyses if each.kind == "response_agreement")
+    both = "derived_response is not null and recorded_response is not null"
+    warehouse.execute("begin")
+    for change, which in (("is_baseline = true", "min"), ("patient_key = 'of no study'", "max")):
+        warehouse.execute(
+            f"update survival.recist_assessments set {change} where rowid = "
+            f"(select {which}(rowid) from survival.recist_assessments where {both})"
+        )
+    response_agreement(warehouse, study, analysis, ledger)
+    warehouse.execute("rollback")
+    (visits,) = (
+        e.value
+        for e in ledger.entries.values()
+        if e.variable == "visits" and not e.level and e.statistic == "visits_n"
+    )
+    assert visits == value(book, "tableS5", "visits", None, "visits_n") - 2
 
 
 def test_duration_runs_from_the_response(
