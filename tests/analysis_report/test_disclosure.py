@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 import zipfile
 from collections import defaultdict
@@ -337,7 +338,8 @@ def test_extremes_are_of_one_patient_each_and_hidden(folder: Path) -> None:
     rows = [
         row
         for row in sheet(folder, "estimates")
-        if row["statistic"].startswith(("min_", "max_")) or "_weight" in row["statistic"]
+        if row["statistic"].startswith(("min_", "max_", "rmst_horizon"))
+        or "_weight" in row["statistic"]
     ]
     assert len(rows) > 5
     assert {row["display"] for row in rows} == {HIDDEN}
@@ -358,10 +360,14 @@ def test_events_per_variable_are_hidden_with_the_events() -> None:
     assert shown["events_n"] == shown["events_per_variable"] == HIDDEN
 
 
-def test_methods_do_not_tell_the_longest_time_of_a_patient(folder: Path) -> None:
-    methods = [row["method"] for row in sheet(folder, "estimates") if "restricted" in row["method"]]
+def test_methods_tell_no_longest_time_and_no_size_of_a_group(folder: Path) -> None:
+    rows = sheet(folder, "estimates")
+    methods = [row["method"] for row in rows if "restricted" in row["method"]]
     assert len(methods) > 5
     assert not [method for method in methods if re.search(r" to \d", method)]
+    exact_tests = [row["method"] for row in rows if "exact permutation" in row["method"]]
+    assert exact_tests and not [method for method in exact_tests if "arrangements" in method]
+    assert not [row for row in rows if "horizon" in row["parameters"]]
 
 
 def test_numbers_at_risk_are_multiples(exact: Contents, folder: Path) -> None:
@@ -457,6 +463,33 @@ def test_a_count_is_known_by_the_patients_it_counts(real: duckdb.DuckDBPyConnect
         assert (found.key, found.among) == (key, among), (statistic, value)
 
 
+def test_each_step_of_the_cohort_flow_begins_with_whom_the_last_one_left() -> None:
+    def count(exhibit: str, step: str, level: str, **parameters: object) -> disclosure.Count:
+        row = {"exhibit": exhibit, "variable": step, "level": level}
+        number = disclosure.Number(row | {"parameters": json.dumps(parameters)}, None, None)
+        return disclosure.Count(number, (exhibit, step, level), None)
+
+    levels = ("assessed", "not met", "unknown", "remaining")
+    steps = {step: [("flow", step, level) for level in levels] for step in ("consent", "HER2")}
+    counts = [count(*key) for keys in steps.values() for key in keys]
+    everybody = frozenset("ab")
+    found = list(
+        disclosure._flow(
+            [*counts, count("text", "cohort", "", after_criterion="consent")], everybody
+        )
+    )
+    (assessed, *others), (then, *left) = steps.values()
+    assert {one.total: one.parts for one in found if len(one.parts) == 3} == {
+        assessed: tuple(others),
+        then: tuple(left),
+    }
+    assert {(one.total, *one.parts) for one in found if len(one.parts) == 1} == {
+        (others[-1], then),
+        (left[-1], everybody),
+        (("text", "cohort", ""), others[-1]),
+    }
+
+
 def _with_events(n: int, events: int) -> disclosure.Number:
     row = {"variable": "os", "events": events, "parameters": '{"endpoint": "OS"}'}
     return disclosure.Number(row, frozenset(map(str, range(n))), None)
@@ -479,6 +512,14 @@ def test_events_that_are_hidden_themselves_tell_nothing_of_a_part() -> None:
     assert [events for _, events in disclosure._events_of_parts(numbers)] == [19]
 
 
+def test_a_number_that_does_not_say_of_whom_is_hidden_if_they_are_few(exact: Contents) -> None:
+    row = next(row for row in exact.edition.estimates if row["statistic"] == "median_months")
+    number = disclosure.Number(row | {"n": K - 1, "events": None}, None, None)
+    editor = disclosure._Editor([number], [], set(), exact.edition.curves.iloc[:0])
+    (found,) = editor.edit([number])
+    assert (found["n"], found["display"]) == (None, HIDDEN)
+
+
 def test_no_hash_of_a_delivered_file_is_shared(
     real: duckdb.DuckDBPyConnection, shared_page: str, folder: Path
 ) -> None:
@@ -491,7 +532,10 @@ def test_no_hash_of_a_delivered_file_is_shared(
         assert not [sha256 for (sha256,) in hashes if sha256 in text], name
 
 
-def test_figures_with_a_bar_a_patient_are_not_drawn(shared_page: str, folder: Path) -> None:
+def test_figures_with_a_bar_a_patient_are_not_drawn(
+    shared: Contents, shared_page: str, folder: Path
+) -> None:
+    assert shared.edition.bars.empty
     names = {path.stem for path in (folder / "figures").iterdir()}
     assert not {name for name in names if "swimmer" in name or "waterfall" in name}
     assert shared_page.count(disclosure.ONE_BAR_A_PATIENT) == 2

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from pipeline import anonymity
+from pipeline import anonymity, publish
 from pipeline.anonymity import LEAST_SHARED
+from pipeline.errors import CommandError
 
 CLASS = [(f"p{n}", 61, "male", 2017, "FOLFOX") for n in range(LEAST_SHARED)]
 SINGLETONS = [
@@ -135,3 +136,36 @@ def test_invented_patients_are_published_as_they_are(build: duckdb.DuckDBPyConne
 
 def test_other_columns_are_untouched() -> None:
     assert anonymity.published("cohort", "cohort", "included") == '"included"'
+
+
+def test_sec03_a_date_on_the_allow_list_is_refused() -> None:
+    with duckdb.connect() as connection:
+        connection.execute(
+            "create schema cohort; create schema reference; "
+            "create table cohort.cohort (patient_key text, index_date date, note text, new text); "
+            "create table reference.published_columns as select 'cohort' as schema_name, "
+            "'cohort' as table_name, unnest(['patient_key', 'index_date', 'note']) as column_name, "
+            "unnest([true, false, false]) as published"
+        )
+        allowed = publish._allowed(connection, ["cohort"])
+        assert allowed == {("cohort", "cohort"): ["patient_key"]}
+        assert publish.not_listed(connection) == ["cohort.cohort.new"]
+        connection.execute("update reference.published_columns set published = true")
+        with pytest.raises(CommandError, match=r"cohort\.cohort\.index_date is a date"):
+            publish._allowed(connection, ["cohort"])
+
+
+@pytest.mark.parametrize(
+    ("said", "invented"),
+    [(["yes"], True), (["no"], False), ([None], False), ([], False), (["yes", "no"], False)],
+)
+def test_patients_of_whom_nobody_says_they_are_invented_are_real(
+    said: list[str | None], invented: bool
+) -> None:
+    with duckdb.connect() as connection:
+        connection.execute(
+            "create schema staging; create table staging.stg_common__delivery as "
+            "select unnest(?::varchar[]) as synthetic",
+            [said],
+        )
+        assert publish._is_synthetic(connection) == invented

@@ -166,6 +166,40 @@ def test_a_step_is_not_covered_by_what_completeness_prints() -> None:
     assert [beside[1][part] for part in ("n_not_met", "n_out")] == [HIDDEN, HIDDEN]
 
 
+def test_the_total_of_the_files_does_not_give_one_away() -> None:
+    with duckdb.connect() as connection:
+        connection.execute(
+            "create schema quality; create table quality.source_files as select *, 0 as "
+            "n_collapsed, 0 as n_superseded, 0 as n_erased from (values (1, 'a', 300, 298, 2), "
+            "(2, 'b', 300, 280, 20)) as files (file_id, table_name, n_records, n_staged, "
+            "n_quarantined), (values ('of both', 'hash')) as same (file_name, sha256)"
+        )
+        quarantined = [row["n_quarantined"] for row in accounting.files(connection, exact=False)]
+    assert quarantined[0] == HIDDEN in quarantined[1:]
+
+
+@pytest.mark.parametrize("cells", [(40, 3, 9, 38), (40, 2, 2, 46)])
+def test_the_share_that_agrees_gives_no_count_away(cells: tuple[int, ...]) -> None:
+    """Beside the margins of two by two counts it tells each of them."""
+    visits = [
+        [one, other, n, sum(cells)]
+        for (one, other), n in zip(product(("PR", "PD"), repeat=2), cells, strict=True)
+    ]
+    with duckdb.connect() as connection:
+        connection.execute(
+            "create schema survival; create table survival.recist_agreement (study_id text, "
+            "derived_response text, recorded_response text, n_assessments int, n_total int, "
+            "agreement double, kappa double)"
+        )
+        connection.executemany(
+            "insert into survival.recist_agreement values ('s', ?, ?, ?, ?, 0.9, 0.8)", visits
+        )
+        found = accounting.recist_agreement(connection, "s")
+    assert found is not None
+    assert (found["agreement"], found["kappa"]) == (None, None)
+    assert HIDDEN in str(found["rows"])
+
+
 @given(st.integers(2, 5), st.integers(2, 5), st.data())
 @settings(max_examples=60, deadline=None)
 def test_no_cell_of_a_table_with_margins_can_be_worked_out(
