@@ -24,7 +24,7 @@ from small_warehouse import STUDY
 from analysis import disclosure, estimates, exports, report
 from analysis.exhibits import Contents, contents
 from analysis.study import load_study
-from expectations.small_cells import HIDDEN, SMALL_CELL
+from expectations.small_cells import HIDDEN, SMALL_CELL, Sum
 from pipeline import erase, run
 from pipeline.paths import Layout
 
@@ -396,7 +396,16 @@ def test_numbers_at_risk_are_multiples(exact: Contents, folder: Path) -> None:
 def test_each_step_of_a_curve_is_of_enough_events(exact: Contents, shared: Contents) -> None:
     drawn = list(shared.edition.curves.groupby("curve_id"))
     assert len(drawn) > 3
+    place = ("exhibit", "population", "variable", "level")
+    uncounted = {
+        tuple(row[name] for name in place)
+        for row in shared.edition.estimates
+        if row["statistic"] in ("n", "events_n") and row["display"] == HIDDEN
+    }
     for curve_id, curve in drawn:
+        first = curve.iloc[0]
+        whose = (first["exhibit"], first["population"], first["endpoint"].lower(), first["group"])
+        assert whose not in uncounted, curve_id
         own = exact.edition.curves
         own = own[own["curve_id"] == curve_id].sort_values("time_months")
         assert own["n_at_risk"].iloc[0] >= K
@@ -461,6 +470,83 @@ def test_a_count_is_known_by_the_patients_it_counts(real: duckdb.DuckDBPyConnect
         row = {**place, "statistic": statistic, "value": float(value)}
         found = disclosure._count(disclosure.Number(row, whole, counted), study)
         assert (found.key, found.among) == (key, among), (statistic, value)
+
+
+def test_few_left_over_of_whole_patients_are_few(real: duckdb.DuckDBPyConnection) -> None:
+    study = load_study(real, STUDY)
+    keys = sorted(study.levels.index)
+    everybody, most, many = (frozenset(keys[:n]) for n in (len(keys), len(keys) - 3, 40))
+    place = {"exhibit": "table", "population": "all", "variable": "os", "parameters": "{}"}
+
+    def number(
+        statistic: str, whole: frozenset[str], counted: frozenset[str] | None = None
+    ) -> disclosure.Number:
+        row = {**place, "level": str(len(counted or whole)), "statistic": statistic}
+        return disclosure.Number(row | {"value": float(len(counted or whole))}, whole, counted)
+
+    for numbers in (
+        [number("n", everybody, many), number("n", everybody, most)],
+        [number("n", everybody), number("median_months", most)],
+    ):
+        counts = [disclosure._count(one, study) for one in numbers if one.is_count]
+        assert disclosure._concealed(study, numbers, counts) & {most, everybody}
+
+
+def test_a_level_within_a_level_and_the_rest_of_it_are_a_sum() -> None:
+    row = {"exhibit": "table4", "population": "all", "level": "first", "parameters": "{}"}
+    among, rate, complete = (frozenset("abcdefgh"[:n]) for n in (8, 5, 2))
+    counts = [
+        disclosure.Count(disclosure.Number(row | {"variable": name}, among, key), key, among)
+        for name, key in (("ORR", rate), ("CR", complete))
+    ]
+    sums = list(disclosure._levels(counts, {"table4": "response"}))
+    assert Sum(rate, (complete, rate - complete)) in sums
+
+
+@pytest.mark.parametrize(
+    ("one", "same"),
+    [
+        (("missing: sex", "all patients", {}), ("sex", "missing", {})),
+        (("os by sex", "male", {}), ("sex", "male", {})),
+        (("sex", "male: given", {"group": "given"}), ("sex", "male", {})),
+        (
+            ("line", "first: XELOX", {"value": "XELOX", "detail_variable": "regimen"}),
+            ("group", "alone: XELOX", {"value": "XELOX", "detail_variable": "regimen"}),
+        ),
+    ],
+    ids=["missing", "by", "of a group", "detail"],
+)
+def test_the_same_question_is_known_by_any_name(
+    one: tuple[str, str, dict[str, str]], same: tuple[str, str, dict[str, str]]
+) -> None:
+    def question(variable: str, level: str, parameters: dict[str, str]) -> object:
+        row = {"statistic": "n", "variable": variable, "level": level}
+        number = disclosure.Number(row | {"parameters": json.dumps(parameters)}, None, None)
+        return disclosure._question(disclosure.Count(number, (), None))
+
+    assert question(*one) == question(*same) != question("age", "young", {})
+
+
+def test_where_patients_go_and_come_from_are_sums() -> None:
+    ways = {("x", "x"): "ab", ("x", "y"): "cd", ("y", "x"): "ef", ("y", "y"): "gh"}
+    counts = []
+    for (source, target), keys in ways.items():
+        row = {"exhibit": "figS2", "population": "all", "variable": "line 1 to line 2"}
+        told = {"level": "", "parameters": json.dumps({"source": source, "target": target})}
+        counts.append(
+            disclosure.Count(disclosure.Number(row | told, None, None), frozenset(keys), None)
+        )
+    found = {one.total: set(one.parts) for one in disclosure._transitions(counts)}
+    assert {frozenset("abcd"), frozenset("efgh"), frozenset("abef"), frozenset("cdgh")} == {*found}
+    assert found[frozenset("abef")] == {frozenset("ab"), frozenset("ef")}
+
+
+def test_of_a_count_of_unnamed_patients_the_others_are_a_count_too() -> None:
+    row = {"exhibit": "table", "population": "all", "variable": "os", "level": "", "value": 7.0}
+    number = disclosure.Number(row, None, None)
+    ten = frozenset("abcdefghij")
+    found = list(disclosure._of_rows([disclosure.Count(number, ("seven",), ten)], {}))
+    assert found == [Sum(ten, (("seven",), ("others", "seven")))]
 
 
 def test_each_step_of_the_cohort_flow_begins_with_whom_the_last_one_left() -> None:

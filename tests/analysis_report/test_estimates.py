@@ -23,7 +23,7 @@ from analysis.descriptive import clopper_pearson, deliveries
 from analysis.estimators import cox, kaplan_meier
 from analysis.exhibits import contents
 from analysis.group_tests import compare_groups, curves_cross, hazard_ratio, mean_difference
-from analysis.immortal_time import exposure_episodes, once_eligible
+from analysis.immortal_time import exposure_episodes, first_given, once_eligible
 from analysis.ledger import Ledger
 from analysis.model_tables import cox_terms
 from analysis.results_tables import TABLES
@@ -239,6 +239,22 @@ def test_immortal_time_makes_a_useless_drug_look_good() -> None:
     assert honest.estimate.lower < 1 < honest.estimate.upper
 
 
+def test_exposure_begins_with_the_first_dose_in_any_line(
+    warehouse: duckdb.DuckDBPyConnection,
+) -> None:
+    study = load_study(warehouse, STUDY)
+    once = first_given(warehouse, study, "trastuzumab")
+    assert once.min() == 0 and len(once) == 33
+    warehouse.execute("begin")
+    warehouse.execute(
+        "insert into treatment.line_components select * replace (40 as days_from_line_start) "
+        "from treatment.line_components where ingredient = 'trastuzumab'"
+    )
+    again = first_given(warehouse, study, "trastuzumab")
+    warehouse.execute("rollback")
+    assert again.sort_index().equals(once.sort_index())
+
+
 def test_time_before_eligibility_is_immortal_too() -> None:
     """Everybody dies at the same rate; who lives to the test is included, half are then treated."""
     generator = np.random.default_rng(2)
@@ -256,6 +272,28 @@ def test_time_before_eligibility_is_immortal_too() -> None:
     assert from_origin.estimate.lower is not None and from_origin.estimate.lower > 1.2
     assert once_known.estimate.lower is not None and once_known.estimate.upper is not None
     assert once_known.estimate.lower < 1 < once_known.estimate.upper
+
+
+def test_who_is_observed_beyond_the_day_of_eligibility_is_at_risk() -> None:
+    """At the origin an end on the very day counts; on a later day of entry it does not."""
+    patients = pd.DataFrame({"entry": [0, np.nan, 5, 5], "time": [0.0, 0, 5, 6]})
+    assert once_eligible(patients).index.tolist() == [0, 1, 3]
+
+
+def test_a_population_up_to_a_criterion_has_met_it(
+    warehouse: duckdb.DuckDBPyConnection, book: pd.DataFrame
+) -> None:
+    where = ("text", "cohort", "mCRC", "n", "as published", "screened")
+    warehouse.execute("begin")
+    for step in ("step", "step + 1"):
+        warehouse.execute(
+            f"insert into cohort.cohort by name select cohort.* replace ('{step}' as patient_key, "
+            f"{step} as first_failed_step) from cohort.cohort, reference.study_criteria "
+            "where criterion_id = 'metastatic_disease' limit 1"
+        )
+    after = entered(warehouse, "population_size")
+    warehouse.execute("rollback")
+    assert one(after, *where)["value"] == one(book, *where)["value"] + 1
 
 
 def test_a_landmark_leaves_out_who_was_not_known_to_be_eligible() -> None:
@@ -446,6 +484,9 @@ def test_an_infinite_hazard_ratio_takes_no_other_with_it() -> None:
         book, "table7", "os cox: primary_site", "right vs left", "firth_hazard_ratio", "preferred"
     )
     assert 0 < firth["value"] < 1
+    # Nor is a model without a maximum judged as a whole.
+    entered_of = set(book.loc[book["exhibit"] == "table7", "statistic"])
+    assert entered_of.isdisjoint({"concordance", "concordance_corrected", "ph_p"})
 
 
 def test_a_hazard_ratio_that_nothing_tells_of_is_not_given() -> None:
