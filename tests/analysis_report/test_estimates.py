@@ -26,6 +26,7 @@ from analysis.group_tests import compare_groups, curves_cross, hazard_ratio, mea
 from analysis.immortal_time import exposure_episodes, first_given, once_eligible
 from analysis.ledger import Ledger
 from analysis.model_tables import cox_terms
+from analysis.multivariable import _selected_from
 from analysis.results_tables import TABLES
 from analysis.second_programming import Agreement
 from analysis.study import StudyError, load_study
@@ -487,6 +488,16 @@ def test_an_infinite_hazard_ratio_takes_no_other_with_it() -> None:
     # Nor is a model without a maximum judged as a whole.
     entered_of = set(book.loc[book["exhibit"] == "table7", "statistic"])
     assert entered_of.isdisjoint({"concordance", "concordance_corrected", "ph_p"})
+
+
+def test_variables_are_called_selected_if_they_are_those_with_a_small_p(
+    warehouse: duckdb.DuckDBPyConnection,
+) -> None:
+    study = load_study(warehouse, STUDY)
+    patients = study.survival("OS", "all")
+    variables = [variable for variable in study.variables.values() if variable.cox_reference]
+    assert _selected_from(study, variables, patients) is not None
+    assert _selected_from(study, variables[:-1], patients) is None
 
 
 def test_a_hazard_ratio_that_nothing_tells_of_is_not_given() -> None:

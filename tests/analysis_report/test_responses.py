@@ -12,7 +12,7 @@ from analysis.descriptive import clopper_pearson
 from analysis.estimators import kaplan_meier
 from analysis.exhibits import contents
 from analysis.ledger import Ledger
-from analysis.responses import response_agreement
+from analysis.responses import best_responses, response_agreement
 from analysis.study import load_study
 
 
@@ -188,6 +188,23 @@ def test_agreement_is_of_later_visits_of_the_population(
         if e.variable == "visits" and not e.level and e.statistic == "visits_n"
     )
     assert visits == value(book, "tableS5", "visits", None, "visits_n") - 2
+
+
+def test_best_responses_are_those_of_the_population(
+    warehouse: duckdb.DuckDBPyConnection,
+) -> None:
+    study, ledger = load_study(warehouse, small_warehouse.STUDY), Ledger(small_warehouse.STUDY)
+    (analysis,) = (each for each in study.analyses if each.kind == "best_responses")
+    warehouse.execute("begin")
+    warehouse.execute(
+        "insert into survival.best_overall_responses select * replace ('of no study' as "
+        "patient_key) from survival.best_overall_responses where patient_key = "
+        "(select min(patient_key) from survival.best_overall_responses)"
+    )
+    best_responses(warehouse, study, analysis, ledger)
+    warehouse.execute("rollback")
+    sizes = {e.value for e in ledger.entries.values() if e.variable == "patients"}
+    assert sizes == {63}
 
 
 def test_duration_runs_from_the_response(

@@ -86,6 +86,16 @@ def test_the_hash_is_what_the_documentation_says(connection: duckdb.DuckDBPyConn
     assert held(connection, "kept") == (2, expected)
 
 
+def test_what_tables_hold_adds_up(connection: duckdb.DuckDBPyConnection) -> None:
+    names = columns(connection, "kept")
+    whole, one, other = (
+        content(connection, f"(from kept where {which})", names)
+        for which in ("true", "id = 1", "id = 2")
+    )
+    assert one + other == whole
+    assert whole - other == one
+
+
 def test_code_and_configuration_are_told_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -87,11 +88,13 @@ def test_the_results_of_an_earlier_version_are_not_called_changed(runs: Runs) ->
     for relation in told["relations"]:
         if relation["name"] == RESULTS_TABLE:
             relation["logical_sha256"] = "of another rule"
-    path.write_text(json.dumps(told))
-    found = [f for f in verify(runs.layout, runs.second) if f.part == "table"]
-    assert {(f.what, f.state) for f in found if f.state != "holds"} == {
-        (RESULTS_TABLE, "cannot be verified")
-    }
+    for lost, state in ((0, "cannot be verified"), (1, "broken")):
+        for relation in told["relations"]:
+            if relation["name"] == RESULTS_TABLE:
+                relation["rows"] += lost
+        path.write_text(json.dumps(told))
+        found = [f for f in verify(runs.layout, runs.second) if f.part == "table"]
+        assert {(f.what, f.state) for f in found if f.state != "holds"} == {(RESULTS_TABLE, state)}
 
 
 def test_a_missing_a_changed_and_an_added_file_are_found(runs: Runs) -> None:
@@ -112,6 +115,26 @@ def test_a_manifest_made_to_fit_breaks_trail_and_chain(runs: Runs) -> None:
     path.write_text(json.dumps(forged))
     assert found_broken(runs, runs.first) == {("manifest", runs.first)}
     assert found_broken(runs, runs.second) == {("manifest", runs.first)}
+    third = runs.layout.published / "third"
+    shutil.copytree(folder(runs), third)
+    made_of = json.loads((third / manifest.MANIFEST).read_text())
+    second = manifest.sha256(folder(runs) / manifest.MANIFEST)
+    made_of["previous"] = {"run_id": runs.second, "manifest_sha256": second}
+    (third / manifest.MANIFEST).write_text(json.dumps(made_of))
+    assert ("manifest", runs.first) in found_broken(runs, third.name)
+    shutil.rmtree(third)
+    (runs.layout.work / audit.STORE).unlink()
+    assert found_broken(runs, runs.first) == {("manifest", runs.first)}
+
+
+def test_a_manifest_that_no_later_run_names_is_held_against_the_trail(runs: Runs) -> None:
+    path = folder(runs) / manifest.MANIFEST
+    forged = json.loads(path.read_text())
+    forged["numbers"][0]["value"] = 1
+    path.write_text(json.dumps(forged))
+    assert found_broken(runs) == {("manifest", runs.second)}
+    shutil.copy(runs.layout.published / runs.first / manifest.MANIFEST, path)
+    assert ("manifest", runs.second) in found_broken(runs)
 
 
 def test_a_damaged_archive_is_found(runs: Runs) -> None:
