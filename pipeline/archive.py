@@ -116,6 +116,8 @@ def row_hashes(
         name: pa.array([fields[place] for fields in sound.values()], pa.string())
         for place, name in enumerate(header)
     }
+    for column in table.columns:
+        columns.setdefault(column.name, pa.nulls(len(sound), pa.string()))
     keys: list[str | None] = [None] * len(sound)
     if table.patient_column:
         key = load_key()

@@ -245,7 +245,7 @@ def test_exposure_begins_with_the_first_dose_in_any_line(
 ) -> None:
     study = load_study(warehouse, STUDY)
     once = first_given(warehouse, study, "trastuzumab")
-    assert once.min() == 0 and len(once) == 33
+    assert len(once) == 33 and (once == 0).sum() == 3 and (once >= 0).all()
     warehouse.execute("begin")
     warehouse.execute(
         "insert into treatment.line_components select * replace (40 as days_from_line_start) "

@@ -56,7 +56,8 @@ def test_one_number_of_every_exhibit_leads_to_records_that_agree(runs: Runs) -> 
 
 
 def test_the_cohort_flow_counts_the_patients_it_names(runs: Runs) -> None:
-    for number, n in numbers(runs, f"exhibit = '{trace.FLOW}'"):
+    counted = "json_extract_string(parameters, 'after_criterion') is not null"
+    for number, n in numbers(runs, f"exhibit = '{trace.FLOW}' or {counted}"):
         path = runs.layout.published / runs.first / "warehouse.duckdb"
         with duckdb.connect(str(path), read_only=True) as connection:
             found = trace._number(connection, number)
@@ -105,6 +106,10 @@ def test_an_archived_record_that_was_changed_is_named(runs: Runs) -> None:
     code, said = runs.command("trace", OS_MEDIAN, "--run", runs.first, check=False)
     assert code == 4
     assert "1 of" in said
+    with pa.CompressedOutputStream(str(path), "zstd") as stream:
+        stream.write("\n".join([*lines[: victim.record_no], ""]).encode())
+    cut_off = {s.src_rid: s.because for s in follow(runs, OS_MEDIAN).disagree}
+    assert cut_off[victim.src_rid] == "the archived file has no such record"
     path.unlink()
     gone = follow(runs, OS_MEDIAN)
     assert {s.because for s in gone.unproved} == {"the archived file is missing or cannot be read"}
@@ -128,6 +133,20 @@ def test_without_the_key_of_the_run_nothing_is_compared_and_no_key_is_made(
         f"the pseudonym key is another one ({now}, of the run {was})"
     }
     assert not found.disagree
+    # No pseudonym is part of this row.
+    (about,) = follow(runs, f"{STUDY}.provenance.delivery.delivery.records_n").sources
+    assert about.agrees
+
+
+def test_rows_hashed_by_another_rule_are_not_called_changed(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.archive.ROW_HASH_VERSION", -1)
+    found = follow(runs, OS_MEDIAN)
+    assert found.sources and found.unproved == found.sources
+    assert {s.because for s in found.sources} == {
+        "the row was hashed by another version of the rule"
+    }
 
 
 def test_one_patient_alone(runs: Runs) -> None:

@@ -78,7 +78,10 @@ def test_a_truncated_warehouse_is_found_and_the_remedy_named(runs: Runs, left: f
 def test_a_changed_number_is_found_in_its_table(runs: Runs) -> None:
     with duckdb.connect(str(folder(runs) / WAREHOUSE)) as connection:
         connection.execute("update results.estimates set value = value + 1 where rowid = 7")
-    assert found_broken(runs) == {("file", WAREHOUSE), ("table", "results.estimates")}
+        connection.execute("create table results.mine as select 1 as one")
+    assert found_broken(runs) == {
+        ("file", WAREHOUSE), ("table", "results.estimates"), ("table", "results.mine"),
+    }  # fmt: skip
 
 
 def test_the_results_of_an_earlier_version_are_not_called_changed(runs: Runs) -> None:
