@@ -6,18 +6,24 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.book import SHORT, Book, BookPage
+from analysis.book import SHORT, Book, BookPage, Number
 from analysis.comparison import CANNOT_BE, DIFFERS, NOT_COMPUTED, REPRODUCED
 from analysis.disclosure import NOT_SHOWN
+from analysis.group_tests import FEW_EVENTS, SMALL_GROUP
 from analysis.immortal_time import EVER_GIVEN
-from analysis.layout import endpoint_label, equals, number_of
+from analysis.layout import endpoint_label, equals, level_label, number_of
 from analysis.ledger import HAZARD_RATIO, MEDIAN, NOT_ESTIMABLE, NOT_REACHED, PREFERRED
 from analysis.model_tables import cox_terms
 from analysis.multivariable import EVENTS_PER_VARIABLE
-from analysis.study import Analysis, Study
+from analysis.study import FIRST_LINE, Analysis, Caution, Study
 from analysis.survival import ALL_GROUPS, ALL_PAIRS, SIGNIFICANCE_LEVEL, is_significant
 from expectations.pages import counted
 from expectations.small_cells import HIDDEN
+
+#: Rules of variables that group patients by one line, which the argument numbers.
+OF_A_LINE = ("line_class", "line_backbone")
+#: Characteristics that a patient may acquire after line 1 has begun.
+KNOWN_LATER = ("number_of_lines", "primary_resection", "metastasectomy", "local_therapy")
 
 
 @dataclass(frozen=True)
@@ -103,6 +109,8 @@ def _survival(study: Study, book: Book, analyses: list[Analysis]) -> Iterator[Fi
             continue
         if study.variable(analysis.group_variable).rule == EVER_GIVEN:
             yield from _ever_given(study, page, variable, analysis)
+        elif analysis.contrast and _known_at_start(study, analysis):
+            yield from _contrast(study, page, variable, analysis)
         elif analysis.endpoint not in of_all and not _is_cautioned(study, analysis):
             yield from _medians(page, variable, analysis)
         if analysis.pairwise:
@@ -111,27 +119,80 @@ def _survival(study: Study, book: Book, analyses: list[Analysis]) -> Iterator[Fi
 
 def _is_cautioned(study: Study, analysis: Analysis) -> bool:
     """Whether a reader must be warned of the groups, as of those that form later."""
-    return any(
-        caution.exhibit == analysis.exhibit and caution.variable == analysis.group_variable
-        for caution in study.cautions
-    )
+    return any(_is_about(caution, analysis) for caution in study.cautions)
+
+
+def _is_about(caution: Caution, analysis: Analysis) -> bool:
+    return caution.exhibit == analysis.exhibit and caution.variable == analysis.group_variable
+
+
+def _known_at_start(study: Study, analysis: Analysis) -> bool:
+    """Whether the groups are there when time starts: by line 1, or by what was known then."""
+    variable = study.variable(analysis.group_variable)
+    if variable.rule == "characteristic":
+        return variable.argument not in KNOWN_LATER
+    return variable.rule in OF_A_LINE and variable.argument == str(FIRST_LINE)
 
 
 def _medians(page: BookPage, variable: str, analysis: Analysis) -> Iterator[Finding]:
     """Medians of the groups, where none of all patients is given."""
-    groups = [
-        f"{level} {_median(page, variable, level)}, {_sizes(page, variable, level)}"
-        for level in page.levels(variable)
-        if page.value(variable, level, "n", "as published")
-    ]
+    groups = _median_of_each(page, variable)
     if not groups:
         return
     tested = page.get(variable, analysis.contrast or ALL_GROUPS, "logrank_p", PREFERRED)
-    name = "permutation log-rank" if tested and "permutation" in tested.method else "log-rank"
-    p_value = f" ({name} P {equals(tested.display)})" if tested and tested.value is not None else ""
+    p_value = f" ({_log_rank(tested)})" if tested and tested.value is not None else ""
     yield Finding(
         f"{endpoint_label(analysis)} by group ({number_of(analysis.exhibit)})",
-        f"Median from the start of first-line treatment: {'; '.join(groups)}{p_value}.",
+        f"Median from the start of first-line treatment: {groups}{p_value}.",
+    )
+
+
+def _median_of_each(page: BookPage, variable: str) -> str:
+    return "; ".join(
+        f"{level} {_median(page, variable, level)}, {_sizes(page, variable, level)}"
+        for level in page.levels(variable)
+        if page.value(variable, level, "n", "as published")
+    )
+
+
+def _log_rank(tested: Number) -> str:
+    """A log-rank P with the name of its test."""
+    name = "permutation log-rank" if "permutation" in tested.method else "log-rank"
+    return f"{name} P {equals(tested.display)}"
+
+
+def _contrast(study: Study, page: BookPage, variable: str, analysis: Analysis) -> Iterator[Finding]:
+    """The comparison that a study names, with what a reader must bear in mind."""
+    contrast = str(analysis.contrast)
+    tested = page.get(variable, contrast, "logrank_p", PREFERRED)
+    ratio = page.get(variable, contrast, HAZARD_RATIO.value, PREFERRED)
+    if tested is None or tested.value is None or ratio is None or ratio.value is None:
+        yield from _medians(page, variable, analysis)
+        return
+    sentences = [
+        f"{level_label(study.spelled(contrast))}, from the start of first-line treatment: hazard "
+        f"ratio {_ratio(page, variable, contrast)}"
+        f"{' with Firth’s penalty' if 'Firth' in ratio.method else ''}, {_log_rank(tested)}",
+        f"Medians: {_median_of_each(page, variable)}",
+    ]
+    if is_significant(page.value(variable, contrast, "ph_p")):
+        sentences.append(
+            "The hazards are not proportional (P "
+            f"{equals(page.display(variable, contrast, 'ph_p', PREFERRED))}), so the ratio is no "
+            "more than an average over the follow-up"
+        )
+    if tested.parameters.get("small_group"):
+        sentences.append(
+            f"A group has fewer than {SMALL_GROUP} patients or fewer than {FEW_EVENTS} events"
+        )
+    sentences.append(
+        "The groups are not randomised and the comparison is not adjusted, so the difference may "
+        "be due to confounding"
+    )
+    told = [caution.text for caution in study.cautions if _is_about(caution, analysis)]
+    yield Finding(
+        f"{endpoint_label(analysis)} by group ({number_of(analysis.exhibit)})",
+        " ".join([f"{'. '.join(sentences)}.", *told]),
     )
 
 

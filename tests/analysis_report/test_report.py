@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from itertools import pairwise
 
 import duckdb
@@ -18,7 +19,7 @@ from analysis import comparison, estimates, report
 from analysis.book import Book
 from analysis.exhibits import contents
 from analysis.findings import _verdict, key_findings
-from analysis.study import load_study
+from analysis.study import Caution, Study, load_study
 from expectations.tables import rows
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&<script>alert(2)</script>"
@@ -333,3 +334,67 @@ def test_what_becomes_of_a_difference_without_immortal_time(
     naive: bool, corrected: bool, naive_ratio: float, ratio: float, said: str
 ) -> None:
     assert said in _verdict(naive, corrected, naive_ratio, ratio, "a drug")
+
+
+BY_FIRST_LINE = "chemotherapy alone vs with a targeted drug"
+
+
+def a_study_by_first_line(warehouse: duckdb.DuckDBPyConnection) -> Study:
+    """The study with one comparison: chemotherapy alone in line 1 against all other groups."""
+    study = load_study(warehouse, STUDY)
+    compared = next(each for each in study.analyses if each.contrast == BY_FIRST_LINE)
+    figure = replace(compared, kind="survival", exhibit="fig1", endpoint="OS", population="all")
+    return replace(study, analyses=(figure,), cautions=())
+
+
+def test_the_comparison_by_first_line_is_a_key_finding_with_its_cautions(
+    warehouse: duckdb.DuckDBPyConnection,
+) -> None:
+    study = a_study_by_first_line(warehouse)
+    numbers = [asdict(entry) for entry in estimates.analyse(warehouse, study).entries.values()]
+    own = {
+        number["statistic"]: number
+        for number in numbers
+        if (number["variable"], number["level"], number["convention"])
+        == ("os", BY_FIRST_LINE, "preferred")
+    }
+
+    def found() -> str:
+        (finding,) = key_findings(study, Book(numbers), {"total": 0})
+        assert finding.lead == "Overall survival by group (Figure 1)"
+        return finding.text
+
+    own["ph_p"] |= {"value": 0.2, "display": "0.200"}
+    own["logrank_p"]["parameters"] = '{"small_group": false}'
+    text = found()
+    assert text.startswith("Chemotherapy alone vs with a targeted drug, from the start of first")
+    assert f"hazard ratio {own['hazard_ratio']['display']} [95% CI " in text
+    assert f"log-rank P = {own['logrank_p']['display']}. Medians: chemotherapy alone " in text
+    assert "not randomised" in text
+    assert "proportional" not in text
+    assert "fewer than 10" not in text
+
+    own["ph_p"] |= {"value": 0.01, "display": "0.010"}
+    own["logrank_p"]["parameters"] = '{"small_group": true}'
+    study = replace(study, cautions=(Caution("fig1", "first_line_group", "Own caution."),))
+    text = found()
+    assert "not proportional (P = 0.010)" in text
+    assert "fewer than 10 patients or fewer than 5 events" in text
+    assert text.endswith("Own caution.")
+
+    own["hazard_ratio"] |= {"value": None, "display": "not estimable"}
+    assert found().startswith("Median from the start of first-line treatment: chemotherapy alone")
+
+
+@pytest.mark.parametrize(
+    "change", [{"argument": "2"}, {"rule": "characteristic", "argument": "number_of_lines"}]
+)
+def test_groups_that_form_later_are_no_key_comparison(
+    warehouse: duckdb.DuckDBPyConnection, change: dict[str, str]
+) -> None:
+    study = a_study_by_first_line(warehouse)
+    numbers = [asdict(entry) for entry in estimates.analyse(warehouse, study).entries.values()]
+    later = replace(study.variables["first_line_group"], **change)
+    study = replace(study, variables={**study.variables, "first_line_group": later})
+    told = [each.text for each in key_findings(study, Book(numbers), {"total": 0})]
+    assert not any("hazard ratio" in text for text in told)
