@@ -7,7 +7,8 @@ import pandas as pd
 
 from analysis.estimators import InvalidSurvivalInput, imputed_cox
 from analysis.ledger import HAZARD_RATIO, PREFERRED, Ledger
-from analysis.study import Analysis, Study, Variable
+from analysis.multivariable import reference_level
+from analysis.study import Analysis, Level, Study, Variable
 
 COMPLETE, IMPUTED = "complete cases", "multiple imputation"
 
@@ -42,12 +43,17 @@ def imputation(
         return
     extra = [name for name in analysis.covariates if name not in names]
     auxiliary = [name for name in extra if patients[name].nunique() > 1]
+    # Those of the model on complete cases, beside which this one stands.
+    complete = patients[~lacking]
+    among = complete if complete["event"].any() else patients
+    references = {v.name: reference_level(v, among) for v in modelled}
     design = patients[["time", "event"]].join(
-        pd.DataFrame({v.name: _reference_first(patients[v.name], v) for v in modelled})
+        pd.DataFrame(
+            {v.name: _reference_first(patients[v.name], v, references[v.name]) for v in modelled}
+        )
     )
     design = design.join(patients[auxiliary])
     try:
-        _require_references(patients, modelled)
         found = imputed_cox(
             design, duration="time", event="event", covariates=names, auxiliary=auxiliary
         )
@@ -62,28 +68,23 @@ def imputation(
             note=str(error),
         )
         return
-    complete_case, reason = found.complete_case, found.complete_case_reason
-    try:
-        _require_references(patients[~lacking], modelled)
-    except InvalidSurvivalInput as error:
-        complete_case, reason = None, str(error)
     tables = {
         IMPUTED: (found.table, found.method, found.n, found.events),
         COMPLETE: (
-            None if complete_case is None else complete_case.table,
+            None if found.complete_case is None else found.complete_case.table,
             "Cox model, Efron's ties, complete cases",
             found.n_complete,
             found.events_complete,
         ),
     }
     short = {
-        f"{v.name}={level.name}": (v, f"{level.short} vs {v.level(str(v.cox_reference)).short}")
+        f"{v.name}={level.name}": (v, f"{level.short} vs {references[v.name].short}")
         for v in modelled
         for level in v.levels
     }
     for which, (table, method, n, events) in tables.items():
-        among = patients[~lacking] if which == COMPLETE else patients
-        own = page.about(among, events, auxiliary=auxiliary)
+        of = complete if which == COMPLETE else patients
+        own = page.about(of, events, auxiliary=auxiliary)
         own.add(model, which, "n", n, "count of patients", convention=PREFERRED)
         own.add(
             model,
@@ -92,7 +93,7 @@ def imputation(
             events,
             "count of events",
             convention=PREFERRED,
-            counted=among["event"] == 1,
+            counted=of["event"] == 1,
         )
         if table is None:
             own.add(
@@ -102,7 +103,7 @@ def imputation(
                 None,
                 method,
                 convention=PREFERRED,
-                note=reason,
+                note=found.complete_case_reason,
             )
             continue
         for row in table.to_dict("records"):
@@ -123,18 +124,8 @@ def imputation(
                 )
 
 
-def _require_references(patients: pd.DataFrame, modelled: list[Variable]) -> None:
-    """Refuse a model whose ratios would be against another level than the one they name."""
-    for variable in modelled:
-        if not (patients[variable.name] == str(variable.cox_reference)).any():
-            raise InvalidSurvivalInput(
-                f"Nobody has the reference level of {variable.name}, {variable.cox_reference}."
-            )
-
-
-def _reference_first(values: pd.Series, variable: Variable) -> pd.Series:
+def _reference_first(values: pd.Series, variable: Variable, reference: Level) -> pd.Series:
     """The same values as categories that begin with the reference, which gets no coefficient."""
-    reference = str(variable.cox_reference)
-    order = [reference, *(name for name in variable.level_names if name != reference)]
+    order = [reference.name, *(name for name in variable.level_names if name != reference.name)]
     found: pd.Series = values.astype(pd.CategoricalDtype(order))
     return found

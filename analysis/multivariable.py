@@ -30,7 +30,7 @@ from analysis.ledger import (
     Ledger,
     Page,
 )
-from analysis.study import Analysis, Study, Variable
+from analysis.study import Analysis, Level, Study, Variable
 from analysis.survival import SIGNIFICANCE_LEVEL
 
 #: Below it estimates of a Cox model are unreliable (Peduzzi 1995; Vittinghoff and McCulloch 2007).
@@ -142,19 +142,15 @@ def _selected_from(
 def indicators(variable: Variable, patients: pd.DataFrame) -> dict[str, pd.Series | None]:
     """One indicator a level other than the reference, by the name of the contrast.
 
-    The reference is the study's, else the first level; where nobody of it is at risk at an event,
-    the first level of which somebody is. None where nobody of the level, or of another, is.
+    None where nobody of the level, or of another, is at risk at an event.
 
     Parameters
     ----------
     patients : DataFrame
         time, event and the level of the variable.
     """
-    # Who is censored before the first event is in no risk set.
-    first = patients.loc[patients["event"] == 1, "time"].min()
-    at_risk = set(patients.loc[~(patients["time"] < first), variable.name])
-    order = sorted(variable.levels, key=lambda level: level.name != variable.cox_reference)
-    reference = next((level for level in order if level.name in at_risk), order[0])
+    at_risk = _at_risk(variable, patients)
+    reference = reference_level(variable, patients)
     return {
         f"{level.short} vs {reference.short}": patients[variable.name] == level.name
         if {level.name, reference.name} <= at_risk
@@ -162,6 +158,22 @@ def indicators(variable: Variable, patients: pd.DataFrame) -> dict[str, pd.Serie
         for level in variable.levels
         if level != reference
     }
+
+
+def reference_level(variable: Variable, patients: pd.DataFrame) -> Level:
+    """The study's reference, else the first level.
+
+    Where nobody of it is at risk at an event, the first level of which somebody is.
+    """
+    at_risk = _at_risk(variable, patients)
+    order = sorted(variable.levels, key=lambda level: level.name != variable.cox_reference)
+    return next((level for level in order if level.name in at_risk), order[0])
+
+
+def _at_risk(variable: Variable, patients: pd.DataFrame) -> set[str]:
+    """Levels in a risk set; who is censored before the first event is in none."""
+    first = patients.loc[patients["event"] == 1, "time"].min()
+    return set(patients.loc[~(patients["time"] < first), variable.name])
 
 
 def _enter_models(

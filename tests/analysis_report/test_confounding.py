@@ -143,6 +143,7 @@ def test_missing_covariates_are_imputed_beside_the_complete_cases() -> None:
 
 
 def test_no_ratio_is_against_another_level_than_it_names() -> None:
+    """Both models take the reference that Table 7 takes, where nobody of the study's is at risk."""
     cohort = small_warehouse.calibrated()
     cohort["sex"] = [None if k % 5 == 0 else sex for k, sex in enumerate(cohort["sex"])]
     cohort["therapy_lines"] = cohort["therapy_lines"].replace("first", "second")
@@ -154,11 +155,30 @@ def test_no_ratio_is_against_another_level_than_it_names() -> None:
         )
         estimates.compute(connection, STUDY)
         book = connection.execute("select * from results.estimates").fetchdf()
-        text = report.page(connection, contents(connection, STUDY), run={})
-    ratios = find(book, "tableS6", "os cox multiple imputation: therapy_lines", "hazard_ratio")
-    assert set(ratios) == {"second vs first", "third or later vs first"}
-    assert not find(book, "tableS6", "os cox complete cases: sex", "hazard_ratio")
-    assert "Nobody has the reference level of therapy_lines, first." in text
+    table7 = find(book, "table7", "os cox: therapy_lines", "hazard_ratio")
+    complete, imputed = (
+        find(book, "tableS6", f"os cox {which}: therapy_lines", "hazard_ratio")
+        for which in ("complete cases", "multiple imputation")
+    )
+    assert set(imputed) == set(table7) == {"first vs second", "third or later vs second"}
+    assert complete == {
+        "third or later vs second": pytest.approx(table7["third or later vs second"], rel=1e-9)
+    }
+
+
+def test_a_level_of_which_nobody_is_left_is_no_reference() -> None:
+    cohort = small_warehouse.calibrated()
+    cohort["sex"] = [None if k % 5 == 0 else sex for k, sex in enumerate(cohort["sex"])]
+    cohort["therapy_lines"] = cohort["therapy_lines"].replace("first", "second")
+    with small_warehouse.build(":memory:", cohort) as connection:
+        connection.execute(
+            "update reference.study_variables set cox_reference = 'first' "
+            "where variable = 'therapy_lines'"
+        )
+        estimates.compute(connection, STUDY)
+        book = connection.execute("select * from results.estimates").fetchdf()
+    imputed = find(book, "tableS6", "os cox multiple imputation: therapy_lines", "hazard_ratio")
+    assert set(imputed) == {"third or later vs second"}
 
 
 def test_complete_cases_without_a_finite_estimate_say_so() -> None:
