@@ -94,9 +94,10 @@ def write(connection: duckdb.DuckDBPyConnection, contents: Contents, folder: Pat
         sheet(contents.flow_table),
         *(sheet(table) for exhibit in exhibits for table in exhibit.tables),
     ]
+    compared = contents.edition.compared
     sheets = [
         *tables,
-        _results("published_comparison", contents.edition.compared),
+        *([_results("published_comparison", compared)] if compared else []),
         _results("estimates", contents.edition.estimates),
     ]
     pictures = [contents.flow, *_pictures(exhibits)]
@@ -157,7 +158,7 @@ def _head(table: Table) -> list[str]:
 
 
 def _results(name: str, found: Sequence[dict[str, Any]]) -> Sheet:
-    head = list(found[0]) if found else ["study_id"]
+    head = list(found[0])
     lines = [["" if row[column] is None else str(row[column]) for column in head] for row in found]
     numbers = frozenset(
         place

@@ -290,11 +290,15 @@ def exposure_table(study: Study, book: Book, analysis: Analysis) -> Table | None
             ),
         )
 
-    levels = [level for level in page.levels(variable) if level in group.level_names]
-    others = [level for level in levels if level != analysis.contrast_level]
+    # Levels that nobody has are not entered.
+    found = page.levels(variable)
+    given_to = [level for level in found if level == analysis.contrast_level]
+    others = [level for level in found if level in group.level_names and level not in given_to]
     everybody = [
-        page.cell(variable, str(analysis.contrast_level), "n"),
-        page.cell(variable, others[0], "n") if len(others) == 1 else NOTHING,
+        *(
+            NOTHING if len(levels) > 1 else page.cell(variable, levels[0], "n") if levels else "0"
+            for levels in (given_to, others)
+        ),
         NOTHING,
     ]
     delayed = f"{dependent} delayed entry"

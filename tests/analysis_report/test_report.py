@@ -398,3 +398,25 @@ def test_groups_that_form_later_are_no_key_comparison(
     study = replace(study, variables={**study.variables, "first_line_group": later})
     told = [each.text for each in key_findings(study, Book(numbers), {"total": 0})]
     assert not any("hazard ratio" in text for text in told)
+
+
+@pytest.mark.parametrize(
+    ("everybody", "sizes"), [("no trastuzumab", ["0", "63"]), ("trastuzumab", ["63", "0"])]
+)
+def test_of_a_drug_that_nobody_or_everybody_had_a_side_has_no_patients(
+    everybody: str, sizes: list[str]
+) -> None:
+    with small_warehouse.build(":memory:") as connection:
+        connection.execute(
+            "update cohort.patient_variables set level = ? where variable = 'trastuzumab'",
+            [everybody],
+        )
+        if everybody == "no trastuzumab":
+            connection.execute(
+                "delete from treatment.line_components where ingredient = 'trastuzumab'"
+            )
+        estimates.compute(connection, STUDY)
+        exhibits = [each for part in contents(connection, STUDY).sections for each in part.exhibits]
+    (table,) = [t for each in exhibits for t in each.tables if t.identifier == "fig2-exposure"]
+    assert table.rows[0].label.startswith("Ever against never")
+    assert [cell.text for cell in table.rows[0].cells[:2]] == sizes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -92,7 +93,10 @@ def test_its_report_compares_with_no_other_study(
     assert "Published against computed" not in page
     assert "printed numbers" not in page
     assert "HER2" not in page
-    exports.write(warehouse, contents, tmp_path)
+    written = exports.write(warehouse, contents, tmp_path)
+    assert "published_comparison" not in {path.stem for path in written}
+    with zipfile.ZipFile(tmp_path / STUDY / f"{STUDY}_tables.xlsx") as workbook:
+        assert b"published_comparison" not in workbook.read("xl/workbook.xml")
     with (tmp_path / STUDY / "tables" / "table4.csv").open(encoding="utf-8-sig") as stream:
         terms = [row[0] for row in csv.reader(stream)][1:]
     assert terms == [
