@@ -24,7 +24,7 @@ from analysis.descriptive import (
     response,
 )
 from analysis.groups_compared import characteristics_by_group, missingness
-from analysis.ledger import Ledger
+from analysis.ledger import EnteredTwiceError, Ledger
 from analysis.lines import line_reasons, line_transitions, swimmer
 from analysis.missing_covariates import imputation
 from analysis.multivariable import multivariable
@@ -110,5 +110,12 @@ def analyse(connection: duckdb.DuckDBPyConnection, study: Study) -> Ledger:
                 f"Study {study.study_id}, {analysis.exhibit}: {analysis.kind!r} is no kind of "
                 f"analysis; the seed study_analyses may say {', '.join(KINDS)}."
             )
-        KINDS[analysis.kind](connection, study, analysis, ledger)
+        try:
+            KINDS[analysis.kind](connection, study, analysis, ledger)
+        except EnteredTwiceError:
+            raise StudyError(
+                f"Study {study.study_id}, study_analyses: {analysis.exhibit} has the analysis "
+                f"{analysis.kind} of {analysis.population} twice, or two that enter the same "
+                f"number. Give the one called {analysis.title!r} an exhibit of its own."
+            ) from None
     return ledger

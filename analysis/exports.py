@@ -16,6 +16,7 @@ import xlsxwriter
 from analysis.exhibits import Contents, Exhibit
 from analysis.layout import Table, number_of
 from analysis.pictures import Picture
+from analysis.second_programming import warning
 from analysis.study import Study, synthetic
 from analysis.word_document import Plate, write_document
 
@@ -80,7 +81,7 @@ def write(connection: duckdb.DuckDBPyConnection, contents: Contents, folder: Pat
         Where exports go; the files are in `folder/<study_id>/`: `tables/*.csv`, `figures/*.svg`
         and `*.png`, `<study_id>_tables.xlsx` and `<study_id>_tables_and_figures.docx`. Of synthetic
         data the workbook and the document say so, and so does a file beside them; of real patients
-        they say what is hidden.
+        they say what is hidden. Both say if a second programme finds otherwise.
 
     Returns
     -------
@@ -102,7 +103,8 @@ def write(connection: duckdb.DuckDBPyConnection, contents: Contents, folder: Pat
     ]
     pictures = [contents.flow, *_pictures(exhibits)]
     is_invented = synthetic(connection)
-    banner = INVENTED if is_invented else contents.edition.policy
+    about = INVENTED if is_invented else contents.edition.policy
+    banner = " ".join(filter(None, (warning(connection, study_id), about))) or None
     own = folder / study_id
     written = [_write_csv(own / "tables" / f"{each.name}.csv", each) for each in sheets]
     written.append(_write_workbook(own / f"{study_id}_tables.xlsx", study, banner, sheets))

@@ -73,6 +73,10 @@ class Entry:
     note: str | None
 
 
+class EnteredTwiceError(ValueError):
+    """A number was entered before."""
+
+
 #: Patients, by patient_key in the index.
 Patients = pd.DataFrame | pd.Series | pd.Index
 
@@ -130,7 +134,7 @@ class Ledger:
 
         Raises
         ------
-        ValueError
+        EnteredTwiceError
             If the number was entered before.
         """
         estimate_id = ".".join(
@@ -146,7 +150,7 @@ class Ledger:
             )
         )
         if estimate_id in self.entries:
-            raise ValueError(f"The estimate {estimate_id} is entered twice.")
+            raise EnteredTwiceError(f"The estimate {estimate_id} is entered twice.")
         if patients is not None:
             self.patients[estimate_id] = (patients, counted)
         number = None if value is None else float(value)

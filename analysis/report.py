@@ -19,7 +19,7 @@ from analysis.findings import key_findings
 from analysis.group_tests import FEW_EVENTS, SMALL_GROUP
 from analysis.methods_statement import methods_statement
 from analysis.multivariable import EVENTS_PER_VARIABLE
-from analysis.second_programming import COHORT
+from analysis.second_programming import COHORT, warning
 from analysis.study import DAYS_PER_MONTH, Study, delivery
 from analysis.survival import SIGNIFICANCE_LEVEL
 from expectations.pages import counted, template
@@ -74,6 +74,7 @@ def page(connection: duckdb.DuckDBPyConnection, contents: Contents, *, run: dict
         endpoints=_endpoints(connection, study),
         files=_files(connection, book),
         quarantine=_quarantine(connection),
+        disagreement=warning(connection, study_id),
         second_programming=_second_programming(connection, study_id, contents.edition.policy),
         n_estimates=len(book),
         days_per_month=DAYS_PER_MONTH,

@@ -21,8 +21,10 @@ from lifelines.exceptions import ConvergenceError
 from lifelines.statistics import multivariate_logrank_test
 
 from analysis.cumulative_incidence import EVERYBODY, cause_name, causes
+from analysis.layout import number_of
 from analysis.second_variables import variables
 from analysis.study import Analysis, Study, frame, load_study
+from expectations.tables import exist, rows
 
 #: Exhibit under which variables stand.
 COHORT = "cohort"
@@ -85,6 +87,28 @@ def compute(connection: duckdb.DuckDBPyConnection, study_id: str) -> list[Agreem
             found += _cox(study, analysis, estimates)
     _store(connection, study_id, found)
     return found
+
+
+def warning(connection: duckdb.DuckDBPyConnection, study_id: str) -> str | None:
+    """What must stand above a study's numbers if a second programme does not find them all."""
+    if not exist(connection, "results.second_programming"):
+        return None
+    found = rows(
+        connection,
+        "select distinct exhibit from results.second_programming "
+        "where study_id = ? and not agrees order by exhibit",
+        study_id,
+    )
+    if not found:
+        return None
+    where = ", ".join(
+        "the variables of the cohort" if row["exhibit"] == COHORT else number_of(row["exhibit"])
+        for row in found
+    )
+    return (
+        f"A second programme finds otherwise: {where}. Do not use these numbers before it is known "
+        "which programme is wrong."
+    )
 
 
 def _curves(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -258,7 +258,7 @@ def load_study(connection: duckdb.DuckDBPyConnection, study_id: str) -> Study:
         raise StudyError(f"Study {study_id!r} is not in the seed studies.")
     settings = studies[0]
     variables = _variables(connection, study_id)
-    analyses = _analyses(connection, study_id)
+    analyses = _analyses(connection, study_id, variables)
     if not analyses:
         raise StudyError(f"Study {study_id!r} has no rows in the seed study_analyses.")
     included = [
@@ -408,7 +408,9 @@ def _populations(connection: duckdb.DuckDBPyConnection, study_id: str) -> dict[s
     }
 
 
-def _analyses(connection: duckdb.DuckDBPyConnection, study_id: str) -> tuple[Analysis, ...]:
+def _analyses(
+    connection: duckdb.DuckDBPyConnection, study_id: str, variables: Mapping[str, Variable]
+) -> tuple[Analysis, ...]:
     return tuple(
         Analysis(
             exhibit=row["exhibit"],
@@ -421,8 +423,8 @@ def _analyses(connection: duckdb.DuckDBPyConnection, study_id: str) -> tuple[Ana
             contrast=row["contrast"] or None,
             contrast_level=row["contrast_level"] or None,
             pairwise=row["pairwise"] == "yes",
-            landmark_months=_numbers(row["landmark_months"]),
-            covariates=tuple(str(row["covariates"]).split("+")) if row["covariates"] else (),
+            landmark_months=_months(row),
+            covariates=_covariates(row, variables),
             title=row["title"],
         )
         for row in rows(
@@ -433,6 +435,25 @@ def _analyses(connection: duckdb.DuckDBPyConnection, study_id: str) -> tuple[Ana
     )
 
 
-def _numbers(joined: str | None) -> tuple[float, ...]:
-    parts: Sequence[str] = str(joined).split("+") if joined else []
-    return tuple(float(part) for part in parts)
+def _months(row: dict[str, Any]) -> tuple[float, ...]:
+    parts: Sequence[str] = str(row["landmark_months"]).split("+") if row["landmark_months"] else []
+    try:
+        return tuple(float(part) for part in parts)
+    except ValueError:
+        raise StudyError(
+            f"{_row(row)}: landmark_months {row['landmark_months']!r} are no numbers joined by +, "
+            "as in 3+6."
+        ) from None
+
+
+def _covariates(row: dict[str, Any], variables: Mapping[str, Variable]) -> tuple[str, ...]:
+    names = tuple(str(row["covariates"]).split("+")) if row["covariates"] else ()
+    for name in names:
+        if name not in variables:
+            raise StudyError(f"{_row(row)}: covariate {name!r} is no variable of study_variables.")
+    return names
+
+
+def _row(row: dict[str, Any]) -> str:
+    """A row of study_analyses in words."""
+    return f"Study {row['study_id']}, study_analyses, display_order {row['display_order']}"

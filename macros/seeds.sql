@@ -27,7 +27,9 @@ insert into {{ this }} values
 {# dbt-duckdb reads a seed where the project lay when it was parsed, which may be another folder now. #}
 {% macro duckdb__load_csv_rows(model, agate_table) -%}
 {%- set file = (invocation_args_dict.project_dir ~ '/' ~ model.original_file_path) | replace("'", "''") -%}
-{%- set statement = "copy " ~ this ~ " from '" ~ file ~ "' (format csv, header)" -%}
+{#- Nothing is guessed: a date of another form is that of its row, not what all dates are read as. -#}
+{%- set form = "format csv, header, auto_detect false, delimiter ',', quote '\"', escape '\"', dateformat '%Y-%m-%d'" -%}
+{%- set statement = "copy " ~ this ~ " from '" ~ file ~ "' (" ~ form ~ ")" -%}
 {%- do adapter.add_query(statement, abridge_sql_log=True) -%}
 {{ return(statement) }}
 {%- endmacro %}

@@ -124,6 +124,10 @@ def build(
         console.print(f"  report     [bold]{report}[/bold]", soft_wrap=True)
     console.print(f"  quality    [bold]{outcome.quality}[/bold]", soft_wrap=True)
     console.print(f"  manifest   {layout.current / 'manifest.json'}", soft_wrap=True)
+    for disagreement in outcome.disagreements:
+        console.print(f"[red]disagreement[/red] {escape(disagreement)}", soft_wrap=True)
+    if outcome.disagreements:
+        raise typer.Exit(Exit.UNEXPECTED)
 
 
 @contextmanager

@@ -76,6 +76,7 @@ class Manifest:
     inputs: list[Record]
     relations: list[Record]
     checks: Record
+    second_programming: Record
     attrition: list[Record]
     numbers: list[Record]
     anonymity: list[Record]
@@ -117,6 +118,7 @@ def compose(
             inputs=rows(connection, "select * from quality.source_files order by file_id"),
             relations=[relation(name, copied[name]) for name in sorted(copied)],
             checks=_checks(connection, run_id),
+            second_programming=_second_programming(connection),
             attrition=_attrition(connection),
             numbers=_numbers(connection),
             anonymity=anonymity.report(connection),
@@ -335,6 +337,20 @@ def _checks(connection: duckdb.DuckDBPyConnection, run_id: str) -> Record:
     return {
         **{row["status"]: row["n"] for row in counted},
         "blocking_failed": [check for row in counted for check in row["blocking"] or ()],
+    }
+
+
+def _second_programming(connection: duckdb.DuckDBPyConnection) -> Record:
+    if not exist(connection, "results.second_programming"):
+        return {"compared": 0, "differ": []}
+    found = rows(connection, "select * from results.second_programming order by rowid")
+    return {
+        "compared": len(found),
+        "differ": [
+            {name: row[name] for name in ("study_id", "exhibit", "what")}
+            for row in found
+            if not row["agrees"]
+        ],
     }
 
 

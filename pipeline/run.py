@@ -63,6 +63,8 @@ class Outcome:
     reports: list[Path]
     quality: Path
     warnings: list[str]
+    disagreements: list[str]
+    """What a second programme finds otherwise."""
 
 
 def run(
@@ -108,7 +110,7 @@ def build(
 
             step("analysis: survival, tables, figures, published against computed")
             copy.built()
-            studies, told = _compute(layout)
+            studies, disagreements, unlisted = _compute(layout)
             copy.results()
             _report(layout, folder, studies, about)
 
@@ -120,7 +122,8 @@ def build(
         warehouse=layout.current / WAREHOUSE,
         reports=[layout.current / f"{study_id}.html" for study_id in studies],
         quality=layout.current / quality_pages.SHAREABLE,
-        warnings=left_out + warnings + told,
+        warnings=left_out + warnings + unlisted,
+        disagreements=disagreements,
     )
 
 
@@ -369,8 +372,11 @@ def _reported(layout: Layout, about: dict[str, str]) -> Iterator[None]:
         ) from None
 
 
-def _compute(layout: Layout) -> tuple[list[str], list[str]]:
-    """Compute every study, and again by a second programme; return them and what to warn of."""
+def _compute(layout: Layout) -> tuple[list[str], list[str], list[str]]:
+    """Compute every study, and again by a second programme.
+
+    Returns the studies, what the second programme finds otherwise, and what is not published.
+    """
     from analysis import estimates, second_programming
     from analysis.study import StudyError
 
@@ -395,7 +401,7 @@ def _compute(layout: Layout) -> tuple[list[str], list[str]]:
             f"{column} is not published: {publish.ALLOW_LIST} does not list it"
             for column in publish.not_listed(connection)
         ]
-    return studies, disagreements + unlisted
+    return studies, disagreements, unlisted
 
 
 def _report(layout: Layout, folder: Path, studies: list[str], about: dict[str, str]) -> None:

@@ -666,7 +666,7 @@ def test_the_private_page_lies_in_the_private_folder_until_an_erasure(
         connection.execute("update staging.stg_common__delivery set synthetic = 'no'")
     monkeypatch.setattr("analysis.second_programming.compute", lambda *_: [])
     monkeypatch.setattr("pipeline.publish.not_listed", lambda *_: [])
-    studies, _ = run._compute(layout)
+    studies, *_ = run._compute(layout)
     run._report(layout, folder, studies, small_warehouse.RUN)
     private = layout.work / f"{STUDY}{run.PRIVATE_PAGE}"
     assert "PRIVATE" in private.read_text(encoding="utf-8")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from itertools import pairwise
+from pathlib import Path
 
 import duckdb
 import pandas as pd
@@ -15,7 +17,7 @@ import small_warehouse
 from outline import Outline
 from small_warehouse import STUDY
 
-from analysis import comparison, estimates, report
+from analysis import comparison, estimates, exports, report
 from analysis.book import Book
 from analysis.exhibits import contents
 from analysis.findings import _verdict, key_findings
@@ -194,6 +196,30 @@ def test_second_programming_is_shown_where_it_has_run(
     assert "1.0e-15" in text
     assert ">Figure S5</th>" in text
     assert ">1 number</td>" in text
+    assert "DO NOT USE" not in text
+
+
+def test_what_a_second_programme_finds_otherwise_is_told_before_any_number(
+    warehouse: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    with undone(warehouse):
+        warehouse.execute(
+            "create table results.second_programming as select "
+            f"'{STUDY}' as study_id, unnest(['fig1', 'table7', 'cohort']) as exhibit, "
+            "'estimates' as what, 1 as n_compared, unnest([0.1, 0, 2]) as largest_difference, "
+            "unnest([false, true, false]) as agrees"
+        )
+        found = contents(warehouse, STUDY)
+        text = report.page(warehouse, found, run={})
+        exports.write(warehouse, found, tmp_path)
+    told = "A second programme finds otherwise: the variables of the cohort, Figure 1. Do not use"
+    assert "DO NOT USE</strong> " + told in text
+    assert text.index("DO NOT USE") < text.index('class="masthead"')
+    with zipfile.ZipFile(tmp_path / STUDY / f"{STUDY}_tables.xlsx") as workbook:
+        assert told in workbook.read("xl/sharedStrings.xml").decode()
+    with zipfile.ZipFile(tmp_path / STUDY / f"{STUDY}_tables_and_figures.docx") as document:
+        parts = [document.read(name).decode() for name in document.namelist() if "header" in name]
+    assert any(told in part for part in parts)
 
 
 def test_groups_are_called_by_the_same_names_in_curves_and_comparisons(page: str) -> None:

@@ -122,3 +122,16 @@ def test_what_a_run_compiles_is_not_code(tmp_path: Path, monkeypatch: pytest.Mon
     assert hash_with("analysis/__pycache__/kernel.solved-1.py311.nbi") == before
     assert hash_with("analysis/README.md") == before
     assert hash_with("analysis/other.py") != before
+
+
+def test_the_manifest_tells_on_what_two_programmes_differ(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    assert manifest._second_programming(connection) == {"compared": 0, "differ": []}
+    connection.execute("create schema results")
+    connection.execute(
+        "create table results.second_programming as select 'a study' as study_id, "
+        "unnest(['fig1', 'fig2']) as exhibit, 'curves' as what, unnest([false, true]) as agrees"
+    )
+    differing = {"study_id": "a study", "exhibit": "fig1", "what": "curves"}
+    assert manifest._second_programming(connection) == {"compared": 2, "differ": [differing]}

@@ -1,7 +1,8 @@
 -- What the seeds of a study take for granted of one another; each row is a fault to mend in seeds/studies.
 {{ config(meta={'rows_may_be_told': true}) }}
 
-{# seed, what it names, and where that must be found: a column, within the same study or anywhere #}
+{# seed, what it names, and where that must be found: a column, within the same study or anywhere; a
+   rule set is of no study #}
 {% set references = [
     ('studies', 'line_rule_set_id', 'line_rule_sets', 'rule_set_id', 'anywhere'),
     ('studies', 'endpoint_rule_set_id', 'endpoint_rule_sets', 'endpoint_rule_set_id', 'anywhere'),
@@ -28,19 +29,55 @@
     ('study_analyses', "case when kind = 'survival' then group_variable end", 'study_variable_levels', 'variable', 'study'),
     ('study_analyses', 'detail_variable', 'study_variables', 'variable', 'study'),
     ('study_analyses', "group_variable || ' = ' || contrast_level", 'study_variable_levels', "variable || ' = ' || level", 'study'),
-    ('study_analyses', 'endpoint', 'endpoint_rule_sets', 'endpoint', 'anywhere'),
+    ('study_analyses', "case when kind = 'count_within' then detail_variable || ' = ' || detail_level end", 'study_variable_levels', "variable || ' = ' || level", 'study'),
     ('study_cautions', 'exhibit', 'study_analyses', 'exhibit', 'study'),
+    ('study_cautions', 'variable', 'study_variables', 'variable', 'study'),
+    ('endpoint_sources', "endpoint_rule_set_id || ', ' || endpoint", 'endpoint_rule_sets', "endpoint_rule_set_id || ', ' || endpoint", 'rule set'),
+    ('endpoint_rule_sets', "case when endpoint <> 'BOR' then endpoint_rule_set_id || ', ' || endpoint end", 'endpoint_sources', "endpoint_rule_set_id || ', ' || endpoint", 'rule set'),
     ('published_results', 'study_id', 'studies', 'study_id', 'anywhere'),
+] %}
+
+{# seed, what names a row and is there once, and what else may not be empty #}
+{% set filled = [
+    ('studies', ['study_id'], ['title', 'disease_code_list', 'period_start', 'data_cutoff', 'line_rule_set_id', 'endpoint_rule_set_id', 'sensitivity_patients', 'her2_definition_id', 'synchronous_within_days', 'follow_up_complete_within_days']),
+    ('study_criteria', ['study_id', 'criterion_id'], ['step', 'label', 'rule', 'wanted']),
+    ('study_variables', ['study_id', 'variable'], ['label', 'rule', 'argument', 'display_order', 'in_table1', 'in_univariable']),
+    ('study_variable_levels', ['study_id', 'variable', 'level'], ['level_order']),
+    ('study_backbone_labels', ['study_id', 'components'], ['label']),
+    ('study_populations', ['study_id', 'population'], ['label']),
+    ('study_analyses', ['study_id', 'display_order'], ['exhibit', 'kind', 'population', 'title']),
+    ('study_cautions', ['study_id', 'exhibit', 'caution'], []),
+    ('published_results', ['study_id', 'result_id'], ['exhibit', 'population', 'variable', 'statistic', 'printed', 'decimals', 'status']),
+    ('endpoint_rule_sets', ['endpoint_rule_set_id', 'endpoint'], ['label', 'line_rule_sets', 'start_anchor', 'start_day_counts', 'stop_at']),
+    ('endpoint_sources', ['endpoint_rule_set_id', 'endpoint', 'source'], ['role', 'precedence']),
+] %}
+
+{# seed, what names a row, and numbers of days that count from 0 #}
+{% set days = [
+    ('studies', ['study_id'], ['synchronous_within_days', 'follow_up_complete_within_days']),
+    ('study_criteria', ['study_id', 'criterion_id'], ['days_before', 'days_after']),
+    ('endpoint_rule_sets', ['endpoint_rule_set_id', 'endpoint'], ['maximum_days', 'baseline_days_before', 'missed_assessments', 'assessment_schedule_days', 'visit_gap_days', 'death_after_follow_up_days', 'minimum_stable_days', 'confirmation_days', 'max_not_evaluable_between']),
+] %}
+
+{% set of_response = ['response_source', 'stop_at_progression', 'minimum_stable_days', 'confirmation_days', 'max_not_evaluable_between', 'accept_stable_between', 'missing_is_not_evaluable'] %}
+
+{# column of study_analyses, and the kinds that need it #}
+{% set needs = [
+    ('endpoint', ['follow_up', 'response_duration', 'survival', 'cumulative_incidence', 'univariable', 'cox', 'univariable_ratios', 'imputation', 'weighting', 'e_values', 'line_rule_sets', 'endpoint_rule_sets']),
+    ('group_variable', ['quantity', 'count_within', 'cross_count', 'response', 'adverse_events', 'swimmer', 'line_transitions', 'line_reasons', 'characteristics_by_group', 'missingness', 'weighting', 'e_values']),
+    ('detail_variable', ['count_within', 'cross_count']),
+    ('detail_level', ['count_within']),
+    ('contrast_level', ['weighting']),
 ] %}
 
 {%- for seed, named, place, column, within in references %}
 {%- set study = "study_id || ', ' || " if within == 'study' else '' %}
 select
-    '{{ seed }}: {{ place }} has no such {{ column | replace("'", "") | replace("||", "") }}' as fault,
+    '{{ seed }}: {{ place }} has no such {{ column | replace(" || ' = ' || ", " = ") | replace(" || ', ' || ", " and ") }}' as fault,
     naming.seed_row
 from (
     select
-        study_id || ', ' || {{ named }} as seed_row,
+        {{ '' if within == 'rule set' else "study_id || ', ' || " }}{{ named }} as seed_row,
         {{ study }}{{ named }} as named
     from {{ ref(seed) }}
 ) as naming
@@ -49,6 +86,182 @@ left join (select {{ study }}{{ column }} as named from {{ ref(place) }}) as pla
 where naming.named is not null and places.named is null
 union all
 {%- endfor %}
+{%- for seed, names, columns in filled %}
+select
+    '{{ seed }}: may not be empty, ' || case
+        {%- for column in names + columns %}
+        when {{ column }} is null then '{{ column }}'
+        {%- endfor %}
+    end as fault,
+    concat_ws(', ', {{ names | join(', ') }}) as seed_row
+from {{ ref(seed) }}
+where {{ (names + columns) | join(' is null or ') }} is null
+union all
+select
+    '{{ seed }}: more than one row of the same {{ names | join(", ") }}' as fault,
+    concat_ws(', ', {{ names | join(', ') }}) as seed_row
+from {{ ref(seed) }}
+group by {{ names | join(', ') }}
+having count(*) > 1
+union all
+{%- endfor %}
+{%- for seed, names, columns in days %}
+select
+    '{{ seed }}: less than 0, one of {{ columns | join(", ") }}' as fault,
+    concat_ws(', ', {{ names | join(', ') }}) as seed_row
+from {{ ref(seed) }}
+where least({{ columns | join(', ') }}) < 0
+union all
+{%- endfor %}
+{%- for column, kinds in needs %}
+select
+    'study_analyses: ' || kind || ' needs {{ column }}' as fault,
+    study_id || ', ' || display_order as seed_row
+from {{ ref('study_analyses') }}
+where kind in ('{{ kinds | join("', '") }}') and {{ column }} is null
+union all
+{%- endfor %}
+select
+    'study_analyses: the endpoint rule set of the study (studies) has no such endpoint' as fault,
+    analyses.study_id || ', ' || analyses.display_order || ', ' || analyses.endpoint as seed_row
+from {{ ref('study_analyses') }} as analyses
+inner join {{ ref('studies') }} as studies
+    on analyses.study_id = studies.study_id
+left join {{ ref('endpoint_rule_sets') }} as rule_sets
+    on
+        studies.endpoint_rule_set_id = rule_sets.endpoint_rule_set_id
+        and analyses.endpoint = rule_sets.endpoint
+where analyses.endpoint is not null and rule_sets.endpoint is null
+union all
+select
+    'study_analyses: ' || analyses.kind || ' needs a variable of rule ' || case analyses.kind
+        when 'response' then 'ingredient_line' else 'line_class'
+    end as fault,
+    analyses.study_id || ', ' || analyses.display_order || ', ' || analyses.group_variable as seed_row
+from {{ ref('study_analyses') }} as analyses
+inner join {{ ref('study_variables') }} as variables
+    on
+        analyses.study_id = variables.study_id
+        and analyses.group_variable = variables.variable
+where
+    (analyses.kind = 'response' and variables.rule <> 'ingredient_line')
+    or (analyses.kind in ('swimmer', 'line_transitions', 'line_reasons') and variables.rule <> 'line_class')
+union all
+select
+    'study_populations: a level of a variable needs both variable and level' as fault,
+    study_id || ', ' || population as seed_row
+from {{ ref('study_populations') }}
+where (variable is null) <> (level is null)
+union all
+select
+    'endpoint_rule_sets: BOR needs {{ of_response | join(", ") }}' as fault,
+    endpoint_rule_set_id as seed_row
+from {{ ref('endpoint_rule_sets') }}
+where endpoint = 'BOR' and ({{ of_response | join(' is null or ') }} is null)
+union all
+select
+    'study_variables: argument is the number of a line' as fault,
+    study_id || ', ' || variable || ', ' || argument as seed_row
+from {{ ref('study_variables') }}
+where rule in ('line_class', 'line_backbone') and coalesce(try_cast(argument as int), 0) < 1
+union all
+select
+    'study_criteria: argument of treatment_cycles is the number of a line' as fault,
+    study_id || ', ' || criterion_id as seed_row
+from {{ ref('study_criteria') }}
+where rule = 'treatment_cycles' and coalesce(try_cast(argument as int), 0) < 1
+union all
+select
+    'study_criteria: argument of consent_given is research or care' as fault,
+    study_id || ', ' || criterion_id as seed_row
+from {{ ref('study_criteria') }}
+where rule = 'consent_given' and coalesce(argument, '') not in ('research', 'care')
+union all
+select
+    'study_criteria: ' || rule || ' needs an argument' as fault,
+    study_id || ', ' || criterion_id as seed_row
+from {{ ref('study_criteria') }}
+where
+    rule in ('diagnosis_in_code_list', 'biomarker_status', 'no_condition_in_code_list')
+    and argument is null
+union all
+select
+    'study_criteria: ' || rule || ' needs minimum, maximum or both' as fault,
+    study_id || ', ' || criterion_id as seed_row
+from {{ ref('study_criteria') }}
+where
+    rule in ('measurable_lesions', 'performance_status', 'treatment_cycles')
+    and coalesce(minimum, maximum) is null
+union all
+select
+    'study_criteria: minimum is more than maximum' as fault,
+    study_id || ', ' || criterion_id as seed_row
+from {{ ref('study_criteria') }}
+where minimum > maximum
+union all
+select
+    'study_criteria: wanted is yes, but of biomarker_status' as fault,
+    study_id || ', ' || criterion_id as seed_row
+from {{ ref('study_criteria') }}
+where rule <> 'biomarker_status' and wanted <> 'yes'
+union all
+select
+    'study_variable_levels: needs either source_value or a range from minimum to maximum' as fault,
+    study_id || ', ' || variable || ', ' || level as seed_row
+from {{ ref('study_variable_levels') }}
+where (source_value is null) = (coalesce(minimum, maximum) is null) or minimum > maximum
+union all
+select distinct
+    'study_variable_levels: a value lies in two levels' as fault,
+    levels.study_id || ', ' || levels.variable || ', ' || levels.level as seed_row
+from {{ ref('study_variable_levels') }} as levels
+inner join {{ ref('study_variable_levels') }} as others
+    on
+        levels.study_id = others.study_id
+        and levels.variable = others.variable
+        and levels.level < others.level
+where
+    levels.source_value = others.source_value
+    or (
+        levels.source_value is null
+        and others.source_value is null
+        and coalesce(levels.minimum, -1e9) <= coalesce(others.maximum, 1e9)
+        and coalesce(others.minimum, -1e9) <= coalesce(levels.maximum, 1e9)
+    )
+union all
+select
+    'study_variable_levels: no such source_value; of ' || variables.rule || case variables.rule
+        when 'ingredient_ever' then ' yes or no' else ' a drug_class of ingredients, none or several'
+    end as fault,
+    levels.study_id || ', ' || levels.variable || ', ' || levels.level as seed_row
+from {{ ref('study_variable_levels') }} as levels
+inner join {{ ref('study_variables') }} as variables
+    on
+        levels.study_id = variables.study_id
+        and levels.variable = variables.variable
+left join (select distinct drug_class from {{ ref('ingredients') }}) as classes
+    on levels.source_value = classes.drug_class
+where
+    (variables.rule = 'ingredient_ever' and coalesce(levels.source_value, '') not in ('yes', 'no'))
+    or (
+        variables.rule = 'line_class'
+        and coalesce(levels.source_value, '') not in ('none', 'several')
+        and classes.drug_class is null
+    )
+union all
+select
+    'study_variable_levels: of line_class the level of a drug class needs its named_drug' as fault,
+    levels.study_id || ', ' || levels.variable || ', ' || levels.level as seed_row
+from {{ ref('study_variable_levels') }} as levels
+inner join {{ ref('study_variables') }} as variables
+    on
+        levels.study_id = variables.study_id
+        and levels.variable = variables.variable
+where
+    variables.rule = 'line_class'
+    and levels.source_value not in ('none', 'several')
+    and levels.named_drug is null
+union all
 select
     'study_analyses: a comparison of groups needs both contrast and contrast_level' as fault,
     study_id || ', ' || display_order as seed_row

@@ -254,6 +254,7 @@ VIOLATIONS = {
         update survival.survival_intervals set time_days = 428 where endpoint = 'PFS'""",
     "MRT-006 cohort.cohort_attrition": """
         update cohort.cohort_attrition set n_unknown = 2 where step = 2""",
+    "MRT-015 cohort.cohort": "update cohort.cohort set index_date = index_date + 1",
     "MRT-014 survival.survival_intervals": """
         update survival.survival_intervals set event = false where endpoint = 'OS'""",
     **{
@@ -1348,6 +1349,28 @@ def test_the_violation_trips_the_check(spoil: Spoil, name: str) -> None:
             "update cohort.cohort_attrition set n_unknown = null where step = 1",
             "fail",
         ),
+        # An earlier metastasis of the same primary, or of the same patient if none is named; one of
+        # another primary may be another cancer's. Two on one day are one.
+        *(
+            (
+                "MRT-015 cohort.cohort",
+                "insert into staging.stg_common__metastases (patient_key, diagnosis_id, "
+                f"metastasis_date) select patient_key, {diagnosis}, metastasis_date - {earlier} "
+                "from staging.stg_common__metastases",
+                expected,
+            )
+            for diagnosis, earlier, expected in (
+                ("diagnosis_id", 1, "fail"),
+                ("'another'", 1, "pass"),
+                ("'another'", 0, "pass"),
+            )
+        ),
+        (
+            "MRT-015 cohort.cohort",
+            "update staging.stg_common__metastases set diagnosis_id = null",
+            "pass",
+        ),
+        ("MRT-015 cohort.cohort", "delete from staging.stg_common__metastases", "fail"),
         # Raw rows that were never delivered: of an unknown file, and beyond the end of a known one.
         (
             "MRT-007 cohort.cohort",

@@ -56,11 +56,23 @@ def test_a_warning_that_looks_like_markup_is_printed_as_it_is(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     warning = "delivery [/bold] was never published"
-    outcome = run.Outcome("a run", tmp_path / "w", [], tmp_path / "q", [warning])
+    outcome = run.Outcome("a run", tmp_path / "w", [], tmp_path / "q", [warning], [])
     monkeypatch.setattr(run, "run", lambda *_, **__: outcome)
     finished = CliRunner().invoke(cli.app, ["build", str(tmp_path)])
     assert finished.exit_code == 0, finished.exception
     assert warning in finished.output
+
+
+def test_numbers_that_a_second_programme_finds_otherwise_end_the_build_with_a_fault(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = "a study fig1: Do not use these numbers"
+    outcome = run.Outcome("a run", tmp_path / "w", [], tmp_path / "q", [], [found])
+    monkeypatch.setattr(run, "run", lambda *_, **__: outcome)
+    finished = CliRunner().invoke(cli.app, ["build", str(tmp_path)])
+    assert finished.exit_code == Exit.UNEXPECTED
+    assert found in finished.output
+    assert "Published run a run" in finished.output
 
 
 @pytest.fixture

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ import pytest
 from analysis import comparison, estimates, exhibits, exports, report, second_programming
 from analysis.book import Book
 from analysis.findings import key_findings
+from analysis.study import StudyError, load_study
 from pipeline import transform
 from pipeline.errors import CommandError
 from pipeline.paths import Layout
@@ -23,6 +25,8 @@ from tests.patients import project
 STUDY = "wild_type_mcrc"
 ROWS = Path(__file__).with_name("second_study")
 KEY = bytes(range(32))
+Faults = Iterable[tuple[str, str, str]]
+"""Seed, what is right in it, and what is written instead."""
 CHARACTERISTICS = "study_variables_are_known_characteristics"
 YES_OR_NO = "accepted_values_study_variables_in_table1__yes__no"
 
@@ -154,33 +158,45 @@ def test_rows_of_a_build_on_spark_are_not_looked_for(
     assert str(reason).endswith("studies_are_well_formed: Got 1 result")
 
 
-def test_a_name_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    copy = project.copy(tmp_path / "project", add)
-    for file, right, wrong in (
-        ("study_analyses", "survival,all,OS,side", "survival,all,OS,sides"),
-        ("study_criteria", "biomarker_status,RAS_BRAF,wild_type", "biomarker_status,RAS,wild_type"),
-        ("study_variables", "characteristic,primary_side,3", "characteristic,side,3"),
-        ("study_variables", "characteristic,sex,2,yes", "characteristic,sex,2,TRUE"),
-        ("study_analyses", "all,PFS,first_line,,,,", "all,PFS,first_line,,,one vs other,"),
-        ("study_variable_levels", "wild_type_mcrc,first_line,", "wild_type_mcrc,age,"),
-    ):
-        seed = copy / "seeds" / "studies" / f"{file}.csv"
+def refused(folder: Path, monkeypatch: pytest.MonkeyPatch, faults: Faults, *select: str) -> str:
+    """What a build of the selected tests says, with the faults written into the seeds."""
+    copy = project.copy(folder / "project", add)
+    for file, right, wrong in faults:
+        seed = copy / "seeds" / f"{file}.csv"
         text = seed.read_text(encoding="utf-8")
-        assert right in text
+        assert right in text, right
         seed.write_text(text.replace(right, wrong), encoding="utf-8")
-    generate(tmp_path / "delivery", patients=100)
-    (tmp_path / "pseudonym.key").write_bytes(KEY)
-    (tmp_path / "pseudonym.key").chmod(0o600)
-    monkeypatch.setenv("RWE_KEY_FILE", str(tmp_path / "pseudonym.key"))
+    generate(folder / "delivery", patients=100)
+    (folder / "pseudonym.key").write_bytes(KEY)
+    (folder / "pseudonym.key").chmod(0o600)
+    monkeypatch.setenv("RWE_KEY_FILE", str(folder / "pseudonym.key"))
     monkeypatch.setattr(transform, "PROJECT", copy)
-    layout = Layout(tmp_path / "work", tmp_path / "published")
+    monkeypatch.setattr(transform, "LONGEST_LIST_OF_FAILURES", 1000)
+    layout = Layout(folder / "work", folder / "published")
     with pytest.raises(CommandError) as stopped:
-        transform.dbt_build(
-            tmp_path / "delivery",
-            layout,
-            lambda *_: None,
-            select=["resource_type:seed", "studies_are_well_formed", CHARACTERISTICS, YES_OR_NO],
-        )
+        transform.dbt_build(folder / "delivery", layout, lambda *_: None, select=select)
+    return str(stopped.value)
+
+
+def test_a_name_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    faults = (
+        ("studies/study_analyses", "survival,all,OS,side", "survival,all,OS,sides"),
+        (
+            "studies/study_criteria",
+            "biomarker_status,RAS_BRAF,wild_type",
+            "biomarker_status,RAS,wild_type",
+        ),
+        ("studies/study_variables", "characteristic,primary_side,3", "characteristic,side,3"),
+        ("studies/study_variables", "characteristic,sex,2,yes", "characteristic,sex,2,TRUE"),
+        ("studies/study_analyses", "all,PFS,first_line,,,,", "all,PFS,first_line,,,one vs other,"),
+        ("studies/study_variable_levels", "wild_type_mcrc,first_line,", "wild_type_mcrc,age,"),
+    )
+    said = refused(
+        tmp_path,
+        monkeypatch,
+        faults,
+        *("resource_type:seed", "studies_are_well_formed", CHARACTERISTICS, YES_OR_NO),
+    )
     for told in (
         "study_analyses: study_variables has no such variable; wild_type_mcrc, sides",
         "study_criteria: biomarker_panels has no such biomarker; wild_type_mcrc, RAS",
@@ -191,4 +207,86 @@ def test_a_name_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.Mo
         "contrast and contrast_level; wild_type_mcrc, 6",
         "study_analyses: study_variable_levels has no such variable; wild_type_mcrc, first_line",
     ):
-        assert told in str(stopped.value)
+        assert told in said
+
+
+#: Seed, right, wrong, and what is told of it.
+SILENT = (
+    ("studies/study_cautions", "figS7,,", "figS7,sidex,", "study_variables has no such variable"),
+    ("studies/study_variables", "sex,male\n", "sex,mal\n", "has no such variable = level"),
+    ("studies/study_populations", "ras_braf,mutant", ",mutant", "needs both variable and level"),
+    ("studies/study_criteria", "research,yes", "reserch,yes", "is research or care"),
+    ("studies/study_criteria", "treatment_cycles,1,yes,1,", "treatment_cycles,1,yes,,", "minimum"),
+    ("studies/study_criteria", "treatment_cycles,1,yes,2", "treatment_cycles,one,yes,2", "a line"),
+    ("studies/study_criteria", "yes,0,2,28,7", "yes,2,0,-28,7", "minimum is more than maximum"),
+    ("studies/study_criteria", "yes,0,2,28,7", "yes,2,0,-28,7", "less than 0, one of days_before"),
+    ("studies/study_variables", "line_class,1,4", "line_class,first,4", "the number of a line"),
+    ("studies/study_variable_levels", "female,2,female", "female,2,", "source_value or a range"),
+    ("studies/study_variable_levels", "age,>=65,2,,65", "age,>=65,2,,64", "in two levels"),
+    ("studies/study_variable_levels", "1,none,,,", "1,no,,,", "no such source_value; of line"),
+    ("studies/study_variable_levels", "anti_vegf,,,bevacizumab", "anti_vegf,,,", "its named_drug"),
+    ("studies/study_analyses", "response,group A,,trastuzumab_line", "response,group A,,sex",
+     "response needs a variable of rule ingredient_line; her2_mcrc, 15, sex"),
+    ("studies/study_analyses", "adverse_events,all,,first_line", "adverse_events,all,,",
+     "adverse_events needs group_variable; wild_type_mcrc, 13"),
+    ("studies/study_analyses", "follow_up,all,OS,,,,,,,,,Foll", "follow_up,all,OSx,,,,,,,,,Foll",
+     "has no such endpoint; wild_type_mcrc, 3, OSx"),
+    ("studies/study_analyses", "wild_type_mcrc,12,", "wild_type_mcrc,13,", "more than one row"),
+    ("studies/studies", "ihc3_or_ish_in_half_of_cells,183,90,An", ",183,90,An",
+     "may not be empty, her2_definition_id; wild_type_mcrc"),
+    ("studies/endpoint_sources", "irecist,PFS,censor", "irecist,PFSx,censor", "irecist, PFSx"),
+    ("studies/endpoint_rule_sets", "recist_derived,BOR", "recist_derived,BORx", "no such"),
+    ("therapy/line_rule_sets", "gastric,primary,90", "gastricx,primary,90", "gastric, gastricx"),
+    ("therapy/line_rule_additions", "gastric,ici", "gastrisch,ici", "; gastrisch"),
+    ("therapy/line_rule_sets", ",,28,90,,,true", ",,,90,,,true", "regimen_window_days; gastric"),
+    ("therapy/drug_synonyms", "\nkrazati,", "\nKrazati,", "not in lower case"),
+)  # fmt: skip
+
+
+def test_what_would_pass_in_silence_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = list(dict.fromkeys(fault[:3] for fault in SILENT))
+    said = refused(
+        tmp_path,
+        monkeypatch,
+        wrong,
+        *("resource_type:seed", "studies_are_well_formed", "lines_rules_are_unambiguous"),
+    )
+    assert [text for *_, text in SILENT if text not in said] == []
+
+
+def test_a_date_of_another_form_is_that_of_its_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault = ("studies/studies", "2011-09-01,2021-02-19,primary,primary,included,ihc3_or_ish_in_"
+             "half_of_cells,183,90,An", "01.09.2011,19.02.2021,primary,primary,included,ihc3_or_"
+             "ish_in_half_of_cells,183,90,An")  # fmt: skip
+    said = refused(tmp_path, monkeypatch, [fault], "studies")
+    assert "CSV Error on Line: 3" in said
+    assert 'Could not convert string "01.09.2011"' in said
+    assert "studies.csv" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("landmark_months = '3+six'", "display_order 8: landmark_months '3+six'"),
+        ("covariates = 'age+sexx'", "display_order 8: covariate 'sexx'"),
+        ("display_order = 80, exhibit = 'fig1', group_variable = 'first_line'", "called 'Overall"),
+    ],
+)
+def test_a_row_of_the_analyses_that_cannot_be_done_is_named(
+    warehouse: duckdb.DuckDBPyConnection, change: str, told: str
+) -> None:
+    warehouse.execute("begin transaction")
+    try:
+        warehouse.execute(
+            f"update reference.study_analyses set {change} "
+            "where study_id = ? and display_order = 8",
+            [STUDY],
+        )
+        with pytest.raises(StudyError, match=re.escape(told)):
+            estimates.analyse(warehouse, load_study(warehouse, STUDY))
+    finally:
+        warehouse.execute("rollback")
