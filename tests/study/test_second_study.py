@@ -213,7 +213,7 @@ def test_a_name_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.Mo
 #: Seed, right, wrong, and what is told of it.
 SILENT = (
     ("studies/study_cautions", "figS7,,", "figS7,sidex,", "study_variables has no such variable"),
-    ("studies/study_variables", "sex,male\n", "sex,mal\n", "has no such variable = level"),
+    ("studies/study_variables", "yes,male\n", "yes,mal\n", "has no such variable = level"),
     ("studies/study_populations", "ras_braf,mutant", ",mutant", "needs both variable and level"),
     ("studies/study_criteria", "research,yes", "reserch,yes", "is research or care"),
     ("studies/study_criteria", "treatment_cycles,1,yes,1,", "treatment_cycles,1,yes,,", "minimum"),
