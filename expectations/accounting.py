@@ -248,11 +248,17 @@ def limitations(
 ) -> list[str]:
     """Return what this run cannot say, in sentences."""
     sources = account[:-1]
-    absent = [row["table_name"] for row in sources if not row["was_delivered"]]
-    empty = [
-        row["table_name"] for row in sources if row["was_delivered"] and row["n_records"] == "0"
-    ]
-    held_back = [row["table_name"] for row in sources if row["n_quarantined"] != "0"]
+    # Where changes stand on a delivery, each has its own file of a table.
+    delivered, absent, filled, held_back = (
+        list(dict.fromkeys(row["table_name"] for row in sources if applies(row)))
+        for applies in (
+            lambda row: row["was_delivered"],
+            lambda row: not row["was_delivered"],
+            lambda row: row["n_records"] != "0",
+            lambda row: row["n_quarantined"] != "0",
+        )
+    )
+    empty = [name for name in delivered if name not in filled]
     bare = [name for name, n in marts.items() if n == 0 and name not in OWN_TABLES]
     drawn = about.get("extract_date")
     said = [

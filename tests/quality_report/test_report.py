@@ -176,6 +176,20 @@ def test_rows_are_accounted_for(page: Page, warehouse: Path) -> None:
     assert "Derived tables without a row: cohort.cohort_criteria, " in section(text, "scope")
 
 
+def test_of_changes_a_table_is_told_once_and_only_if_no_file_has_rows(page: Page) -> None:
+    text = page(
+        "update quality.source_files set file_name = null where table_name = 'comorbidities'",
+        "update quality.source_files set n_records = 0 where table_name = 'encounters'",
+        "update quality.source_files set n_quarantined = 3 where table_name = 'patients'",
+        "insert into quality.source_files select * replace (file_id + 100 as file_id, "
+        "if(table_name = 'consent', 0, n_records) as n_records) from quality.source_files",
+    )
+    scope = section(text, "scope")
+    assert "Not delivered: comorbidities." in scope
+    assert "Delivered without a row: encounters." in scope
+    assert "Records that could not be read were left out of: patients." in scope
+
+
 def test_a_long_list_of_record_numbers_is_cut(page: Page) -> None:
     text = page(
         "insert into quality.quarantine (file_name, table_name, record_no, reason) "
