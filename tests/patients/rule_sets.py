@@ -72,6 +72,10 @@ class RuleSeeds:
     def keep_only(self, rule_set_ids: set[str]) -> None:
         """Leave out all other rule sets, to save their computation."""
         self.rule_sets = [row for row in self.rule_sets if row["rule_set_id"] in rule_set_ids]
+        named = {row["additions_rule_set_id"] for row in self.rule_sets}
+        self.additions = [row for row in self.additions if row["rule_set_id"] in named]
+        named = {row["interchange_rule_set_id"] for row in self.rule_sets}
+        self.groups = [row for row in self.groups if row["rule_set_id"] in named]
 
     def write(self, folder: Path) -> None:
         """Write the seeds with all rule sets as variants of the studies' own."""
@@ -126,8 +130,8 @@ class RuleSeeds:
                 **dict(rules.parameters),
                 "rule_set_id": rule_set_id,
                 "monotherapy_class": FLUOROPYRIMIDINE if supplement else "",
-                "additions_rule_set_id": rule_set_id,
-                "interchange_rule_set_id": rule_set_id,
+                "additions_rule_set_id": rule_set_id if rules.additions else "none",
+                "interchange_rule_set_id": rule_set_id if rules.interchange else "none",
             }
         )
         self.additions += [

@@ -160,6 +160,7 @@ def test_changes_on_the_last_build_equal_a_full_build(
     monkeypatch.setenv("RWE_RUN_ID", "whole")
     ledger.accept(whole.work, land(deliveries.first, whole.work).seq, "before")
     dbt_build(deliveries.changes, whole, lambda *_: None)
+    whole.published.mkdir()
     assert contents(step.warehouse) == contents(whole.warehouse)
     assert contents(step.warehouse) != before
     assert checked(step) == checked(whole)

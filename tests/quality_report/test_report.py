@@ -200,8 +200,14 @@ def test_a_long_list_of_record_numbers_is_cut(page: Page) -> None:
     assert row[3].endswith("19, 20 and 10 more")
 
 
+EXCLUDED = (
+    "update cohort.cohort_attrition set n_in = 3, n_not_met = 1, n_out = 2 where step = 1; "
+    "update cohort.cohort_attrition set n_in = 2, n_unknown = 1, n_out = 1 where step = 2"
+)
+
+
 def test_attrition_is_that_of_the_mart(page: Page) -> None:
-    (_, *rows) = tables(page())["Attrition of her2_mcrc"]
+    (_, *rows) = tables(page(EXCLUDED))["Attrition of her2_mcrc"]
     assert [row[1:] for row in rows] == [["3", "1", "0", "2"], ["2", "0", "1", "1"]]
 
 
@@ -242,7 +248,7 @@ def test_of_real_patients_small_counts_are_hidden(page: Page, results: list[Chec
 
 
 def test_an_unstated_origin_is_treated_as_real(page: Page) -> None:
-    text = page("update staging.stg_common__delivery set synthetic = null")
+    text = page("update staging.stg_common__delivery set synthetic = null", EXCLUDED)
     assert "ORIGIN NOT STATED" in text
     (_, *steps) = tables(text)["Attrition of her2_mcrc"]
     assert steps[0][1:] == ["[c]", "[c]", "0", "[c]"]

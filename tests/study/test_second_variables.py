@@ -90,7 +90,8 @@ FIRST = "where patient_key = (select min(patient_key) from cohort.cohort where i
         ),
         pytest.param(
             "delete from staging.stg_common__procedures; "
-            "update quality.source_files set file_name = null where table_name = 'procedures'; "
+            "update quality.source_files set file_name = null, n_records = 0 "
+            "where table_name = 'procedures'; "
             "update cohort.patient_characteristics "
             "set primary_resection = null, metastasectomy = null",
             id="procedures were not delivered",

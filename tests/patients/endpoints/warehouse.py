@@ -121,6 +121,9 @@ class Seeds:
         lines = read_seed("therapy/line_rule_sets")
         own = [row for row in lines if row["rule_set_id"] == "primary"]
         _write(folder / "therapy/line_rule_sets.csv", own)
+        for seed in ("line_rule_additions", "line_interchange_groups"):
+            rows = [row for row in read_seed(f"therapy/{seed}") if row["rule_set_id"] == "primary"]
+            _write(folder / f"therapy/{seed}.csv", rows)
 
 
 @dataclass(frozen=True)
