@@ -228,8 +228,7 @@ class Study:
         -------
         DataFrame, index patient_key
             time (months), event (0 or 1), source (of the event or censoring), entry (months,
-            missing if nothing decided), and one column a variable. Ordered by these, never by
-            pseudonym: what is drawn at random is then the same under every key.
+            missing if nothing decided), and one column a variable.
         """
         if endpoint is None:
             raise StudyError(f"A survival analysis of study {self.study_id} names no endpoint.")
@@ -243,8 +242,7 @@ class Study:
             },
             index=rows.index,
         )
-        members = times.join(self.members(population), how="inner")
-        return members.sort_values(list(members.columns))
+        return times.join(self.members(population), how="inner").sort_index()
 
 
 def load_study(connection: duckdb.DuckDBPyConnection, study_id: str) -> Study:

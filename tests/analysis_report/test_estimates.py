@@ -77,23 +77,6 @@ def test_computing_again_replaces_and_changes_nothing(
     pd.testing.assert_frame_equal(book, again)
 
 
-def test_another_key_changes_no_number(book: pd.DataFrame) -> None:
-    """Resamples and arrangements are drawn from patients in an order that no pseudonym decides."""
-    with small_warehouse.build(":memory:") as connection:
-        for (table,) in connection.execute(
-            "select distinct schema_name || '.' || table_name from duckdb_columns() "
-            "where column_name = 'patient_key'"
-        ).fetchall():
-            connection.execute(f"update {table} set patient_key = md5(patient_key)")
-        estimates.compute(connection, STUDY)
-        again = connection.execute("select * from results.estimates").fetchdf()
-    drawn = book["method"].str.contains("Monte-Carlo|resamples", na=False)
-    assert drawn.sum() > 5
-    columns = ["estimate_id", "display", "note"]
-    pd.testing.assert_frame_equal(book[drawn][columns], again[drawn][columns])
-    assert np.allclose(book["value"], again["value"], rtol=1e-9, equal_nan=True)
-
-
 def test_survival_estimates_name_their_rules(book: pd.DataFrame) -> None:
     parameters = json.loads(one(book, "fig1", "os", "first line", "median_months")["parameters"])
     assert parameters["line_rule_set_id"] == "primary"
