@@ -217,10 +217,9 @@ def _ever_given(
     yield Finding(
         f"{str(drug).capitalize()}, ever or never",
         f"Patients who ever had {drug} compared with those who never had it: "
-        f"{'permutation ' if 'permutation' in log_rank.method else ''}log-rank P "
-        f"{equals(log_rank.display)}, hazard ratio "
-        f"{_ratio(page, variable, contrast)}, when time counts from line 1. With exposure from its "
-        f"first dose on, the hazard ratio is {_ratio(page, dependent, contrast)}, P "
+        f"{_log_rank(log_rank)}, hazard ratio {_ratio(page, variable, contrast)}, when time counts "
+        "from line 1. With exposure from its first dose on, the hazard ratio is "
+        f"{_ratio(page, dependent, contrast)}, P "
         f"{equals(page.display(dependent, contrast, 'p', PREFERRED))}, {verdict}.",
     )
 

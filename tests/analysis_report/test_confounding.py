@@ -142,19 +142,24 @@ def test_missing_covariates_are_imputed_beside_the_complete_cases() -> None:
     assert "13 (20.6)" in text
 
 
-def test_no_ratio_is_against_another_level_than_it_names() -> None:
-    """Both models take the reference that Table 7 takes, where nobody of the study's is at risk."""
-    cohort = small_warehouse.calibrated()
-    cohort["sex"] = [None if k % 5 == 0 else sex for k, sex in enumerate(cohort["sex"])]
-    cohort["therapy_lines"] = cohort["therapy_lines"].replace("first", "second")
-    cohort.loc[[0, 5, 10], "therapy_lines"] = "first"  # of unknown sex, so no complete cases
+def computed_against_first_lines(cohort: pd.DataFrame) -> pd.DataFrame:
+    """The estimates of a cohort, where the model compares with patients of one line only."""
     with small_warehouse.build(":memory:", cohort) as connection:
         connection.execute(
             "update reference.study_variables set cox_reference = 'first' "
             "where variable = 'therapy_lines'"
         )
         estimates.compute(connection, STUDY)
-        book = connection.execute("select * from results.estimates").fetchdf()
+        return connection.execute("select * from results.estimates").fetchdf()
+
+
+def test_no_ratio_is_against_another_level_than_it_names() -> None:
+    """Both models take the reference that Table 7 takes, where nobody of the study's is at risk."""
+    cohort = small_warehouse.calibrated()
+    cohort["sex"] = [None if k % 5 == 0 else sex for k, sex in enumerate(cohort["sex"])]
+    cohort["therapy_lines"] = cohort["therapy_lines"].replace("first", "second")
+    cohort.loc[[0, 5, 10], "therapy_lines"] = "first"  # of unknown sex, so no complete cases
+    book = computed_against_first_lines(cohort)
     table7 = find(book, "table7", "os cox: therapy_lines", "hazard_ratio")
     complete, imputed = (
         find(book, "tableS6", f"os cox {which}: therapy_lines", "hazard_ratio")
@@ -170,13 +175,7 @@ def test_a_level_of_which_nobody_is_left_is_no_reference() -> None:
     cohort = small_warehouse.calibrated()
     cohort["sex"] = [None if k % 5 == 0 else sex for k, sex in enumerate(cohort["sex"])]
     cohort["therapy_lines"] = cohort["therapy_lines"].replace("first", "second")
-    with small_warehouse.build(":memory:", cohort) as connection:
-        connection.execute(
-            "update reference.study_variables set cox_reference = 'first' "
-            "where variable = 'therapy_lines'"
-        )
-        estimates.compute(connection, STUDY)
-        book = connection.execute("select * from results.estimates").fetchdf()
+    book = computed_against_first_lines(cohort)
     imputed = find(book, "tableS6", "os cox multiple imputation: therapy_lines", "hazard_ratio")
     assert set(imputed) == {"third or later vs second"}
 

@@ -523,16 +523,21 @@ def test_beside_an_infinite_hazard_ratio_the_table_says_what_is_left() -> None:
     assert "Harrell’s C \N{EN DASH}" not in text
 
 
+def lost_at_once(cohort: pd.DataFrame, patients: pd.Series) -> pd.DataFrame:
+    """The cohort with these patients censored on the first day, so never at risk at an event."""
+    return cohort.assign(
+        death=cohort["death"].where(~patients, 0),
+        pfs_event=cohort["pfs_event"].where(~patients, 0),
+        os_days=cohort["os_days"].where(~patients, 1),
+        pfs_days=cohort["pfs_days"].where(~patients, 1),
+    )
+
+
 def test_a_level_that_is_never_at_risk_takes_no_other_with_it() -> None:
     # As R, whose coefficient of it is NA.
     cohort = small_warehouse.calibrated()
     right = cohort["primary_site"] == "right colon"
-    early = cohort.assign(
-        death=cohort["death"].where(~right, 0),
-        pfs_event=cohort["pfs_event"].where(~right, 0),
-        os_days=cohort["os_days"].where(~right, 1),
-        pfs_days=cohort["pfs_days"].where(~right, 1),
-    )
+    early = lost_at_once(cohort, right)
     books = []
     for patients in (early, cohort[~right]):
         with small_warehouse.build(":memory:", patients) as connection:
@@ -549,12 +554,7 @@ def test_a_reference_that_is_never_at_risk_gives_its_place_to_the_next_level() -
     """R keeps the others too, but its ratio against the second level bears the first's name."""
     cohort = small_warehouse.calibrated()
     first = cohort["therapy_lines"] == "first"
-    early = cohort.assign(
-        death=cohort["death"].where(~first, 0),
-        pfs_event=cohort["pfs_event"].where(~first, 0),
-        os_days=cohort["os_days"].where(~first, 1),
-        pfs_days=cohort["pfs_days"].where(~first, 1),
-    )
+    early = lost_at_once(cohort, first)
     books = []
     for patients, reference in ((early, "first"), (cohort[~first], "second")):
         with small_warehouse.build(":memory:", patients) as connection:

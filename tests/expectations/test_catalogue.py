@@ -794,14 +794,6 @@ LIMITS = {
     "LES-005 survival.recist_assessments": [
         ("update survival.recist_assessments set target_response = null", "not_applicable"),
     ],
-    "LES-006 survival.recist_assessments": [
-        (
-            "update survival.recist_assessments set n_target_lesions_measured = 0, "
-            f"recorded_target_response = {response}",
-            expected,
-        )
-        for response, expected in (("'NE'", "pass"), ("null", "fail"))
-    ],
     "AE-003 staging.stg_common__adverse_events": [(f"delete from {S}vital_status", "fail")],
     "AE-004 staging.stg_common__adverse_events": [
         (f"update {S}adverse_events set onset_date = {BIRTH} - 1", "fail"),
