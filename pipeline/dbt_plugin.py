@@ -22,7 +22,7 @@ from pipeline.errors import CommandError, as_command_error
 from pipeline.reader import DeliveryError
 
 DATABASE_VARIABLE = "RWE_DATABASE"
-DELIVERY_VARIABLE, ALLOW_OLDER_VARIABLE = "RWE_DELIVERY", "RWE_ALLOW_OLDER"
+DELIVERY_VARIABLE = "RWE_DELIVERY"
 ONLY_CHANGES_VARIABLE = "RWE_ONLY_CHANGES"
 """How `rwe` tells what differs between runs. Read here and not by dbt, which parses what reads a
 variable of dbt or of the environment anew whenever it differs."""
@@ -63,9 +63,8 @@ class Plugin(BasePlugin):
         work = Path(self.creds.path).resolve().parent
         meta = source_config.meta
         folder = Path(os.environ.get(DELIVERY_VARIABLE, meta["folder"]))
-        allow_older = os.environ.get(ALLOW_OLDER_VARIABLE, str(meta["allow_older"]))
         try:
-            delivery = land(folder, work, allow_older=allow_older.lower() == "true")
+            delivery = land(folder, work, allow_older=str(meta["allow_older"]).lower() == "true")
         except CommandError as refused:
             raise DeliveryError(str(refused)) from None
         standing = ledger.state(ledger.deliveries(work), delivery.seq)

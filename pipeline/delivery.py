@@ -15,6 +15,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -44,6 +45,7 @@ from pipeline.reader import (
 )
 from pipeline.unpack import unpack
 
+FILES_AT_ONCE = 2  # hashing and compressing one leave time to decode another
 FILES_A_DELIVERY = 100  # file_id = 100 * seq + number of the table in the contract
 LANDING = ".landing-"
 """How the name begins of the folder in the work folder in which a delivery is taken in."""
@@ -84,7 +86,7 @@ def land(folder: Path, work: Path, *, allow_older: bool = False) -> Delivery:
     every fault of folder and headers, not only the first; and if the extract is older than one that
     was published. CommandError if the key of the pseudonyms is not as `require_key` wants it.
     """
-    if folder.parent == ledger.raw_folder(work, 0).parents[1]:
+    if folder.parent == ledger.landed(work, 0).parent:
         return _landed_before(folder, work)
     contract = read_contract()
     names = {table.file_name for table in contract.tables.values()} | {SENDERS_MANIFEST}
@@ -249,29 +251,36 @@ class _Landing:
         """Check the bytes and the header of every file; return what was found by table."""
         wrong: list[str] = []
         found: dict[str, Inspected] = {}
+        present: list[Table] = []
         for table in self.contract.tables.values():
-            path = self.folder / table.file_name
-            said = self.declared.get(table.file_name, {})
-            if not path.exists():
-                if table.required or said:
-                    why = "this file is required" if table.required else "manifest.csv lists it"
-                    wrong.append(f"{table.file_name}: missing; {why}")
-                continue
-            try:
-                inspected = inspect(
-                    path,
-                    encoding=said.get("encoding") or "utf-8",
-                    archive=self.archive,
-                    scratch=self.scratch,
-                )
-            except DeliveryError as error:
-                wrong.append(str(error.msg))
-                continue
-            wrong += [*header_faults(table, inspected.header), *unlike(inspected, said)]
-            found[table.name] = inspected
+            if (self.folder / table.file_name).exists():
+                present.append(table)
+            elif table.required or table.file_name in self.declared:
+                why = "this file is required" if table.required else "manifest.csv lists it"
+                wrong.append(f"{table.file_name}: missing; {why}")
+        with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
+            for table, inspected in zip(present, pool.map(self._inspected, present), strict=True):
+                if isinstance(inspected, DeliveryError):
+                    wrong.append(str(inspected.msg))
+                    continue
+                said = self.declared.get(table.file_name, {})
+                wrong += [*header_faults(table, inspected.header), *unlike(inspected, said)]
+                found[table.name] = inspected
         if wrong:
             raise _refused(self.folder, wrong)
         return found
+
+    def _inspected(self, table: Table) -> Inspected | DeliveryError:
+        said = self.declared.get(table.file_name, {})
+        try:
+            return inspect(
+                self.folder / table.file_name,
+                encoding=said.get("encoding") or "utf-8",
+                archive=self.archive,
+                scratch=self.scratch,
+            )
+        except DeliveryError as error:
+            return error
 
     def about(self, inspected: Inspected) -> Row:
         """Return what the delivery says of itself, as written."""

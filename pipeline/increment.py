@@ -110,22 +110,15 @@ def last_build(layout: Layout, delivery: Delivery) -> LastBuild | None:
     return LastBuild(noted["run_id"], held)
 
 
-def build(
-    folder: Path,
-    delivery: Delivery,
-    last: LastBuild,
-    layout: Layout,
-    progress: Progress,
-    *,
-    allow_older: bool,
-) -> None:
+def build(delivery: Delivery, last: LastBuild, layout: Layout, progress: Progress) -> None:
     """Build the changed patients alone, and put them into the last build.
 
     Raises CommandError as `dbt_build` does; the next build is then a full one.
     """
     forget_build(layout)
+    landed = ledger.landed(layout.work, delivery.seq)
     whole = layout.warehouse.rename(layout.work / WHOLE)
-    dbt_build(folder, layout, progress, allow_older=allow_older, only_changes=True)
+    dbt_build(landed, layout, progress, only_changes=True)
     changes = layout.warehouse.rename(layout.work / CHANGES)
     whole.rename(layout.warehouse)
     before = layout.work / BEFORE
@@ -136,7 +129,7 @@ def build(
         before.unlink()
         from_whole = _merge(connection, layout.work, changes, delivery)
     with gate.knowing(counts):
-        dbt_build(folder, layout, progress, allow_older=allow_older, select=from_whole)
+        dbt_build(landed, layout, progress, select=from_whole)
     changes.unlink()
 
 

@@ -71,9 +71,14 @@ class Delivery:
     acceptance: int = 0
 
 
+def landed(work: Path, seq: int) -> Path:
+    """Return the folder of what was landed from a delivery."""
+    return work / "deliveries" / str(seq)
+
+
 def raw_folder(work: Path, seq: int) -> Path:
     """Return where the rows of a delivery lie, one Parquet file a table."""
-    return work / "deliveries" / str(seq) / "raw"
+    return landed(work, seq) / "raw"
 
 
 def landed_bytes(work: Path, seq: int) -> int:

@@ -78,8 +78,8 @@ def inspect(path: Path, *, encoding: str, archive: Path, scratch: Path) -> Inspe
     text = path if encoding == "utf-8" else scratch / path.name
     digest = hashlib.sha256()
     decoder = codecs.getincrementaldecoder(encoding)(errors="strict")
-    size = lines = commas = returns = pairs = quotes = nuls = 0
-    has_blanks = False
+    size = lines = commas = returns = pairs = 0
+    has_quotes = has_blanks = has_nul = False
     last, pending = b"", b"\n"
     partial = archive / f".{path.name}.part"
     archive.mkdir(parents=True, exist_ok=True)
@@ -92,28 +92,29 @@ def inspect(path: Path, *, encoding: str, archive: Path, scratch: Path) -> Inspe
             digest.update(block)
             archived.write(block)
             size += len(block)
-            try:
-                decoded = decoder.decode(block)
-            except UnicodeDecodeError as error:
-                partial.unlink()
-                line = lines + block[: error.start].count(b"\n") + 1
-                raise DeliveryError(_not_decoded(path, line, encoding)) from None
-            if transcoded is not None:
-                block = decoded.encode()
-                transcoded.write(block)
+            # ASCII is UTF-8 as it stands, unless a character was cut before it.
+            if not (encoding == "utf-8" and block.isascii() and not decoder.getstate()[0]):
+                try:
+                    decoded = decoder.decode(block)
+                except UnicodeDecodeError as error:
+                    partial.unlink()
+                    line = lines + block[: error.start].count(b"\n") + 1
+                    raise DeliveryError(_not_decoded(path, line, encoding)) from None
+                if transcoded is not None:
+                    block = decoded.encode()
+                    transcoded.write(block)
             lines += block.count(b"\n")
-            if n_returns := block.count(b"\r"):
-                returns += n_returns
+            if b"\r" in block:
+                returns += block.count(b"\r")
                 pairs += block.count(b"\r\n")
             pairs += last == b"\r" and block[:1] == b"\n"
             commas += block.count(b",")
-            if n_quotes := block.count(b'"'):
-                quotes += n_quotes
+            has_quotes = has_quotes or b'"' in block
             beside = pending + block
-            if quotes and not has_blanks and (b' "' in beside or b'" ' in beside):
+            if has_quotes and not has_blanks and (b' "' in beside or b'" ' in beside):
                 has_blanks = bool(BLANKS_BESIDE_QUOTE.search(beside))
             pending = beside[len(beside.rstrip(b" ")) - 1 :]
-            nuls += block.count(b"\0")
+            has_nul = has_nul or b"\0" in block
             last = block[-1:] or last
     try:
         decoder.decode(b"", final=True)
@@ -130,9 +131,9 @@ def inspect(path: Path, *, encoding: str, archive: Path, scratch: Path) -> Inspe
         sha256=sha256,
         n_lines=lines + (last not in (b"", b"\n")),
         n_commas=commas,
-        has_quotes=quotes > 0,
+        has_quotes=has_quotes,
         has_blanks_beside_quotes=has_blanks or pending.startswith(b'" '),
-        has_odd_bytes=nuls > 0 or (returns > 0 and not returns == pairs == lines),
+        has_odd_bytes=has_nul or (returns > 0 and not returns == pairs == lines),
         header=read_header(path, text),
     )
 

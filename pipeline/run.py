@@ -103,7 +103,7 @@ def build(
             publish.Copy(layout, folder / WAREHOUSE) as copy,
         ):
             with _reported(layout, about):
-                _model(delivery.resolve(), landed, layout, copy, progress, allow_older=allow_older)
+                _model(landed, layout, copy, progress)
             faults.point("checks")
             with duckdb.connect(str(layout.warehouse), read_only=True) as connection:
                 warnings = history.failed(connection, run_id)
@@ -127,28 +127,20 @@ def build(
     )
 
 
-def _model(
-    folder: Path,
-    landed: Delivery,
-    layout: Layout,
-    copy: publish.Copy,
-    progress: Progress,
-    *,
-    allow_older: bool,
-) -> None:
+def _model(landed: Delivery, layout: Layout, copy: publish.Copy, progress: Progress) -> None:
     """Build and test every model; where the last build allows it, of the changed patients alone."""
     last = None if spark.is_chosen() else increment.last_build(layout, landed)
     if last is None:
         increment.forget_build(layout)
         if spark.is_chosen():
-            spark.build(folder, landed, layout, progress, allow_older=allow_older)
+            spark.build(landed, layout, progress)
         else:
-            dbt_build(folder, layout, progress, allow_older=allow_older)
+            dbt_build(ledger.landed(layout.work, landed.seq), layout, progress)
         return
     before = layout.published / last.run_id
     if (before / WAREHOUSE).exists() and not manifest.withdrawn(before):
         copy.unchanged(before, last.held, patients_of(layout.work, landed))
-    increment.build(folder, landed, last, layout, progress, allow_older=allow_older)
+    increment.build(landed, last, layout, progress)
 
 
 def publish_run(

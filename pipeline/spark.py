@@ -41,9 +41,7 @@ def missing() -> str | None:
     return None
 
 
-def build(
-    folder: Path, delivery: Delivery, layout: Layout, progress: Progress, *, allow_older: bool
-) -> None:
+def build(delivery: Delivery, layout: Layout, progress: Progress) -> None:
     """Build and test every model on Spark from a landed delivery, read its tables back, check them.
 
     Raises CommandError as `dbt_build` does, and if Spark is not there.
@@ -59,7 +57,7 @@ def build(
     try:
         with resources.in_memory(layout.work) as connection:
             write_raw(connection, layout.work, delivery, warehouse / "raw")
-        dbt_build(folder, layout, progress, allow_older=allow_older)
+        dbt_build(ledger.landed(layout.work, delivery.seq), layout, progress)
         with duckdb.connect(str(layout.warehouse)) as connection:
             make_raw(connection, layout.work, delivery)
             read_back(connection, warehouse)

@@ -17,7 +17,6 @@ from dbt.cli.main import dbtRunner
 from expectations.gate import GATES, REFUSAL
 from pipeline import faults, spark
 from pipeline.dbt_plugin import (
-    ALLOW_OLDER_VARIABLE,
     DATABASE_VARIABLE,
     DELIVERY_VARIABLE,
     ONLY_CHANGES_VARIABLE,
@@ -37,13 +36,13 @@ def dbt_build(
     layout: Layout,
     progress: Progress,
     *,
-    allow_older: bool = False,
     only_changes: bool = False,
     select: Collection[str] = (),
 ) -> None:
-    """Build the models of the warehouse from the delivery folder, and test what they hold.
+    """Build the models of the warehouse from a delivery, and test what they hold.
 
-    All of them, into a new file; with `select` those alone, into the file that is there. With
+    `delivery` is its folder, or that of what was landed from it, which is not read again. All models
+    are built, into a new file; with `select` those alone, into the file that is there. With
     `only_changes` a delivery of changes is built without the patients that it does not name. Raises
     CommandError with dbt's reason if a model, a test or a blocking check fails.
     """
@@ -68,8 +67,7 @@ def dbt_build(
             progress(finished, total, event.data.node_info.node_name)
 
     told = {
-        DELIVERY_VARIABLE: str(delivery),
-        ALLOW_OLDER_VARIABLE: str(allow_older),
+        DELIVERY_VARIABLE: str(delivery.resolve()),
         ONLY_CHANGES_VARIABLE: str(only_changes),
         DATABASE_VARIABLE: str(layout.warehouse),
     }

@@ -117,7 +117,7 @@ def test_bars_of_groups_differ_in_grey() -> None:
         }
     )
     figure = waterfall_plot("waterfall", "Change", bars, (-30.0, 20.0), "Four patients.").figure
-    hatches = [drawn.get_hatch() for drawn in figure.axes[0].collections]
+    hatches = [drawn.get_hatch() for drawn in figure.axes[0].patches]
     assert len(hatches) == len(set(hatches)) == 4
     legend = [drawn.get_hatch() for drawn in figure.artists]
     assert sorted(hatch or "" for hatch in legend) == sorted(hatch or "" for hatch in hatches)

@@ -89,7 +89,7 @@ ruled_ingredients as (
     from line_ingredients
     inner join layouts
         on line_ingredients.layout_id = layouts.layout_id
-    inner join {{ ref('int_rule_drugs') }} as drugs
+    left join {{ ref('int_rule_drugs') }} as drugs
         on
             layouts.rule_set_id = drugs.rule_set_id
             and line_ingredients.ingredient = drugs.ingredient
