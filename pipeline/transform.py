@@ -41,8 +41,8 @@ def dbt_build(
 ) -> None:
     """Build the models of the warehouse from a delivery, and test what they hold.
 
-    `delivery` is its folder, or that of what was landed from it, which is not read again. All models
-    are built, into a new file; with `select` those alone, into the file that is there. With
+    `delivery` is its folder, or that of what was landed from it, which is not read again. All
+    models are built, into a new file; with `select` those alone, into the file that is there. With
     `only_changes` a delivery of changes is built without the patients that it does not name. Raises
     CommandError with dbt's reason if a model, a test or a blocking check fails.
     """

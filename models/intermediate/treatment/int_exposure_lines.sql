@@ -89,6 +89,7 @@ ruled_ingredients as (
     from line_ingredients
     inner join layouts
         on line_ingredients.layout_id = layouts.layout_id
+    -- An outer join, though every such drug has its row: see int_possible_lines.
     left join {{ ref('int_rule_drugs') }} as drugs
         on
             layouts.rule_set_id = drugs.rule_set_id
