@@ -6,9 +6,19 @@ from collections.abc import Sequence
 
 from analysis.book import NOTHING, Book, BookPage
 from analysis.descriptive import DISEASE_CONTROL, MISSING, NO_CATEGORY, OBJECTIVE_RESPONSES
-from analysis.layout import Cell, Row, Table, cautions, cells, level_label, number_of, sized
+from analysis.layout import (
+    Cell,
+    Row,
+    Table,
+    cautions,
+    cells,
+    level_label,
+    number_of,
+    sized,
+    treatment,
+)
 from analysis.ledger import PREFERRED
-from analysis.study import Analysis, Study
+from analysis.study import FIRST_LINE, Analysis, Study
 from expectations.small_cells import HIDDEN
 
 
@@ -22,7 +32,7 @@ def characteristics_table(study: Study, book: Book, analyses: Sequence[Analysis]
     for variable in study.variables.values():
         if not variable.in_table1:
             continue
-        summary = _summary_of(study, book, variable.name)
+        summary = _summary_of(study, book, main, variable.name)
         rows.append(Row(variable.label, cells([summary]) if summary else (), "heading"))
         for level in page.levels(variable.name, "pct"):
             number = page.get(variable.name, level, "n")
@@ -59,8 +69,10 @@ def characteristics_table(study: Study, book: Book, analyses: Sequence[Analysis]
     )
 
 
-def _summary_of(study: Study, book: Book, variable: str) -> str | None:
-    """Median and range of a variable that the study also gives as a number."""
+def _summary_of(study: Study, book: Book, table: Analysis, variable: str) -> str | None:
+    """Median and range of a variable that the study also gives as a number of all its patients."""
+    if table.line_number != FIRST_LINE:
+        return None
     for analysis in study.analyses:
         if analysis.kind == "quantity" and analysis.group_variable == variable:
             page = book.page(analysis.exhibit, analysis.population)
@@ -220,8 +232,8 @@ def adverse_event_table(study: Study, book: Book, analysis: Analysis) -> Table:
         rows,
         [
             *cautions(study, analysis.exhibit),
-            "Events of first-line treatment that nobody judged unrelated to it; an event that "
-            "nobody judged counts. In brackets the patients with at least one."
+            f"Events of {treatment(analysis.line_number)} that nobody judged unrelated to it; an "
+            "event that nobody judged counts. In brackets the patients with at least one."
             + (
                 " Other: terms in none of the study’s categories."
                 if NO_CATEGORY in grades_of

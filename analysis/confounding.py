@@ -39,7 +39,7 @@ def weighting(
     """
     endpoint, contrast = str(analysis.endpoint), str(analysis.contrast)
     names = [study.variable(name).name for name in analysis.covariates]
-    patients = study.survival(endpoint, analysis.population)
+    patients = study.survival(endpoint, analysis.population, analysis.line_number)
     group = patients[study.variable(analysis.group_variable).name]
     known = patients[group.notna()]
     complete = known.dropna(subset=names)
@@ -48,7 +48,7 @@ def weighting(
     page = ledger.page(
         analysis.exhibit,
         analysis.population,
-        **study.timing(endpoint),
+        **study.timing(endpoint, analysis.line_number),
         covariates=covariates,
     ).about(complete)
     variable = endpoint.lower()
@@ -171,6 +171,7 @@ def e_values(
         if each.kind in ("survival", "weighting")
         and each.endpoint == analysis.endpoint
         and each.group_variable == analysis.group_variable
+        and each.line_number == analysis.line_number
     }
     ratios = [
         entry

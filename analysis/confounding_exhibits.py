@@ -165,7 +165,8 @@ def _analysis(variable: str, contrast: str, analysis: Analysis, is_ever_given: b
     """An analysis of a comparison in words."""
     what = variable.removeprefix(str(analysis.endpoint).lower()).strip()
     return {
-        "": f"{'ever against never' if is_ever_given else contrast}, from line 1",
+        "": f"{'ever against never' if is_ever_given else contrast}, "
+        f"from line {analysis.line_number}",
         "time-dependent": "exposed from the first dose on",
         "time-dependent delayed entry": "exposed from the first dose on, at risk once eligible",
         WEIGHTED: "weighted by the propensity",

@@ -27,9 +27,11 @@ def cumulative_incidence(
 ) -> None:
     """Enter the incidence of every source of an endpoint's event, by group if one is named."""
     endpoint = str(analysis.endpoint)
-    patients = study.survival(endpoint, analysis.population)
-    page = ledger.page(analysis.exhibit, analysis.population, **study.timing(endpoint))
-    sources = causes(study, endpoint)
+    patients = study.survival(endpoint, analysis.population, analysis.line_number)
+    page = ledger.page(
+        analysis.exhibit, analysis.population, **study.timing(endpoint, analysis.line_number)
+    )
+    sources = causes(study, analysis)
     found = patients["source"].where(patients["event"] == 1)
     patients = patients.assign(cause=[sources.index(s) + 1 if s in sources else 0 for s in found])
     groups = {EVERYBODY: patients}
@@ -45,10 +47,10 @@ def cumulative_incidence(
         _enter_group(page, endpoint, sources, label, members, order, times)
 
 
-def causes(study: Study, endpoint: str) -> list[str]:
+def causes(study: Study, analysis: Analysis) -> list[str]:
     """Sources of an endpoint's events among the included patients, death last."""
-    happened = study.intervals[study.intervals["event"].astype(bool)]
-    found = set(happened.loc[happened["endpoint"] == endpoint, "source"])
+    intervals = study.intervals_of(str(analysis.endpoint), analysis.line_number)
+    found = set(intervals.loc[intervals["event"].astype(bool), "source"])
     return sorted(found, key=lambda source: (source == DEATH, source))
 
 

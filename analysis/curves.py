@@ -38,7 +38,7 @@ def survival_at(months: float) -> Interval:
 def axis_times(study: Study, exhibit: str) -> list[float]:
     """Times, months, at which all panels of a figure give numbers at risk."""
     panels = [
-        study.survival(panel.endpoint, panel.population)["time"]
+        study.survival(panel.endpoint, panel.population, panel.line_number)["time"]
         for panel in study.analyses
         if panel.exhibit == exhibit and panel.kind in ("survival", "cumulative_incidence")
     ]

@@ -1,4 +1,4 @@
-"""Depth of response: the best change of the target lesions in first-line treatment."""
+"""Depth of response: the best change of the target lesions in a line of therapy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import duckdb
 import pandas as pd
 
 from analysis.ledger import PREFERRED, Ledger
-from analysis.study import FIRST_LINE, Analysis, Study, frame
+from analysis.study import Analysis, Study, frame
 from expectations.tables import rows
 
 BEST_CHANGE = "best change"
@@ -37,7 +37,7 @@ def waterfall(
     The change is that of the mart survival.response_by_line: the largest fall of the complete sum
     from baseline, or the smallest rise.
     """
-    members = study.members(analysis.population)
+    members = study.members(analysis.population, analysis.line_number)
     bars = frame(
         connection,
         """
@@ -52,14 +52,14 @@ def waterfall(
         """,
         study.study_id,
         study.settings["line_rule_set_id"],
-        FIRST_LINE,
+        analysis.line_number,
     )
     bars = bars[bars["patient_key"].isin(members.index)].set_index("patient_key")
     page = ledger.page(
         analysis.exhibit,
         analysis.population,
         line_rule_set_id=study.settings["line_rule_set_id"],
-        line_number=FIRST_LINE,
+        line_number=analysis.line_number,
     ).about(members)
     measured = pd.Series(members.index.isin(bars.index), index=members.index)
     for statistic, who, method in (

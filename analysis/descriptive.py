@@ -10,7 +10,7 @@ from scipy.stats import beta
 
 from analysis.estimators import reverse_kaplan_meier
 from analysis.ledger import NO_PATIENTS, PREFERRED, Ledger, Page
-from analysis.study import FIRST_LINE, Analysis, Study, StudyError, frame, is_delivered
+from analysis.study import Analysis, Study, StudyError, frame, is_delivered, of_line
 from expectations.tables import rows
 
 MISSING = "missing"
@@ -172,12 +172,12 @@ def follow_up(
     interquartile range; its q1 and q3 are therefore the smallest and largest time as published,
     and the quartiles as preferred.
     """
-    patients = study.survival(analysis.endpoint, analysis.population)
+    patients = study.survival(analysis.endpoint, analysis.population, analysis.line_number)
     n, events = len(patients), int(patients["event"].sum())
     endpoint = str(analysis.endpoint)
-    page = ledger.page(analysis.exhibit, analysis.population, **study.timing(endpoint)).about(
-        patients
-    )
+    page = ledger.page(
+        analysis.exhibit, analysis.population, **study.timing(endpoint, analysis.line_number)
+    ).about(patients)
     died = patients["event"] == 1
     page.add(endpoint.lower(), None, "deaths_n", events, "count of events", counted=died)
     page.add(
@@ -206,8 +206,7 @@ def follow_up(
             reverse_kaplan_meier(patients["time"], patients["event"]).median(),
             note="potential follow-up: deaths count as censored (Schemper and Smith 1996)",
         )
-    intervals = study.intervals[study.intervals["endpoint"] == endpoint]
-    own = intervals.set_index("patient_key").loc[patients.index]
+    own = study.intervals_of(endpoint, analysis.line_number).loc[patients.index]
     followed = own["event"].astype(bool) | (own["censor_reason"] == FOLLOWED_TO_CUTOFF)
     complete = int(followed.sum())
     within = page.about(patients, within_days=study.settings["follow_up_complete_within_days"])
@@ -230,8 +229,10 @@ def characteristics(
 
     Of a variable that is known of nobody no level is entered: nobody would seem to have it.
     """
-    members = study.members(analysis.population)
-    page = ledger.page(analysis.exhibit, analysis.population).about(members)
+    members = study.members(analysis.population, analysis.line_number)
+    page = ledger.page(
+        analysis.exhibit, analysis.population, **of_line(analysis.line_number)
+    ).about(members)
     for variable in study.variables.values():
         if not variable.in_table1:
             continue
@@ -246,14 +247,18 @@ def count_within(
     connection: duckdb.DuckDBPyConnection, study: Study, analysis: Analysis, ledger: Ledger
 ) -> None:
     """Enter, within each level of a variable, the patients with one level of a second one."""
-    members = study.members(analysis.population)
+    members = study.members(analysis.population, analysis.line_number)
     group = study.variable(analysis.group_variable)
     detail = study.variable(analysis.detail_variable)
     has_detail = members[detail.name] == analysis.detail_level
     for level in _level_names(study, group.name):
         inside = has_detail[members[group.name] == level]
         page = ledger.page(
-            analysis.exhibit, analysis.population, within=level, detail_variable=detail.name
+            analysis.exhibit,
+            analysis.population,
+            **of_line(analysis.line_number),
+            within=level,
+            detail_variable=detail.name,
         ).about(inside)
         page.add(
             group.name,
@@ -348,12 +353,12 @@ def enter_responses(page: Page, level: str, found: pd.Series, responses: Sequenc
 def adverse_events(
     connection: duckdb.DuckDBPyConnection, study: Study, analysis: Analysis, ledger: Ledger
 ) -> None:
-    """Enter adverse events of line 1 that nobody judged unrelated: events, and patients.
+    """Enter adverse events of a line that nobody judged unrelated: events, and patients.
 
     Nothing if no adverse events were delivered: that nobody had one is then not known.
     """
     group = study.variable(analysis.group_variable)
-    members = study.members(analysis.population)
+    members = study.members(analysis.population, analysis.line_number)
     if members.empty or not is_delivered(connection, "adverse_events"):
         return
     events = frame(
@@ -368,15 +373,15 @@ def adverse_events(
         """,
         NO_CATEGORY,
         study.study_id,
-        FIRST_LINE,
+        analysis.line_number,
     )
     events = events[events["patient_key"].isin(members.index)]
     events = events.assign(group=members[group.name].reindex(events["patient_key"]).to_numpy())
     levels = shown_levels(study, group.name)
     pages = {
-        level: ledger.page(analysis.exhibit, analysis.population).about(
-            members[members[group.name] == level]
-        )
+        level: ledger.page(
+            analysis.exhibit, analysis.population, **of_line(analysis.line_number)
+        ).about(members[members[group.name] == level])
         for level in levels
     }
     for level, page in pages.items():
@@ -393,7 +398,7 @@ def adverse_events(
                     n_events.get(cell, 0),
                     category=category,
                     grade_group=grade,
-                    line_number=FIRST_LINE,
+                    line_number=analysis.line_number,
                 )
                 variable = f"{category} grade {grade}"
                 inside = members[members[group.name] == level].index

@@ -27,7 +27,7 @@ import pandas as pd
 
 from analysis.confounding import BALANCE
 from analysis.ledger import NOT_ESTIMABLE, display, displayed
-from analysis.study import Study, frame
+from analysis.study import FIRST_LINE, Study, frame
 from expectations.small_cells import HIDDEN, SMALL_CELL, TOLERANCE, Sum, hidden, is_small
 from expectations.tables import rows
 
@@ -125,6 +125,11 @@ class Number:
         return found
 
     @property
+    def line_number(self) -> int:
+        """Line of therapy that it is of."""
+        return int(self.parameters.get("line_number", FIRST_LINE))
+
+    @property
     def is_count(self) -> bool:
         """Whether it counts patients, or what they had."""
         statistic = self.row["statistic"]
@@ -215,7 +220,7 @@ def _count(number: Number, study: Study) -> Count:
     value = int(row["value"])
     if whole is None:
         return Count(number, (*number.place, row["statistic"]), None)
-    population = _members(study, row["population"])
+    population = _members(study, row["population"], number.line_number)
     if row["statistic"] in LEFT_OUT and len(population - whole) == value:
         return Count(number, population - whole, population)
     if counted is not None and len(counted) == value:
@@ -225,10 +230,10 @@ def _count(number: Number, study: Study) -> Count:
     return Count(number, (*number.place, row["statistic"]), whole)
 
 
-def _members(study: Study, population: str) -> Patients:
+def _members(study: Study, population: str, line_number: int = FIRST_LINE) -> Patients:
     if population not in study.populations:
         return frozenset(study.levels.index)
-    return frozenset(study.members(population).index)
+    return frozenset(study.members(population, line_number).index)
 
 
 def _concealed(study: Study, numbers: Sequence[Number], counts: Sequence[Count]) -> set[Hashable]:
@@ -257,7 +262,11 @@ def _concealed(study: Study, numbers: Sequence[Number], counts: Sequence[Count])
         unprinted=[key for key in sizes if key not in printed],
         dear=[
             whole
-            for whole in {everybody, *(_members(study, name) for name in study.populations)}
+            for whole in {
+                everybody,
+                *(_members(study, name) for name in study.populations),
+                *(_members(study, of.population, of.line_number) for of in study.analyses),
+            }
             if not is_small(len(whole)) and not is_small(len(everybody - whole))
         ],
     )
@@ -357,8 +366,9 @@ def _question(one: Count) -> Hashable:
 
 
 def _events_question(variable: str, parameters: dict[str, Any]) -> Hashable:
-    """Which events are counted."""
-    names = ("endpoint", "line_rule_set_id", "endpoint_rule_set_id")
+    """Which events are counted; a death is the same from whichever line time runs."""
+    of_line = () if parameters.get("endpoint") == "OS" else ("line_number",)
+    names = ("endpoint", "line_rule_set_id", "endpoint_rule_set_id", *of_line)
     incidence = variable if "incidence" in variable else ""
     return ("events", incidence, *(parameters.get(name) for name in names))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import duckdb
 import pandas as pd
 
-from analysis import comparison
+from analysis import comparison, later_lines
 from analysis.confounding import e_values, weighting
 from analysis.cumulative_incidence import cumulative_incidence
 from analysis.depth_of_response import waterfall
@@ -102,8 +102,10 @@ def compute(connection: duckdb.DuckDBPyConnection, study_id: str) -> None:
 def analyse(connection: duckdb.DuckDBPyConnection, study: Study) -> Ledger:
     """Run the study's analyses and return their ledger."""
     ledger = Ledger(study.study_id)
+    later_lines.refuse(study)
     attrition(connection, study, ledger)
     deliveries(connection, ledger)
+    later_lines.enter_who_had_it(study, ledger)
     for analysis in study.analyses:
         if analysis.kind not in KINDS:
             raise StudyError(

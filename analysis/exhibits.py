@@ -14,6 +14,7 @@ from analysis import (
     clinical_tables,
     confounding_exhibits,
     group_tables,
+    later_lines,
     layout,
     line_exhibits,
     model_tables,
@@ -244,7 +245,7 @@ def _sections(study: Study, book: Book, drawn: Drawn) -> list[Section]:
         exhibits = [
             _of(own[0], empty=True)
             if study.levels.empty
-            else _BUILDERS[own[0].kind](study, book, drawn, own)
+            else _with_its_line(study, book, own, _BUILDERS[own[0].kind](study, book, drawn, own))
             for own in (
                 list(analyses) for _, analyses in groupby(chosen, key=lambda each: each.exhibit)
             )
@@ -252,6 +253,25 @@ def _sections(study: Study, book: Book, drawn: Drawn) -> list[Section]:
         if exhibits:
             found.append(Section(identifier, title, exhibits))
     return found
+
+
+def _with_its_line(study: Study, book: Book, analyses: list[Analysis], exhibit: Exhibit) -> Exhibit:
+    """An exhibit that says which line it is of, if that is a later one, and of whom.
+
+    So does the first of its tables, which also stands by itself in the exports.
+    """
+    told = later_lines.told(study, book, analyses)
+    if not told:
+        return exhibit
+    under = exhibit.pictures or exhibit.wide or not exhibit.tables
+    tables = [
+        replace(table, notes=[*(told[:1] if under else told), *table.notes])
+        if place == 0
+        else table
+        for place, table in enumerate(exhibit.tables)
+    ]
+    cautions = [" ".join(told), *exhibit.cautions] if under else exhibit.cautions
+    return replace(exhibit, tables=tables, cautions=cautions)
 
 
 def _of(analysis: Analysis, **content: Any) -> Exhibit:

@@ -11,7 +11,8 @@ from analysis.comparison import CANNOT_BE, DIFFERS, NOT_COMPUTED, REPRODUCED
 from analysis.disclosure import NOT_SHOWN
 from analysis.group_tests import FEW_EVENTS, SMALL_GROUP
 from analysis.immortal_time import EVER_GIVEN
-from analysis.layout import endpoint_label, equals, level_label, number_of
+from analysis.later_lines import known_at_start
+from analysis.layout import endpoint_label, equals, level_label, number_of, since, treatment
 from analysis.ledger import HAZARD_RATIO, MEDIAN, NOT_ESTIMABLE, NOT_REACHED, PREFERRED
 from analysis.model_tables import cox_terms
 from analysis.multivariable import EVENTS_PER_VARIABLE
@@ -19,11 +20,6 @@ from analysis.study import FIRST_LINE, Analysis, Caution, Study
 from analysis.survival import ALL_GROUPS, ALL_PAIRS, SIGNIFICANCE_LEVEL, is_significant
 from expectations.pages import counted
 from expectations.small_cells import HIDDEN
-
-#: Rules of variables that group patients by one line, which the argument numbers.
-OF_A_LINE = ("line_class", "line_backbone")
-#: Characteristics that a patient may acquire after line 1 has begun.
-KNOWN_LATER = ("number_of_lines", "primary_resection", "metastasectomy", "local_therapy")
 
 
 @dataclass(frozen=True)
@@ -83,10 +79,14 @@ def _follow_up(study: Study, book: Book, analyses: list[Analysis]) -> Iterator[F
         name = "reverse Kaplan-Meier"
         if page.get("follow_up", name, MEDIAN.value, PREFERRED) is None:
             continue
+        of, origin = "", ""
+        if analysis.line_number != FIRST_LINE:
+            of = f"Of those who had {treatment(analysis.line_number)}, "
+            origin = f" {since(analysis)}"
         yield Finding(
             "Follow-up",
-            f"{counted(page.display(endpoint, None, 'deaths_n'), 'patient')} "
-            f"({page.display(endpoint, None, 'deaths_pct')}%) died. Median follow-up was "
+            f"{of}{counted(page.display(endpoint, None, 'deaths_n'), 'patient')} "
+            f"({page.display(endpoint, None, 'deaths_pct')}%) died. Median follow-up{origin} was "
             f"{_median(page, 'follow_up', name)} by the reverse Kaplan\N{EN DASH}Meier method; the "
             "median of all observed times was "
             f"{page.display('follow_up', None, 'median_months')} months.",
@@ -94,7 +94,7 @@ def _follow_up(study: Study, book: Book, analyses: list[Analysis]) -> Iterator[F
 
 
 def _survival(study: Study, book: Book, analyses: list[Analysis]) -> Iterator[Finding]:
-    of_all = {each.endpoint for each in analyses if each.group_variable is None}
+    of_all = {(each.endpoint, each.line_number) for each in analyses if each.group_variable is None}
     for analysis in analyses:
         page = book.page(analysis.exhibit, analysis.population)
         variable = str(analysis.endpoint).lower()
@@ -103,15 +103,19 @@ def _survival(study: Study, book: Book, analyses: list[Analysis]) -> Iterator[Fi
             if page.get(variable, label, MEDIAN.lower, PREFERRED):
                 yield Finding(
                     endpoint_label(analysis),
-                    f"The median from the start of first-line treatment was "
+                    f"The median {since(analysis)} was "
                     f"{_median(page, variable, label)}, with {_sizes(page, variable, label)}.",
                 )
             continue
         if study.variable(analysis.group_variable).rule == EVER_GIVEN:
             yield from _ever_given(study, page, variable, analysis)
-        elif analysis.contrast and _known_at_start(study, analysis):
+        elif analysis.contrast and known_at_start(
+            study.variable(analysis.group_variable), analysis.line_number
+        ):
             yield from _contrast(study, page, variable, analysis)
-        elif analysis.endpoint not in of_all and not _is_cautioned(study, analysis):
+        elif (analysis.endpoint, analysis.line_number) not in of_all and not _is_cautioned(
+            study, analysis
+        ):
             yield from _medians(page, variable, analysis)
         if analysis.pairwise:
             yield from _pairs(page, variable, analysis)
@@ -126,14 +130,6 @@ def _is_about(caution: Caution, analysis: Analysis) -> bool:
     return caution.exhibit == analysis.exhibit and caution.variable == analysis.group_variable
 
 
-def _known_at_start(study: Study, analysis: Analysis) -> bool:
-    """Whether the groups are there when time starts: by line 1, or by what was known then."""
-    variable = study.variable(analysis.group_variable)
-    if variable.rule == "characteristic":
-        return variable.argument not in KNOWN_LATER
-    return variable.rule in OF_A_LINE and variable.argument == str(FIRST_LINE)
-
-
 def _medians(page: BookPage, variable: str, analysis: Analysis) -> Iterator[Finding]:
     """Medians of the groups, where none of all patients is given."""
     groups = _median_of_each(page, variable)
@@ -143,7 +139,7 @@ def _medians(page: BookPage, variable: str, analysis: Analysis) -> Iterator[Find
     p_value = f" ({_log_rank(tested)})" if tested and tested.value is not None else ""
     yield Finding(
         f"{endpoint_label(analysis)} by group ({number_of(analysis.exhibit)})",
-        f"Median from the start of first-line treatment: {groups}{p_value}.",
+        f"Median {since(analysis)}: {groups}{p_value}.",
     )
 
 
@@ -170,8 +166,8 @@ def _contrast(study: Study, page: BookPage, variable: str, analysis: Analysis) -
         yield from _medians(page, variable, analysis)
         return
     sentences = [
-        f"{level_label(study.spelled(contrast))}, from the start of first-line treatment: hazard "
-        f"ratio {_ratio(page, variable, contrast)}"
+        f"{level_label(study.spelled(contrast))}, {since(analysis)}: hazard ratio "
+        f"{_ratio(page, variable, contrast)}"
         f"{' with Firth’s penalty' if 'Firth' in ratio.method else ''}, {_log_rank(tested)}",
         f"Medians: {_median_of_each(page, variable)}",
     ]
@@ -276,9 +272,10 @@ def _cox(study: Study, book: Book, analyses: list[Analysis]) -> Iterator[Finding
             else ""
         )
         which = " and ".join(kept) if kept else "no variable"
+        origin = "" if analysis.line_number == FIRST_LINE else f" of time {since(analysis)}"
         yield Finding(
             "Multivariable model",
-            f"In the model ({counted(page.display(model, None, 'n'), 'patient')}, "
+            f"In the model{origin} ({counted(page.display(model, None, 'n'), 'patient')}, "
             f"{counted(page.display(model, None, 'events_n'), 'event')}) {which} "
             f"{'have' if len(kept) > 1 else 'has'} P < {SIGNIFICANCE_LEVEL:g} with Efron’s ties "
             f"and with Firth’s penalty{weak}.",

@@ -9,7 +9,7 @@ import duckdb
 from analysis.descriptive import MISSING, percent, shown_levels
 from analysis.estimators import standardised_difference
 from analysis.ledger import NO_PATIENTS, NOT_ESTIMABLE, PREFERRED, Ledger
-from analysis.study import Analysis, Study
+from analysis.study import Analysis, Study, of_line
 
 ALL_PATIENTS = "all patients"
 
@@ -21,13 +21,13 @@ def characteristics_by_group(
 
     Of more than two groups it is the largest between any two of them (McCaffrey 2013).
     """
-    members = study.members(analysis.population)
+    members = study.members(analysis.population, analysis.line_number)
     group = study.variable(analysis.group_variable)
     groups = shown_levels(study, group.name)
     for name in groups:
-        page = ledger.page(analysis.exhibit, analysis.population).about(
-            members[members[group.name] == name]
-        )
+        page = ledger.page(
+            analysis.exhibit, analysis.population, **of_line(analysis.line_number)
+        ).about(members[members[group.name] == name])
         page.add(group.name, name, "n", page.n, "count of patients", convention=PREFERRED)
     for variable in study.variables.values():
         if not variable.in_table1 or variable == group:
@@ -40,7 +40,12 @@ def characteristics_by_group(
                 inside = members[group.name] == name
                 n, counted = int(inside.sum()), has_level[inside]
                 count = int(counted.sum())
-                page = ledger.page(analysis.exhibit, analysis.population, group=name).about(counted)
+                page = ledger.page(
+                    analysis.exhibit,
+                    analysis.population,
+                    **of_line(analysis.line_number),
+                    group=name,
+                ).about(counted)
                 label = f"{level}: {name}"
                 page.add(
                     variable.name,
@@ -71,7 +76,9 @@ def characteristics_by_group(
         defined = [each for each in between if each is not None]
         is_whole = len(present) == len(groups) and len(defined) == len(between)
         difference = max(defined, default=None) if is_whole else None
-        ledger.page(analysis.exhibit, analysis.population).about(known).add(
+        ledger.page(analysis.exhibit, analysis.population, **of_line(analysis.line_number)).about(
+            known
+        ).add(
             variable.name,
             None,
             "smd",
@@ -87,13 +94,15 @@ def missingness(
     connection: duckdb.DuckDBPyConnection, study: Study, analysis: Analysis, ledger: Ledger
 ) -> None:
     """Enter, by variable, how many patients it is not known of: all, and by group."""
-    members = study.members(analysis.population)
+    members = study.members(analysis.population, analysis.line_number)
     group = study.variable(analysis.group_variable)
     parts = {ALL_PATIENTS: members.index == members.index}
     for name in shown_levels(study, group.name):
         parts[name] = (members[group.name] == name).to_numpy()
     for label, inside in parts.items():
-        page = ledger.page(analysis.exhibit, analysis.population).about(members[inside])
+        page = ledger.page(
+            analysis.exhibit, analysis.population, **of_line(analysis.line_number)
+        ).about(members[inside])
         page.add("patients", label, "n", page.n, "count of patients", convention=PREFERRED)
         for variable in study.variables.values():
             if not (variable.in_table1 or variable.in_univariable or variable.cox_reference):

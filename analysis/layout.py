@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from analysis.book import NOTHING, Book
 from analysis.group_tests import SMALL_GROUP
-from analysis.study import Analysis, Study, Variable
+from analysis.study import Analysis, Study, Variable, ordinal
 from expectations.small_cells import HIDDEN
 
 ABBREVIATIONS = (
@@ -78,6 +78,16 @@ def endpoint_label(analysis: Analysis) -> str:
         "PFS": "Progression-free survival",
         "DOR": "Duration of response",
     }.get(str(analysis.endpoint), str(analysis.endpoint))
+
+
+def treatment(line_number: int) -> str:
+    """Treatment in a line, in words."""
+    return f"{ordinal(line_number)}-line treatment"
+
+
+def since(analysis: Analysis) -> str:
+    """Where an analysis' time starts, in words."""
+    return f"from the start of {treatment(analysis.line_number)}"
 
 
 def equals(p_value: str) -> str:

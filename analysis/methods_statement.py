@@ -11,10 +11,11 @@ import duckdb
 from analysis.book import Book
 from analysis.confounding import WEIGHTED
 from analysis.group_tests import FEW_EVENTS, SMALL_GROUP
+from analysis.later_lines import time_origin
 from analysis.ledger import HAZARD_RATIO, PREFERRED
 from analysis.missing_covariates import IMPUTED
 from analysis.multivariable import SELECTED_ANEW
-from analysis.study import DAYS_PER_MONTH, Study
+from analysis.study import DAYS_PER_MONTH, FIRST_LINE, Study
 from analysis.survival import SIGNIFICANCE_LEVEL
 from expectations.tables import rows
 
@@ -169,14 +170,20 @@ def _patients(connection: duckdb.DuckDBPyConnection, study: Study) -> str:
             sorted({str(each.endpoint) for each in study.analyses if each.endpoint}),
         )
     )
+    later = (
+        " Analyses of a later line are of the patients who had it; their characteristics were not "
+        "taken anew at its start."
+        if any(each.line_number != FIRST_LINE for each in study.analyses)
+        else ""
+    )
     return (
         f"Patients were included from {settings['period_start']} to {settings['data_cutoff']} "
         f"(data cut-off) if they met every criterion: {'; '.join(criteria)}. Patients of whom "
         "the record does not say whether they meet one were not included. Lines of therapy were "
         "derived from dated orders, administrations and dispensings by rule set "
         f"{settings['line_rule_set_id']}."
-        f"{window} Time runs from the first day of line 1 and is given in months of "
-        f"{DAYS_PER_MONTH} days. {endpoints}"
+        f"{window} Time runs from {time_origin(study)} and is given in months of "
+        f"{DAYS_PER_MONTH} days. {endpoints}{later}"
     )
 
 

@@ -23,12 +23,15 @@ def imputation(
     endpoint = str(analysis.endpoint)
     modelled = [v for v in study.variables.values() if v.cox_reference]
     names = [v.name for v in modelled]
-    patients = study.survival(endpoint, analysis.population)
+    patients = study.survival(endpoint, analysis.population, analysis.line_number)
     lacking = patients[names].isna().any(axis=1)
     incomplete = int(lacking.sum())
     model = f"{endpoint.lower()} cox"
     page = ledger.page(
-        analysis.exhibit, analysis.population, **study.timing(endpoint), covariates=names
+        analysis.exhibit,
+        analysis.population,
+        **study.timing(endpoint, analysis.line_number),
+        covariates=names,
     ).about(patients)
     page.add(
         model,

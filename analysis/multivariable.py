@@ -92,14 +92,14 @@ def multivariable(
 ) -> None:
     """Enter the model of all variables with a reference level, on complete cases."""
     endpoint = str(analysis.endpoint)
-    patients = study.survival(endpoint, analysis.population)
+    patients = study.survival(endpoint, analysis.population, analysis.line_number)
     variables = [variable for variable in study.variables.values() if variable.cox_reference]
     complete = patients.dropna(subset=[variable.name for variable in variables])
     model = f"{endpoint.lower()} cox"
     page = ledger.page(
         analysis.exhibit,
         analysis.population,
-        **study.timing(endpoint),
+        **study.timing(endpoint, analysis.line_number),
         covariates=[variable.name for variable in variables],
     ).about(complete)
     for statistic, count, method, counted in (

@@ -17,6 +17,7 @@ from analysis.descriptive import DELIVERED
 from analysis.exhibits import Contents
 from analysis.findings import key_findings
 from analysis.group_tests import FEW_EVENTS, SMALL_GROUP
+from analysis.later_lines import time_origin
 from analysis.methods_statement import methods_statement
 from analysis.multivariable import EVENTS_PER_VARIABLE
 from analysis.second_programming import COHORT, warning
@@ -78,6 +79,7 @@ def page(connection: duckdb.DuckDBPyConnection, contents: Contents, *, run: dict
         second_programming=_second_programming(connection, study_id, contents.edition.policy),
         n_estimates=len(book),
         days_per_month=DAYS_PER_MONTH,
+        time_origin=time_origin(study),
         small_group=SMALL_GROUP,
         few_events=FEW_EVENTS,
         events_per_variable=EVENTS_PER_VARIABLE,

@@ -16,6 +16,7 @@ from analysis.layout import (
     level_label,
     number_of,
     sized,
+    treatment,
 )
 from analysis.ledger import MEDIAN, PREFERRED, Interval
 from analysis.responses import (
@@ -25,7 +26,7 @@ from analysis.responses import (
     PATIENTS,
     VISITS,
 )
-from analysis.study import Analysis, Study
+from analysis.study import Analysis, Study, ordinal
 from expectations.pages import counted
 from expectations.small_cells import HIDDEN
 
@@ -92,8 +93,9 @@ def best_responses_table(study: Study, book: Book, analysis: Analysis) -> Table:
         rows,
         [
             *cautions(study, analysis.exhibit),
-            "RECIST 1.1, first-line treatment, up to progression or the next line. Every patient "
-            "with a first line is in the denominator. Confirmed: a CR or PR that a later "
+            f"RECIST 1.1, {treatment(analysis.line_number)}, up to progression or the next line. "
+            f"Every patient with a {ordinal(analysis.line_number)} line is in the denominator. "
+            "Confirmed: a CR or PR that a later "
             "assessment confirms, as the endpoint rule set says; one that none confirms counts as "
             "SD where it was seen late enough, else as NE. "
             f"ORR, objective response rate ({' + '.join(OBJECTIVE_RESPONSES)}); "

@@ -1,4 +1,4 @@
-"""Response in first-line treatment: best responses, who judged them, and how long they last."""
+"""Response in a line of therapy: best responses, who judged them, and how long they last."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from analysis.descriptive import NOT_ASSESSED, OTHER_RESPONSES, RESPONSES, enter
 from analysis.estimators import Estimate, agreement
 from analysis.ledger import PREFERRED, Interval, Ledger, Page
 from analysis.rule_sets import intervals_by_rule_set, rule_set_label
-from analysis.study import FIRST_LINE, Analysis, Study, frame
+from analysis.study import Analysis, Study, frame, ordinal
 from expectations.tables import rows
 
 PATIENTS = "patients"
@@ -28,13 +28,14 @@ KAPPA = Interval("kappa", "kappa_ci_lower", "kappa_ci_upper")
 def best_responses(
     connection: duckdb.DuckDBPyConnection, study: Study, analysis: Analysis, ledger: Ledger
 ) -> None:
-    """Enter best overall response in line 1, unconfirmed and confirmed, and the depth of response.
+    """Enter best overall response in a line, unconfirmed and confirmed, and the depth of response.
 
     Once as the study's own endpoint rule set has it, and once from the lesion rows. Every patient
-    with a first line is in the denominator, assessed or not; but where nobody was assessed, as
+    with the line is in the denominator, assessed or not; but where nobody was assessed, as
     where the file was not delivered, nothing is known and there is no rate.
     """
-    members = study.members(analysis.population).index
+    line_number = analysis.line_number
+    members = study.members(analysis.population, line_number).index
     own = study.settings["endpoint_rule_set_id"]
     best = frame(
         connection,
@@ -52,7 +53,7 @@ def best_responses(
         """,
         study.study_id,
         study.settings["line_rule_set_id"],
-        FIRST_LINE,
+        line_number,
         own,
         DERIVED,
         own,
@@ -71,11 +72,17 @@ def best_responses(
             analysis.population,
             line_rule_set_id=study.settings["line_rule_set_id"],
             endpoint_rule_set_id=rule_set,
-            line_number=FIRST_LINE,
+            line_number=line_number,
         ).about(judged, judged_by=SOURCES[judged["response_source"].iloc[0]])
         for confirmed, column in zip(CONFIRMED, columns, strict=True):
             level = f"{rule_set}, {CONFIRMED[confirmed]}"
-            page.add(PATIENTS, level, "n", page.n, "count of patients with a first line")
+            page.add(
+                PATIENTS,
+                level,
+                "n",
+                page.n,
+                f"count of patients with a {ordinal(line_number)} line",
+            )
             enter_responses(page, level, judged[column], (*RESPONSES, *others))
         _enter_depth(page, str(rule_set), judged["best_change_pct"].dropna())
 
@@ -184,7 +191,7 @@ def response_duration(
             analysis.exhibit,
             analysis.population,
             **{
-                **study.timing(endpoint),
+                **study.timing(endpoint, analysis.line_number),
                 "time_origin": str(rule_set["start_anchor"]).replace("_", " "),
                 "endpoint_rule_set_id": name,
             },

@@ -135,7 +135,10 @@ def line_rule_sets(
         page = ledger.page(
             analysis.exhibit,
             analysis.population,
-            **{**study.timing(str(analysis.endpoint)), "line_rule_set_id": rule_set},
+            **{
+                **study.timing(str(analysis.endpoint), analysis.line_number),
+                "line_rule_set_id": rule_set,
+            },
             label=labels[rule_set],
         )
         _enter(
@@ -166,7 +169,10 @@ def endpoint_rule_sets(
         page = ledger.page(
             analysis.exhibit,
             analysis.population,
-            **{**study.timing(str(analysis.endpoint)), "endpoint_rule_set_id": rule_set},
+            **{
+                **study.timing(str(analysis.endpoint), analysis.line_number),
+                "endpoint_rule_set_id": rule_set,
+            },
             label=rule_set_label(rule_set),
             source=sources.get(rule_set),
         )
@@ -192,7 +198,10 @@ def intervals_by_rule_set(
     varied: str,
     held: str,
 ) -> dict[str, pd.DataFrame]:
-    """Times of line 1 by rule set, one kind of rule set varied and the other the study's own."""
+    """Times from the start of the analysis' line, by rule set: one kind varied, the other held.
+
+    Of a later line those who had it under the rule set of lines.
+    """
     found = frame(
         connection,
         f"""
@@ -202,7 +211,7 @@ def intervals_by_rule_set(
         order by all
         """,
         study.study_id,
-        FIRST_LINE,
+        analysis.line_number,
         analysis.endpoint,
         study.settings[held],
     )

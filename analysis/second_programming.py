@@ -124,7 +124,7 @@ def _curves(
         analysis.population,
         analysis.endpoint,
     )
-    patients = study.survival(analysis.endpoint, analysis.population)
+    patients = study.survival(analysis.endpoint, analysis.population, analysis.line_number)
     differences = []
     for group, curve in own.groupby("group"):
         members = patients
@@ -144,9 +144,9 @@ def _incidence(
 ) -> list[Agreement]:
     """Incidence of each event; where events of two patients tie, lifelines shifts one at random."""
     endpoint = str(analysis.endpoint)
-    patients = study.survival(endpoint, analysis.population)
+    patients = study.survival(endpoint, analysis.population, analysis.line_number)
     differences = []
-    for source in causes(study, endpoint):
+    for source in causes(study, analysis):
         own = frame(
             connection,
             'select "group", time_months, survival from results.survival_curves '
@@ -179,7 +179,9 @@ def _incidence(
 def _log_rank(
     study: Study, analysis: Analysis, estimates: pd.DataFrame, variable: str
 ) -> list[Agreement]:
-    patients = study.survival(analysis.endpoint, analysis.population).dropna(subset=[variable])
+    patients = study.survival(analysis.endpoint, analysis.population, analysis.line_number).dropna(
+        subset=[variable]
+    )
     groups = patients[variable].astype(str)
     if groups.nunique() < 2 or not patients["event"].any():
         return []
@@ -215,7 +217,7 @@ def _cox(study: Study, analysis: Analysis, estimates: pd.DataFrame) -> list[Agre
         & estimates["value"].notna()
     ]
     modelled = [v for v in study.variables.values() if v.cox_reference]
-    patients = study.survival(analysis.endpoint, analysis.population).dropna(
+    patients = study.survival(analysis.endpoint, analysis.population, analysis.line_number).dropna(
         subset=[v.name for v in modelled]
     )
     # lifelines stops short of an infinite ratio; where it is that of a level without an event,

@@ -58,17 +58,28 @@ def variables(connection: duckdb.DuckDBPyConnection, study: Study) -> Iterator[A
         yield Answers(column.replace("_", " "), marts[column], found(staged))
     if study.settings["endpoint_rule_set_id"] != PRIMARY:
         return
-    for endpoint, intervals in (("OS", _overall_survival), ("PFS", _progression_free_survival)):
-        own = study.intervals[study.intervals["endpoint"] == endpoint].set_index("patient_key")
-        times = intervals(staged).reindex(own.index)
-        yield Answers(f"days of {endpoint}", own["time_days"], times["days"])
-        yield Answers(f"events of {endpoint}", own["event"].astype(bool), times["event"])
+    for number in sorted({FIRST_LINE, *(analysis.line_number for analysis in study.analyses)}):
+        origin = "" if number == FIRST_LINE else f" from line {number}"
+        if number != FIRST_LINE:
+            staged = _Staged(connection, study, number)
+        for endpoint, intervals in (("OS", _overall_survival), ("PFS", _progression_free_survival)):
+            own = study.intervals_of(endpoint, number)
+            times = intervals(staged).reindex(own.index)
+            yield Answers(f"days of {endpoint}{origin}", own["time_days"], times["days"])
+            yield Answers(
+                f"events of {endpoint}{origin}", own["event"].astype(bool), times["event"]
+            )
 
 
 class _Staged:
-    """Staged rows of the included patients, table by table, and what is taken from the marts."""
+    """Staged rows of the included patients, table by table, and what is taken from the marts.
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, study: Study) -> None:
+    `line_start` and `next_line` are of one line of therapy.
+    """
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, study: Study, line_number: int = FIRST_LINE
+    ) -> None:
         self._connection, self._study = connection, study
         self._read: dict[str, pd.DataFrame] = {}
         self.disease = self.setting("code_lists", "code_list", study.settings["disease_code_list"])
@@ -92,7 +103,7 @@ class _Staged:
             order by cohort.patient_key
             """,
             study.settings["line_rule_set_id"],
-            FIRST_LINE,
+            line_number,
             study.study_id,
         ).set_index("patient_key")
 

@@ -12,7 +12,7 @@ from analysis.ledger import HAZARD_RATIO, MEDIAN, NOT_REACHED, PREFERRED, Interv
 from analysis.pictures import Picture
 from analysis.rule_sets import ENDPOINTS, LINES, NUMBER_OF_LINES, comparison_name
 from analysis.sensitivity_figures import NO_ESTIMATE, Column, Point, sensitivity_forest
-from analysis.study import Analysis, Study
+from analysis.study import FIRST_LINE, Analysis, Study
 from analysis.survival_tables import RATIO_NOTE, marked_ratio
 
 CHANGED = "changed: "
@@ -99,9 +99,11 @@ def _statistics(analysis: Analysis) -> Interval:
 
 
 def _what(study: Study, analysis: Analysis) -> str:
+    number = analysis.line_number
+    origin = "" if number == FIRST_LINE else f", from line {number}"
     if analysis.contrast and _is_ratio(analysis):
-        return f"{analysis.endpoint}, {analysis.contrast}"
-    return f"Median {analysis.endpoint}, {study.population(analysis.population).label}"
+        return f"{analysis.endpoint}, {analysis.contrast}{origin}"
+    return f"Median {analysis.endpoint}, {study.population(analysis.population).label}{origin}"
 
 
 def _point(page: BookPage, analysis: Analysis, level: str) -> Point:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from expectations.tables import exist, rows
 
-#: The study's endpoints start with its first line of therapy.
+#: An analysis is of the first line of therapy where it names no other.
 FIRST_LINE = 1
 
 #: Days in a month: 365.25 / 12, the divisor of survival.survival_intervals.
@@ -59,6 +59,24 @@ KNOWN_INTERVALS = """
         ) as unknown using (study_id, endpoint_rule_set_id, endpoint)
     )
 """
+
+
+#: How lines of therapy are counted in words; the tenth and later ones are hardly ever asked for.
+ORDINALS = (
+    "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth",
+)  # fmt: skip
+
+
+def ordinal(line_number: int) -> str:
+    """A line's place in words: first, second."""
+    if line_number <= len(ORDINALS):
+        return ORDINALS[line_number - 1]
+    return f"{line_number}th"
+
+
+def of_line(line_number: int) -> dict[str, object]:
+    """The parameter that marks numbers of a later line; those of the first have none."""
+    return {} if line_number == FIRST_LINE else {"line_number": line_number}
 
 
 class StudyError(LookupError):
@@ -121,12 +139,18 @@ class Population:
 
 @dataclass(frozen=True)
 class Analysis:
-    """One analysis of the study (seed study_analyses)."""
+    """One analysis of the study (seed study_analyses).
 
+    `line_number` is the line of therapy that it is of: its time starts with that line, and of a
+    later line than the first it is about those who had it.
+    """
+
+    display_order: int
     exhibit: str
     kind: str
     population: str
     endpoint: str | None
+    line_number: int
     group_variable: str | None
     detail_variable: str | None
     detail_level: str | None
@@ -161,8 +185,11 @@ class Study:
     values : DataFrame, index patient_key
         The same before grouping, as text.
     intervals : DataFrame
-        endpoint, patient_key, event, source, censor_reason, time_days, time_months, entry_days of
-        the included patients' first lines under the study's rule sets.
+        line_number, endpoint, patient_key, event, source, censor_reason, time_days, time_months,
+        entry_days under the study's rule sets, of the included patients and the lines of therapy
+        that analyses are of.
+    had_line : dict
+        Included patients who had a line of therapy under the study's own rule set, by its number.
     """
 
     study_id: str
@@ -175,12 +202,14 @@ class Study:
     levels: pd.DataFrame
     values: pd.DataFrame
     intervals: pd.DataFrame
+    had_line: dict[int, pd.Index]
 
-    def timing(self, endpoint: str) -> dict[str, object]:
+    def timing(self, endpoint: str, line_number: int = FIRST_LINE) -> dict[str, object]:
         """What a time means: the parameters of every survival estimate."""
         return {
             "endpoint": endpoint,
-            "time_origin": "start of line 1",
+            "time_origin": f"start of line {line_number}",
+            **of_line(line_number),
             "days_per_month": DAYS_PER_MONTH,
             "line_rule_set_id": self.settings["line_rule_set_id"],
             "endpoint_rule_set_id": self.settings["endpoint_rule_set_id"],
@@ -207,12 +236,18 @@ class Study:
             for side in contrast.split(" vs ")
         )
 
-    def members(self, population: str) -> pd.DataFrame:
-        """Levels of the included patients who belong to a population."""
+    def members(self, population: str, line_number: int = FIRST_LINE) -> pd.DataFrame:
+        """Levels of the included patients who belong to a population.
+
+        Of a later line those who had it; of the first also those who were never treated.
+        """
         chosen = self.population(population)
-        if chosen.variable is None:
-            return self.levels
-        return self.levels[self.levels[chosen.variable] == chosen.level]
+        found = self.levels
+        if chosen.variable is not None:
+            found = found[found[chosen.variable] == chosen.level]
+        if line_number == FIRST_LINE:
+            return found
+        return found[found.index.isin(self.had_line.get(line_number, pd.Index([])))]
 
     def population_of(self, variable: str, level: str, default: str) -> str:
         """Name of the population that a level defines, or the default."""
@@ -221,8 +256,18 @@ class Study:
                 return population.name
         return default
 
-    def survival(self, endpoint: str | None, population: str) -> pd.DataFrame:
+    def intervals_of(self, endpoint: str, line_number: int = FIRST_LINE) -> pd.DataFrame:
+        """The intervals of an endpoint from the start of a line, by patient_key."""
+        of = self.intervals
+        rows = of[(of["endpoint"] == endpoint) & (of["line_number"] == line_number)]
+        return rows.set_index("patient_key")
+
+    def survival(
+        self, endpoint: str | None, population: str, line_number: int = FIRST_LINE
+    ) -> pd.DataFrame:
         """Times of a population's members who have an interval, with their levels beside.
+
+        Time runs from the start of the line.
 
         Returns
         -------
@@ -232,7 +277,7 @@ class Study:
         """
         if endpoint is None:
             raise StudyError(f"A survival analysis of study {self.study_id} names no endpoint.")
-        rows = self.intervals[self.intervals["endpoint"] == endpoint].set_index("patient_key")
+        rows = self.intervals_of(endpoint, line_number)
         times = pd.DataFrame(
             {
                 "time": rows["time_months"].astype(float),
@@ -242,7 +287,7 @@ class Study:
             },
             index=rows.index,
         )
-        return times.join(self.members(population), how="inner").sort_index()
+        return times.join(self.members(population, line_number), how="inner").sort_index()
 
 
 def load_study(connection: duckdb.DuckDBPyConnection, study_id: str) -> Study:
@@ -309,21 +354,22 @@ def load_study(connection: duckdb.DuckDBPyConnection, study_id: str) -> Study:
             connection,
             f"""
             select
-                endpoint, patient_key, event, source, censor_reason,
+                line_number, endpoint, patient_key, event, source, censor_reason,
                 time_days, time_months, entry_days
             from {KNOWN_INTERVALS}
             where
                 study_id = ?
-                and line_number = ?
+                and list_contains(?, line_number)
                 and line_rule_set_id = ?
                 and endpoint_rule_set_id = ?
-            order by endpoint, patient_key
+            order by line_number, endpoint, patient_key
             """,
             study_id,
-            FIRST_LINE,
+            sorted({FIRST_LINE, *(analysis.line_number for analysis in analyses)}),
             settings["line_rule_set_id"],
             settings["endpoint_rule_set_id"],
         ),
+        had_line=_had_line(connection, study_id, settings["line_rule_set_id"]),
     )
 
 
@@ -350,6 +396,27 @@ def is_delivered(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
     """Whether rows of a table were delivered; without any what rests on it is unknown."""
     query = "select 1 from quality.source_files where table_name = ? and n_records > 0"
     return bool(rows(connection, query, table))
+
+
+def _had_line(
+    connection: duckdb.DuckDBPyConnection, study_id: str, rule_set: str
+) -> dict[int, pd.Index]:
+    lines = frame(
+        connection,
+        """
+        select line_number, patient_key
+        from treatment.lines_of_therapy
+        inner join cohort.cohort using (study_id, patient_key)
+        where study_id = ? and rule_set_id = ? and included
+        order by all
+        """,
+        study_id,
+        rule_set,
+    )
+    return {
+        int(str(number)): pd.Index(own, dtype=object)
+        for number, own in lines.groupby("line_number")["patient_key"]
+    }
 
 
 def _wide(long: pd.DataFrame, column: str, index: pd.Index) -> pd.DataFrame:
@@ -413,10 +480,12 @@ def _analyses(
 ) -> tuple[Analysis, ...]:
     return tuple(
         Analysis(
+            display_order=int(row["display_order"]),
             exhibit=row["exhibit"],
             kind=row["kind"],
             population=row["population"],
             endpoint=row["endpoint"] or None,
+            line_number=FIRST_LINE if row["line_number"] is None else int(row["line_number"]),
             group_variable=row["group_variable"] or None,
             detail_variable=row["detail_variable"] or None,
             detail_level=row["detail_level"] or None,

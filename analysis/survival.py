@@ -25,7 +25,7 @@ from analysis.ledger import (
     Ledger,
     Page,
 )
-from analysis.study import Analysis, Study
+from analysis.study import Analysis, Study, of_line
 
 ALL_GROUPS = "all groups"
 ALL_PAIRS = "all pairs"
@@ -47,10 +47,12 @@ def survival(
     Nothing if no patient has an interval, as where what the endpoint rests on was not delivered.
     """
     endpoint = str(analysis.endpoint)
-    patients = study.survival(endpoint, analysis.population)
+    patients = study.survival(endpoint, analysis.population, analysis.line_number)
     if patients.empty:
         return
-    page = ledger.page(analysis.exhibit, analysis.population, **study.timing(endpoint))
+    page = ledger.page(
+        analysis.exhibit, analysis.population, **study.timing(endpoint, analysis.line_number)
+    )
     times = axis_times(study, analysis.exhibit)
     if analysis.group_variable is None:
         label = analysis.contrast or analysis.population
@@ -63,9 +65,9 @@ def survival(
         inside = patients[patients[group.name] == level]
         population = study.population_of(group.name, level, analysis.population)
         if population != analysis.population:
-            ledger.page(analysis.exhibit, population).about(inside).add(
-                "cohort", level, "n", len(inside), "count of patients"
-            )
+            ledger.page(analysis.exhibit, population, **of_line(analysis.line_number)).about(
+                inside
+            ).add("cohort", level, "n", len(inside), "count of patients")
         enter_curve(page, endpoint, level, inside, order, times)
     _enter_tests(page, endpoint, analysis, group.level_names, patients, patients[group.name])
     if analysis.contrast is not None and analysis.contrast_level is not None:
@@ -260,8 +262,10 @@ def univariable(
 ) -> None:
     """Enter medians by level and the log-rank test of every variable of the univariable table."""
     endpoint = str(analysis.endpoint)
-    patients = study.survival(endpoint, analysis.population)
-    page = ledger.page(analysis.exhibit, analysis.population, **study.timing(endpoint))
+    patients = study.survival(endpoint, analysis.population, analysis.line_number)
+    page = ledger.page(
+        analysis.exhibit, analysis.population, **study.timing(endpoint, analysis.line_number)
+    )
     family: list[tuple[str, str | None, GroupComparison]] = []
     for variable in study.variables.values():
         if not variable.in_univariable:

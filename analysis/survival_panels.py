@@ -17,8 +17,6 @@ from analysis.ledger import MEDIAN, PREFERRED
 from analysis.study import Analysis, Study
 from analysis.survival import ALL_GROUPS
 
-FROM_LINE_1 = "Months from the start of first-line treatment"
-
 
 @dataclass(frozen=True)
 class _Drawn:
@@ -35,7 +33,7 @@ def survival_curves(
     book: Book,
     curves: pd.DataFrame,
     analysis: Analysis,
-    x_label: str = FROM_LINE_1,
+    x_label: str | None = None,
     quantity: str | None = None,
 ) -> Panel:
     """The curves of a survival analysis; `quantity` is what they are the share of, if not it."""
@@ -48,7 +46,7 @@ def survival_curves(
         f"{analysis.exhibit}-{variable}",
         title,
         quantity or title,
-        x_label,
+        x_label or _from_start(analysis),
         _drawn(curves, analysis, str(analysis.endpoint)),
         _footer(study, page, variable, analysis),
         longest=float(of_exhibit.max()) if len(of_exhibit) else 1.0,
@@ -84,7 +82,7 @@ def incidence_curves(
     endpoint = str(analysis.endpoint)
     names = {
         cause_name(endpoint, source): layout.level_label(source.replace("_", " "))
-        for source in causes(study, endpoint)
+        for source in causes(study, analysis)
     }
     y_label = "Cumulative incidence"
     if analysis.group_variable is None:
@@ -96,7 +94,9 @@ def incidence_curves(
         ]
         title = layout.level_label(study.population(analysis.population).label)
         identifier = f"{analysis.exhibit}-incidence"
-        return [_panel(page, identifier, title, y_label, FROM_LINE_1, own, [], incidence=True)]
+        return [
+            _panel(page, identifier, title, y_label, _from_start(analysis), own, [], incidence=True)
+        ]
     panels = []
     for place, (name, label) in enumerate(names.items()):
         tested = page.get(name.lower(), GRAY, "gray_p", PREFERRED)
@@ -106,13 +106,17 @@ def incidence_curves(
                 f"{analysis.exhibit}-incidence-{analysis.group_variable}-{place}",
                 label,
                 y_label,
-                FROM_LINE_1,
+                _from_start(analysis),
                 [drawn for drawn in _drawn(curves, analysis, name) if drawn.level != EVERYBODY],
                 [f"Gray’s test P {layout.equals(tested.cell)}"] if tested else [],
                 incidence=True,
             )
         )
     return panels
+
+
+def _from_start(analysis: Analysis) -> str:
+    return f"Months {layout.since(analysis)}"
 
 
 def _drawn(curves: pd.DataFrame, analysis: Analysis, endpoint: str) -> list[_Drawn]:

@@ -350,7 +350,9 @@ def incidence_table(study: Study, book: Book, analyses: Sequence[Analysis]) -> T
     """Events, incidence at up to three times and Gray's test behind a figure of incidence."""
     exhibit, endpoint = analyses[0].exhibit, str(analyses[0].endpoint)
     page = book.page(exhibit, analyses[0].population)
-    variables = {source: cause_name(endpoint, source).lower() for source in causes(study, endpoint)}
+    variables = {
+        source: cause_name(endpoint, source).lower() for source in causes(study, analyses[0])
+    }
     months = [
         month
         for month in SURVIVAL_MONTHS
@@ -439,7 +441,9 @@ def delayed_entry_table(book: Book, analyses: Sequence[Analysis]) -> Table | Non
         [
             [
                 Cell("Endpoint"),
-                Cell("Median, months (95%\N{NO-BREAK SPACE}CI), from line 1"),
+                Cell(
+                    f"Median, months (95%\N{NO-BREAK SPACE}CI), from line {analyses[0].line_number}"
+                ),
                 Cell("Median, months (95%\N{NO-BREAK SPACE}CI), delayed entry"),
                 Cell("Patients known later"),
                 Cell("Left out"),

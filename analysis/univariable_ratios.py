@@ -23,14 +23,14 @@ def univariable_ratios(
     The reference is that of the multivariable model (`indicators`).
     """
     endpoint = str(analysis.endpoint)
-    patients = study.survival(endpoint, analysis.population)
+    patients = study.survival(endpoint, analysis.population, analysis.line_number)
     for variable in study.variables.values():
         if not variable.in_univariable:
             continue
         known = patients[patients[variable.name].notna()]
-        page = ledger.page(analysis.exhibit, analysis.population, **study.timing(endpoint)).about(
-            known
-        )
+        page = ledger.page(
+            analysis.exhibit, analysis.population, **study.timing(endpoint, analysis.line_number)
+        ).about(known)
         _enter(page, f"{endpoint.lower()} alone: {variable.name}", variable, known)
 
 

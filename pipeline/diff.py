@@ -197,9 +197,14 @@ COMPARED = (
     ("cohort.cohort", "'cohort'", "case when included then 'included' else "
      "'excluded: ' || first_failed_criterion || ' ' || first_failed_because end", "true"),
     ("cohort.patient_variables", "variable", "coalesce(level, 'unknown')", "true"),
-    ("survival.survival_intervals", "endpoint", "time_days || ' days, ' || "
+    ("survival.survival_intervals",
+     f"endpoint || case when line_number <> {FIRST_LINE} then ' from line ' || line_number "
+     "else '' end",
+     "time_days || ' days, ' || "
      "case when event then 'event: ' else 'censored: ' end || coalesce(source, '')",
-     f"line_number = {FIRST_LINE} and (study_id, line_rule_set_id, endpoint_rule_set_id) in "
+     f"(line_number = {FIRST_LINE} or (study_id, line_number) in (select (study_id, "
+     "(parameters ->> '$.line_number')::int) from {run}.results.estimates)) "
+     "and (study_id, line_rule_set_id, endpoint_rule_set_id) in "
      "(select (study_id, line_rule_set_id, endpoint_rule_set_id) from {run}.reference.studies)"),
 )  # fmt: skip
 """Of each mart: what is compared, its value as text, and the rows that the study itself uses."""

@@ -326,7 +326,7 @@ def _read(
         "step": parameters.get("step"),
     }
     if mart in INTERVALS:
-        wanted["line_number"] = FIRST_LINE
+        wanted["line_number"] = parameters.get("line_number", FIRST_LINE)
     where = {name: value for name, value in wanted.items() if name in has and value is not None}
     conditions = " and ".join(f"{name} = ?" for name in where)
     found = rows(

@@ -50,6 +50,7 @@ LINES = {1: "first", 2: "second", 3: "third", 4: "fourth"}
 INTEGERS = {
     "step",
     "display_order",
+    "line_number",
     "level_order",
     "decimals",
     "precedence",

@@ -459,6 +459,7 @@ def test_a_count_is_known_by_the_patients_it_counts(real: duckdb.DuckDBPyConnect
     everybody = frozenset(study.levels.index)
     few, some = frozenset(sorted(everybody)[:2]), frozenset(sorted(everybody)[:20])
     place = {"exhibit": "table", "population": "all", "variable": "os", "level": None}
+    place["parameters"] = "{}"
     for statistic, value, whole, counted, key, among in (
         ("excluded_n", 2, everybody - few, None, few, everybody),
         ("incomplete_n", 2, everybody - few, None, few, everybody),
