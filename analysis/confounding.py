@@ -16,7 +16,7 @@ from analysis.estimators import (
 )
 from analysis.group_tests import enter_ratio, hazard_ratio
 from analysis.ledger import HAZARD_RATIO, PREFERRED, Ledger, Page
-from analysis.study import Analysis, Study
+from analysis.study import Analysis, Study, of_line
 
 #: An outcome of more patients than this is common (VanderWeele and Ding 2017).
 RARE_BELOW = 0.15
@@ -196,6 +196,7 @@ def e_values(
         page = ledger.page(
             analysis.exhibit,
             analysis.population,
+            **of_line(analysis.line_number),
             source_exhibit=entry.exhibit,
             source_population=entry.population,
             source_level=entry.level,

@@ -203,7 +203,8 @@ COMPARED = (
      "time_days || ' days, ' || "
      "case when event then 'event: ' else 'censored: ' end || coalesce(source, '')",
      f"(line_number = {FIRST_LINE} or (study_id, line_number) in (select (study_id, "
-     "(parameters ->> '$.line_number')::int) from {run}.results.estimates)) "
+     "json_extract_string(parameters, 'line_number')::int) "
+     "from (from old.results.estimates union all from new.results.estimates))) "
      "and (study_id, line_rule_set_id, endpoint_rule_set_id) in "
      "(select (study_id, line_rule_set_id, endpoint_rule_set_id) from {run}.reference.studies)"),
 )  # fmt: skip

@@ -10,13 +10,17 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import duckdb
+import pandas as pd
 import pytest
+from lifelines import CoxPHFitter, KaplanMeierFitter
 
 from analysis import comparison, estimates, exhibits, exports, report, second_programming
 from analysis.book import Book
 from analysis.findings import key_findings
+from analysis.line_classes import lines_with_class
+from analysis.second_variables import variables
 from analysis.study import StudyError, load_study
-from pipeline import transform
+from pipeline import trace, transform
 from pipeline.errors import CommandError
 from pipeline.paths import Layout
 from synthetic import generate
@@ -142,6 +146,177 @@ def test_without_survival_of_all_patients_the_findings_give_medians_by_group(
     assert "log-rank P" in text
 
 
+def the_cookbook_s_second_lines(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+    """Times from the start of line 2, by the query that the cookbook prints."""
+    text = (project.SEEDS.parent / "docs" / "cookbook.md").read_text(encoding="utf-8")
+    chapter = text.partition("## How long from the start of a later line?")[2]
+    query = chapter.partition("```sql\n")[2].partition("```")[0]
+    assert "survival_intervals.line_number = 2" in query
+    return connection.execute(query.replace("'her2_mcrc'", f"'{STUDY}'")).fetchdf()
+
+
+@pytest.mark.parametrize("endpoint", ["PFS", "OS"])
+def test_second_lines_are_timed_as_the_cookbook_s_query_has_it(
+    warehouse: duckdb.DuckDBPyConnection, contents: exhibits.Contents, endpoint: str
+) -> None:
+    times = the_cookbook_s_second_lines(warehouse)
+    times = times[times["endpoint"] == endpoint]
+    variable, page = endpoint.lower(), contents.book.page("fig5", "all")
+    found = page.get(variable, "second line", "median_months")
+    assert found is not None
+    assert (found.n, found.events) == (len(times), times["event"].sum())
+    theirs = KaplanMeierFitter().fit(times["time_months"], times["event"])
+    assert found.value == pytest.approx(theirs.median_survival_time_)
+    late = times[times["entry_months"] < times["time_months"]]
+    theirs = KaplanMeierFitter().fit(
+        late["time_months"],
+        late["event"],
+        entry=late["entry_months"].where(late["entry_months"] > 0, -1.0),
+    )
+    delayed = f"{variable} delayed entry"
+    assert page.value(delayed, "second line", "late_n") == (times["entry_months"] > 0).sum()
+    assert page.value(delayed, "second line", "excluded_n") == len(times) - len(late)
+    assert page.value(delayed, "second line", "median_months") == pytest.approx(
+        theirs.median_survival_time_
+    )
+
+
+def test_second_lines_are_grouped_by_their_own_class(
+    warehouse: duckdb.DuckDBPyConnection, contents: exhibits.Contents
+) -> None:
+    lines = lines_with_class(
+        warehouse, contents.study, contents.study.variable("second_line"), "primary"
+    )
+    second = lines[lines["line_number"] == 2].set_index("patient_key")
+    study, times = contents.study, contents.study.survival("PFS", "all", 2)
+    assert set(second.index) == set(times.index) != set(study.survival("PFS", "all").index)
+    grouped = times[["time", "event"]].join(second["group"])
+    page = contents.book.page("fig6", "all")
+    sizes = {level: page.value("pfs", level, "n", "as published") for level in page.levels("pfs")}
+    assert sizes == grouped.groupby("group").size().to_dict()
+    alone = (grouped["group"] == "chemotherapy alone").astype(int)
+    model = CoxPHFitter().fit(grouped[["time", "event"]].assign(alone=alone), "time", "event")
+    ratio = page.value("pfs", "chemotherapy alone vs with a targeted drug", "hazard_ratio")
+    assert ratio == pytest.approx(model.hazard_ratios_["alone"], abs=1e-4)
+
+
+def test_response_and_toxicity_are_those_of_the_second_line(
+    warehouse: duckdb.DuckDBPyConnection, contents: exhibits.Contents
+) -> None:
+    page = contents.book.page("table9", "all")
+    rates = warehouse.execute(
+        "select n_lines, n_responses, 100 * objective_response_rate from survival.response_rates "
+        "where study_id = ? and line_rule_set_id = 'primary' and endpoint_rule_set_id = 'primary' "
+        "and line_number = 2",
+        [STUDY],
+    ).fetchall()
+    level = "primary, unconfirmed"
+    (of_the_mart,) = rates
+    assert of_the_mart == (
+        page.value("patients", level, "n", "as published"),
+        page.value("ORR", level, "n", "as published"),
+        pytest.approx(page.value("ORR", level, "pct", "as published")),
+    )
+    events = dict(
+        warehouse.execute(
+            """
+            select level, count(*)
+            from safety.adverse_events
+            inner join cohort.cohort using (study_id, patient_key)
+            inner join cohort.patient_variables using (study_id, patient_key)
+            where study_id = ? and included and line_number = 2 and may_be_related
+                and variable = 'second_line' and (category is not null or grade_group <> '5')
+            group by level
+            """,
+            [STUDY],
+        ).fetchall()
+    )
+    told = warehouse.execute(
+        "select level, sum(value) from results.estimates where study_id = ? "
+        "and exhibit = 'table10' and variable like '% grade %' and statistic = 'n' "
+        "group by level having sum(value) > 0",
+        [STUDY],
+    ).fetchall()
+    assert dict(told) == events
+    assert sum(events.values()) > 10
+
+
+def test_the_page_says_which_line_and_of_whom(
+    warehouse: duckdb.DuckDBPyConnection, contents: exhibits.Contents, tmp_path: Path
+) -> None:
+    page = report.page(warehouse, contents, run={})
+    included = own_patients(warehouse)
+    second = len(contents.study.members("all", 2))
+    assert 0 < second < len(included)
+    who = (
+        f"Patients who had second-line treatment: {second} of Wild-type mCRC, without the "
+        f"{len(included) - second} who did not have it."
+    )
+    # Six exhibits, of which three with figures say so under the first table as well.
+    assert page.count(who) == 9
+    origin = "the first day of line 1 (of line 2 in Figure 5, Figure 6 and Table 8)"
+    assert page.count(f"Time runs from {origin}") == 2
+    assert "Events of second-line treatment that nobody judged unrelated" in page
+    assert "Every patient with a second line is in the denominator." in page
+    assert page.count("Months from the start of second-line treatment") == 3
+    assert page.count("Characteristics are not those at its start") == 2
+    found = key_findings(contents.study, contents.book, comparison.summary(warehouse, STUDY))
+    told = [each.text for each in found if "second-line" in each.text]
+    assert [text.partition(":")[0].partition(" was ")[0].partition(" (")[0] for text in told] == [
+        "The median from the start of second-line treatment",
+        "The median from the start of second-line treatment",
+        "Chemotherapy alone vs with a targeted drug, from the start of second-line treatment",
+        "In the model of time from the start of second-line treatment",
+    ]
+    exports.write(warehouse, contents, tmp_path)
+    with zipfile.ZipFile(tmp_path / STUDY / f"{STUDY}_tables.xlsx") as workbook:
+        assert who in workbook.read("xl/sharedStrings.xml").decode()
+
+
+def test_the_rows_behind_a_number_are_those_of_its_line(
+    warehouse: duckdb.DuckDBPyConnection,
+) -> None:
+    for exhibit, line_number in (("fig2", 1), ("fig5", 2)):
+        number = trace.rows(
+            warehouse,
+            "select * from results.estimates where study_id = ? and exhibit = ? "
+            "and statistic = 'median_months' and convention = 'preferred' and variable = 'os'",
+            STUDY,
+            exhibit,
+        )[0]
+        definition = trace._definition(warehouse, number)
+        patients, _ = trace._patients(warehouse, number)
+        read = trace._read(warehouse, "survival.survival_intervals", number, definition, patients)
+        assert {row["line_number"] for row in read.rows} == {line_number}
+        assert len(read.rows) == number["n"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("time_days = time_days + 1", "days of PFS from line 2"),
+        ("event = not event", "events of PFS from line 2"),
+    ],
+)
+def test_one_second_line_with_another_time_is_noticed(
+    warehouse: duckdb.DuckDBPyConnection, change: str, told: str
+) -> None:
+    warehouse.execute("begin transaction")
+    try:
+        warehouse.execute(
+            f"update survival.survival_intervals set {change} where study_id = $1 "
+            "and line_number = 2 and endpoint = 'PFS' and line_rule_set_id = 'primary' "
+            "and endpoint_rule_set_id = 'primary' and patient_key = (select min(patient_key) from "
+            "treatment.lines_of_therapy inner join cohort.cohort using (study_id, patient_key) "
+            "where study_id = $1 and included and line_number = 2 and rule_set_id = 'primary')",
+            [STUDY],
+        )
+        answers = variables(warehouse, load_study(warehouse, STUDY))
+        assert {each.what: each.different() for each in answers if each.different()} == {told: 1}
+    finally:
+        warehouse.execute("rollback")
+
+
 def test_rows_of_a_build_on_spark_are_not_looked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,7 +355,7 @@ def refused(folder: Path, monkeypatch: pytest.MonkeyPatch, faults: Faults, *sele
 
 def test_a_name_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     faults = (
-        ("studies/study_analyses", "survival,all,OS,side", "survival,all,OS,sides"),
+        ("studies/study_analyses", "survival,all,OS,,side", "survival,all,OS,,sides"),
         (
             "studies/study_criteria",
             "biomarker_status,RAS_BRAF,wild_type",
@@ -188,7 +363,11 @@ def test_a_name_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.Mo
         ),
         ("studies/study_variables", "characteristic,primary_side,3", "characteristic,side,3"),
         ("studies/study_variables", "characteristic,sex,2,yes", "characteristic,sex,2,TRUE"),
-        ("studies/study_analyses", "all,PFS,first_line,,,,", "all,PFS,first_line,,,one vs other,"),
+        (
+            "studies/study_analyses",
+            "all,PFS,,first_line,,,,",
+            "all,PFS,,first_line,,,one vs other,",
+        ),
         ("studies/study_variable_levels", "wild_type_mcrc,first_line,", "wild_type_mcrc,age,"),
     )
     said = refused(
@@ -225,11 +404,11 @@ SILENT = (
     ("studies/study_variable_levels", "age,>=65,2,,65", "age,>=65,2,,64", "in two levels"),
     ("studies/study_variable_levels", "1,none,,,", "1,no,,,", "no such source_value; of line"),
     ("studies/study_variable_levels", "anti_vegf,,,bevacizumab", "anti_vegf,,,", "its named_drug"),
-    ("studies/study_analyses", "response,group A,,trastuzumab_line", "response,group A,,sex",
+    ("studies/study_analyses", "response,group A,,,trastuzumab_line", "response,group A,,,sex",
      "response needs a variable of rule ingredient_line; her2_mcrc, 15, sex"),
-    ("studies/study_analyses", "adverse_events,all,,first_line", "adverse_events,all,,",
+    ("studies/study_analyses", "adverse_events,all,,,first_line", "adverse_events,all,,,",
      "adverse_events needs group_variable; wild_type_mcrc, 13"),
-    ("studies/study_analyses", "follow_up,all,OS,,,,,,,,,Foll", "follow_up,all,OSx,,,,,,,,,Foll",
+    ("studies/study_analyses", "follow_up,all,OS,,,,,,,,,,Foll", "follow_up,all,OSx,,,,,,,,,,Foll",
      "has no such endpoint; wild_type_mcrc, 3, OSx"),
     ("studies/study_analyses", "wild_type_mcrc,12,", "wild_type_mcrc,13,", "more than one row"),
     ("studies/studies", "ihc3_or_ish_in_half_of_cells,183,90,An", ",183,90,An",
@@ -273,6 +452,7 @@ def test_a_date_of_another_form_is_that_of_its_row(
     [
         ("landmark_months = '3+six'", "display_order 8: landmark_months '3+six'"),
         ("covariates = 'age+sexx'", "display_order 8: covariate 'sexx'"),
+        ("line_number = 2, landmark_months = '3'", "display_order 8: landmarks are months"),
         ("display_order = 80, exhibit = 'fig1', group_variable = 'first_line'", "called 'Overall"),
     ],
 )
