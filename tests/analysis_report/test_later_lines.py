@@ -11,12 +11,13 @@ import small_warehouse
 from lifelines import KaplanMeierFitter
 from small_warehouse import DAYS_PER_MONTH, RUN, STUDY
 
-from analysis import disclosure, estimates, exhibits, report, second_programming
+from analysis import comparison, disclosure, estimates, exhibits, report, second_programming
 from analysis.book import Book
+from analysis.findings import key_findings
 from analysis.later_lines import OF_ONE_LINE
 from analysis.ledger import PREFERRED
 from analysis.study import StudyError, load_study, ordinal
-from expectations.small_cells import HIDDEN
+from expectations.small_cells import HIDDEN, SMALL_CELL
 
 Row = dict[str, object]
 
@@ -117,9 +118,13 @@ def later() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def computed(connection: duckdb.DuckDBPyConnection) -> Book:
+def computed_contents(connection: duckdb.DuckDBPyConnection) -> exhibits.Contents:
     estimates.compute(connection, STUDY)
-    return exhibits.contents(connection, STUDY, private=True).book
+    return exhibits.contents(connection, STUDY, private=True)
+
+
+def computed(connection: duckdb.DuckDBPyConnection) -> Book:
+    return computed_contents(connection).book
 
 
 def had_line_2(connection: duckdb.DuckDBPyConnection) -> set[str]:
@@ -417,18 +422,35 @@ def test_groups_of_lines_before_may_be_compared(later: duckdb.DuckDBPyConnection
     assert sum(size or 0 for size in sizes) == 30
 
 
+def line_2_of_all_but(connection: duckdb.DuckDBPyConnection, n: int) -> None:
+    """Give line 2, with the deaths of line 1, to those who did not have it, all but so many."""
+    connection.execute(
+        f"""
+        create temp table too as
+        select distinct patient_key
+        from treatment.lines_of_therapy
+        anti join had using (patient_key)
+        order by patient_key
+        offset {n};
+        insert into treatment.lines_of_therapy by name
+        select first.* replace (2 as line_number)
+        from treatment.lines_of_therapy as first
+        inner join too using (patient_key)
+        where line_number = 1;
+        insert into survival.survival_intervals by name
+        select first.* replace (2 as line_number)
+        from survival.survival_intervals as first
+        inner join too using (patient_key)
+        """
+    )
+
+
 def test_few_who_did_not_have_the_line_are_not_told_of_real_patients(
     later: duckdb.DuckDBPyConnection,
 ) -> None:
     """Neither beside the exhibit, nor as what is left of all patients when line 2 is counted."""
     later.execute("update staging.stg_common__delivery set synthetic = 'no'")
-    later.execute(
-        "insert into treatment.lines_of_therapy by name "
-        "select first.* replace (2 as line_number) from treatment.lines_of_therapy as first "
-        "anti join had using (patient_key) "
-        "where rule_set_id = 'primary' and line_number = 1 "
-        "order by patient_key offset 3"
-    )
+    line_2_of_all_but(later, 3)
     all_of: Row = {"kind": "survival", "endpoint": "OS", "contrast": "all"}
     ask(
         later,
@@ -448,6 +470,64 @@ def test_few_who_did_not_have_the_line_are_not_told_of_real_patients(
         row for row in edition.estimates if row["exhibit"] == "tableS2" and row["n"] is not None
     ]
     assert characteristics == []
+
+
+def test_what_line_2_leaves_of_a_count_of_real_patients_is_not_told(
+    later: duckdb.DuckDBPyConnection,
+) -> None:
+    """A level of all patients beside that level of those with line 2, and deaths beside deaths."""
+    later.execute("update staging.stg_common__delivery set synthetic = 'no'")
+    line_2_of_all_but(later, 16)
+    all_of: Row = {"kind": "survival", "endpoint": "OS", "contrast": "all"}
+    ask(
+        later,
+        {"kind": "characteristics", "line_number": None},
+        {"kind": "characteristics"},
+        {**all_of, "line_number": None},
+        all_of,
+    )
+    estimates.compute(later, STUDY)
+    shown = Book(disclosure.shareable(later, load_study(later, STUDY)).estimates)
+    complete = Book(disclosure.complete(later, load_study(later, STUDY)).estimates)
+    tempting = 0
+    for first, second, statistic in (
+        ("tableS1", "tableS2", "n"),
+        ("tableS3", "tableS4", "events_n"),
+    ):
+        for variable in complete.variables(second, "all"):
+            for level in complete.page(second, "all").levels(variable, statistic):
+                before, after = (
+                    complete.page(exhibit, "all").value(variable, level, statistic, "as published")
+                    for exhibit in (first, second)
+                )
+                others = (before or 0) - (after or 0)
+                if not 0 < others < SMALL_CELL:
+                    continue
+                tempting += 1
+                displays = [
+                    shown.page(exhibit, "all").display(variable, level, statistic)
+                    for exhibit in (first, second)
+                ]
+                assert HIDDEN in displays, (variable, level)
+    assert tempting > 0
+
+
+def test_the_follow_up_of_a_later_line_is_called_so(later: duckdb.DuckDBPyConnection) -> None:
+    ask(
+        later,
+        {"kind": "population_size", "line_number": None, "exhibit": "text"},
+        {"kind": "follow_up", "endpoint": "OS", "exhibit": "text"},
+    )
+    found = computed_contents(later)
+    (told,) = [
+        finding.text
+        for finding in key_findings(found.study, found.book, comparison.summary(later, STUDY))
+        if finding.lead == "Follow-up"
+    ]
+    assert told.startswith("Of those who had second-line treatment, ")
+    assert "Median follow-up from the start of second-line treatment was " in told
+    page = report.page(later, found, run=RUN)
+    assert page.count("Time runs from the first day of line 2") == 2
 
 
 def test_lines_are_counted_in_words() -> None:
