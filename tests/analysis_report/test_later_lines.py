@@ -179,6 +179,9 @@ def test_times_by_hand(later: duckdb.DuckDBPyConnection) -> None:
     assert found.value == pytest.approx(90 / DAYS_PER_MONTH)
     assert found.parameters["time_origin"] == "start of line 2"
     assert found.parameters["line_number"] == 2
+    at_risk = [name for name in page.statistics("os", "second line") if "at_risk" in name]
+    assert at_risk == [f"n_at_risk_{month}_months" for month in range(4)]
+    assert page.value("os", "second line", "n_at_risk_1_months", "as published") == 3
     delayed = "os delayed entry"
     assert page.value(delayed, "second line", "median_months") == pytest.approx(30 / DAYS_PER_MONTH)
     assert page.value(delayed, "second line", "late_n") == 3
@@ -322,6 +325,26 @@ def test_with_the_first_line_beside_it_nothing_of_the_first_moves(
     origin = "the first day of line 1 (of line 2 in Table S2; of line 3 in Table S3)"
     assert page.count(f"Time runs from {origin}") == 2
     assert "14 of HER2-positive mCRC, without the 49 who did not have it" in page
+
+
+def test_e_values_are_of_the_ratios_of_their_line(later: duckdb.DuckDBPyConnection) -> None:
+    compared: Row = {**BY_CLASS, "group_variable": "first_line_group", "endpoint": "OS"}
+    ask(
+        later,
+        {"kind": "survival", "line_number": None, **compared},
+        {"kind": "survival", **compared},
+        {"kind": "e_values", **compared},
+    )
+    assert computed(later).variables("tableS3", "all") == ["tableS2: os"]
+
+
+def test_events_that_compete_are_those_of_the_line(later: duckdb.DuckDBPyConnection) -> None:
+    later.execute(
+        "update survival.survival_intervals set source = 'death' "
+        "where endpoint = 'TTNT' and line_number = 2 and event"
+    )
+    ask(later, {"kind": "cumulative_incidence", "endpoint": "TTNT"})
+    assert computed(later).variables("tableS1", "all") == ["ttnt incidence: death"]
 
 
 def test_of_a_line_that_nobody_had_there_is_nothing(later: duckdb.DuckDBPyConnection) -> None:
