@@ -535,6 +535,24 @@ def test_what_line_2_leaves_of_a_count_of_real_patients_is_not_told(
     assert tempting > 0
 
 
+def test_counts_of_a_later_line_are_known_by_its_patients(
+    later: duckdb.DuckDBPyConnection,
+) -> None:
+    """Who is left out is one of those who had the line; a death is the same from either line."""
+    had = frozenset(had_line_2(later))
+    few = frozenset(sorted(had)[:2])
+    row = {"exhibit": "tableS1", "population": "all", "variable": "os", "level": None}
+    row |= {"statistic": "excluded_n", "value": 2.0, "parameters": '{"line_number": 2}'}
+    found = disclosure._count(disclosure.Number(row, had - few, None), load_study(later, STUDY))
+    assert (found.key, found.among) == (few, had)
+    for endpoint, is_same in (("OS", True), ("PFS", False)):
+        first, second = (
+            disclosure._events_question(endpoint.lower(), {"endpoint": endpoint, **line})
+            for line in ({}, {"line_number": 2})
+        )
+        assert (first == second) is is_same
+
+
 def test_the_follow_up_of_a_later_line_is_called_so(later: duckdb.DuckDBPyConnection) -> None:
     ask(
         later,
