@@ -4,14 +4,24 @@
 -- complete or partial one, so many days on (seed endpoint_rule_sets); between them only what is as
 -- good, few visits not evaluable, and one stable disease where the rule set accepts it. An
 -- unconfirmed response, and stable disease, count as stable once seen late enough, before that as
--- not evaluable.
+-- not evaluable. New anticancer therapy may be a procedure: where none was delivered, a rule set
+-- that stops at new therapy says nothing of responses.
 
-with rule_sets as (
+with delivered as (
+    select count_if(n_records > 0) > 0 as has_procedures
+    from {{ source('extract', 'files') }}
+    where table_name = 'procedures'
+),
+
+rule_sets as (
     select
-        *,
-        row_number() over (order by endpoint_rule_set_id) as rule_number
-    from {{ ref('endpoint_rule_sets') }}
-    where endpoint = 'BOR'
+        endpoint_rule_sets.*,
+        row_number() over (order by endpoint_rule_sets.endpoint_rule_set_id) as rule_number
+    from {{ ref('endpoint_rule_sets') }} as endpoint_rule_sets
+    cross join delivered
+    where
+        endpoint_rule_sets.endpoint = 'BOR'
+        and (endpoint_rule_sets.stop_at <> 'new_therapy' or delivered.has_procedures)
 ),
 
 -- A line under a rule set has a number of its own.
