@@ -251,6 +251,11 @@ def _characteristics(
 
 def _biomarkers(connection: duckdb.DuckDBPyConnection, study_id: str) -> dict[str, Counts]:
     """Patients by year and inclusion of whom each biomarker is known; no test is unknown."""
+    biomarkers = rows(
+        connection,
+        "select 'HER2' as biomarker union select biomarker from reference.biomarker_panels "
+        "order by biomarker",
+    )
     found = rows(
         connection,
         f"""
@@ -269,7 +274,7 @@ def _biomarkers(connection: duckdb.DuckDBPyConnection, study_id: str) -> dict[st
         """,
         study_id,
     )
-    known: dict[str, Counts] = {}
+    known: dict[str, Counts] = {row["biomarker"]: {} for row in biomarkers}
     for row in found:
         known.setdefault(row["biomarker"], {})[row["index_year"], row["is_included"]] = row["n"]
     return known

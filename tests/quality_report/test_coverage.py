@@ -75,6 +75,14 @@ def test_shares_are_those_of_the_tables(cohort: duckdb.DuckDBPyConnection) -> No
     assert found["HER2"][:5] == ["75", "67", "0", "100", "49"]
 
 
+def test_a_biomarker_of_nobody_is_known_of_none(cohort: duckdb.DuckDBPyConnection) -> None:
+    text = report.page(cohort, run=RUN)
+    completeness = tables(text)["Completeness by variable and year, her2_mcrc"]
+    found = {row[0]: row[1:] for row in completeness}
+    assert found["KRAS"] == ["0"] * 6
+    assert "KRAS" in text.split("Known of fewer than 75%")[1].split("</li>")[0]
+
+
 def test_the_shade_follows_what_is_missing(cohort: duckdb.DuckDBPyConnection) -> None:
     found = coverage.completeness(cohort, "her2_mcrc")
     assert found is not None
