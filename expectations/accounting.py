@@ -13,6 +13,7 @@ import duckdb
 
 from expectations.small_cells import HIDDEN, Sum, is_small, shown
 from expectations.tables import MARTS, exist, rows
+from pipeline.contract import RID_SHIFT
 
 RECORDS_LISTED = 20
 """Record numbers listed for each reason of quarantine."""
@@ -39,6 +40,22 @@ def delivery(connection: duckdb.DuckDBPyConnection) -> Row:
     return found[0] if found else {}
 
 
+def file_names(connection: duckdb.DuckDBPyConnection) -> dict[int, str]:
+    """Return what to call each file, by `file_id`; of several deliveries, each has its own."""
+    if not exist(connection, "quality.source_files"):
+        return {}
+    found = rows(
+        connection,
+        "select *, min(delivery_seq) over () < max(delivery_seq) over () as has_namesakes "
+        "from quality.source_files",
+    )
+    return {
+        row["file_id"]: (row["file_name"] or row["table_name"])
+        + (f", delivery {row['delivery_seq']}" if row["has_namesakes"] else "")
+        for row in found
+    }
+
+
 FATES = ("n_staged", "n_quarantined", "n_collapsed", "n_superseded", "n_erased")
 """What becomes of a record."""
 
@@ -46,9 +63,11 @@ FATES = ("n_staged", "n_quarantined", "n_collapsed", "n_superseded", "n_erased")
 def files(connection: duckdb.DuckDBPyConnection, *, exact: bool) -> list[Row]:
     """Return the account of each file, `adds_up` computed from the true counts; the total last."""
     account, _, counts, texts = _account(connection, exact=exact)
+    names = file_names(connection)
     return [
         {
             **row,
+            "name": names.get(row["file_id"]),
             "adds_up": counts[n, "n_records"] == sum(counts[n, fate] for fate in FATES),
             "was_delivered": row["file_name"] is not None,
             **{part: texts[n, part] for part in ("n_records", *FATES)},
@@ -60,9 +79,11 @@ def files(connection: duckdb.DuckDBPyConnection, *, exact: bool) -> list[Row]:
 def quarantine(connection: duckdb.DuckDBPyConnection, *, exact: bool) -> list[Row]:
     """Return the quarantined records by file and reason, with the first record numbers."""
     _, reasons, _, texts = _account(connection, exact=exact)
+    names = file_names(connection)
     return [
         {
             **row,
+            "name": names[row["file_id"]],
             "count": texts[n, "reason"],
             "records": ", ".join(map(str, row["records"])) if exact else "",
             "more": max(0, row["n"] - RECORDS_LISTED) if exact else 0,
@@ -85,7 +106,8 @@ def _account(
     reasons = _reasons(connection)
     parts = ("n_records", *FATES)
     whole = {part: sum(row[part] or 0 for row in found) for part in parts}
-    account = [*found, {"table_name": "All files", "file_name": "", "sha256": "", **whole}]
+    total = {"file_id": None, "table_name": "All files", "file_name": "", "sha256": "", **whole}
+    account = [*found, total]
     counts = {(n, part): row[part] or 0 for n, row in enumerate(account) for part in parts}
     counts |= {(n, "reason"): row["n"] for n, row in enumerate(reasons)}
     if exact:
@@ -96,7 +118,7 @@ def _account(
         *(Sum((last, part), tuple((n, part) for n in range(last))) for part in parts),
     ]
     for n, file in enumerate(found):
-        own = [m for m, row in enumerate(reasons) if row["file_name"] == file["file_name"]]
+        own = [m for m, row in enumerate(reasons) if row["file_id"] == file["file_id"]]
         # A record may have several reasons.
         if own and sum(reasons[m]["n"] for m in own) == counts[n, "n_quarantined"]:
             sums.append(Sum((n, "n_quarantined"), tuple((m, "reason") for m in own)))
@@ -108,16 +130,16 @@ def _reasons(connection: duckdb.DuckDBPyConnection) -> list[Row]:
         return []
     return rows(
         connection,
-        """
+        f"""
         select
             table_name,
-            file_name,
+            src_rid >> {RID_SHIFT} as file_id,
             concat_ws(': ', column_name, reason) as reason,
             count(*) as n,
             list_sort(list(record_no))[1:?] as records
         from quality.quarantine
         group by all
-        order by table_name, n desc, reason
+        order by table_name, file_id, n desc, reason
         """,
         RECORDS_LISTED,
     )

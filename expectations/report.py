@@ -294,6 +294,7 @@ def failing_rows(
 ) -> dict[tuple[str, str, str], list[str]]:
     """Return where the rows stand that break a rule: file and record, by check. Private."""
     checks = {check.key: check for check in all_checks()}
+    names = accounting.file_names(connection)
     found = {}
     for result in results:
         key = (result["check_id"], result["table_name"], result["column_name"])
@@ -305,23 +306,20 @@ def failing_rows(
             breaking = rows(
                 connection,
                 f"""
-                with breaking as (
-                    select src_rid
-                    from {looked_at} as checked
-                    where ({check.rule.applies_to}) and ({check.rule.violation})
-                    order by src_rid
-                    limit {ROWS_LISTED}
-                )
-                select
-                    source_files.file_name || ' ' || (src_rid & {RECORD_BITS}) as place
-                from breaking
-                inner join quality.source_files on file_id = src_rid >> {RID_SHIFT}
+                select src_rid >> {RID_SHIFT} as file_id, src_rid & {RECORD_BITS} as record_no
+                from {looked_at} as checked
+                where ({check.rule.applies_to}) and ({check.rule.violation})
                 order by src_rid
+                limit {ROWS_LISTED}
                 """,
             )
         except duckdb.Error:  # a rule about derived rows, which are not records
             continue
-        found[key] = [row["place"] for row in breaking]
+        found[key] = [
+            f"{names[row['file_id']]} {row['record_no']}"
+            for row in breaking
+            if row["file_id"] in names
+        ]
     return found
 
 

@@ -40,8 +40,9 @@ def page_file(
     with duckdb.connect(str(path)) as connection:
         history.write(connection, stored, RUN["run_id"])
         connection.execute(
-            "insert into quality.quarantine (file_name, table_name, record_no, reason) "
-            "select 'patients.csv', 'patients', range, ? from range(1, 31)",
+            "insert into quality.quarantine (table_name, record_no, src_rid, reason) "
+            "select table_name, range, file_id::bigint << 32 | range, ? "
+            "from quality.source_files, range(1, 31) where table_name = 'patients'",
             [HOSTILE],
         )
         connection.execute(

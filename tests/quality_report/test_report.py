@@ -15,6 +15,7 @@ from expectations import history, report
 from expectations import run as checks
 from expectations.checks import CheckResult
 from expectations.verdict import STATUSES
+from pipeline.contract import RID_SHIFT, read_contract
 
 HOSTILE = (
     "\"><script>alert('x')</script><img src=http://example.invalid/x onerror=alert(1)>{{ 7*7 }}"
@@ -151,6 +152,13 @@ def test_a_failed_check_shows_the_runs_before_at_its_site(
     assert "2020-03-01" not in text
 
 
+PATIENTS_FILE = read_contract().tables["patients"].file_id
+QUARANTINED = (
+    "insert into quality.quarantine (table_name, record_no, src_rid, reason) "
+    f"select 'patients', n, {PATIENTS_FILE}::bigint << {RID_SHIFT} | n,"
+)
+
+
 def test_rows_are_accounted_for(page: Page, warehouse: Path) -> None:
     text = page(
         "update quality.source_files set n_records = 12, n_staged = 9, n_quarantined = 3 "
@@ -158,9 +166,7 @@ def test_rows_are_accounted_for(page: Page, warehouse: Path) -> None:
         "update quality.source_files set file_name = null, sha256 = null "
         "where table_name = 'comorbidities'",
         "update quality.source_files set n_records = 5 where table_name = 'consent'",
-        "insert into quality.quarantine (file_name, table_name, record_no, reason) "
-        "select 'patients.csv', 'patients', n, 'birth_date: not a date' "
-        "from unnest([11, 2, 7]) as numbers (n)",
+        f"{QUARANTINED} 'birth_date: not a date' from unnest([11, 2, 7]) as numbers (n)",
     )
     account = {row[0]: row[1:] for row in tables(text)["Row accounting by file"][1:]}
     assert account["patients.csv"] == ["12", "9", "3", "0", "0", "0", "adds up", "a" * 64]
@@ -190,14 +196,39 @@ def test_of_changes_a_table_is_told_once_and_only_if_no_file_has_rows(page: Page
     assert "Records that could not be read were left out of: patients." in scope
 
 
-def test_a_long_list_of_record_numbers_is_cut(page: Page) -> None:
+def test_two_files_of_one_name_have_an_account_each(page: Page) -> None:
+    later = PATIENTS_FILE + 100
     text = page(
-        "insert into quality.quarantine (file_name, table_name, record_no, reason) "
-        "select 'patients.csv', 'patients', range, 'sex: not a code' from range(1, 31)"
+        "update quality.source_files set delivery_seq = 1, file_name = table_name || '.csv'",
+        "insert into quality.source_files select * replace (file_id + 100 as file_id, "
+        "2 as delivery_seq) from quality.source_files",
+        f"update quality.source_files set n_quarantined = if(file_id = {later}, 1, 2), "
+        f"n_records = n_staged + if(file_id = {later}, 1, 2) where table_name = 'patients'",
+        f"{QUARANTINED} 'sex: not a code' from unnest([3, 8]) as numbers (n)",
+        f"{QUARANTINED} 'sex: not a code' from unnest([8]) as numbers (n)".replace(
+            f"{PATIENTS_FILE}::", f"{later}::"
+        ),
     )
+    assert tables(text)["Quarantined records"][1:] == [
+        ["patients.csv, delivery 1", "sex: not a code", "2", "3, 8"],
+        ["patients.csv, delivery 2", "sex: not a code", "1", "8"],
+    ]
+    account = {row[0]: row[3] for row in tables(text)["Row accounting by file"][1:]}
+    assert account["patients.csv, delivery 1"] == "2"
+    assert account["patients.csv, delivery 2"] == "1"
+
+
+def test_a_long_list_of_record_numbers_is_cut(page: Page) -> None:
+    text = page(f"{QUARANTINED} 'sex: not a code' from range(1, 31) as numbers (n)")
     (row,) = tables(text)["Quarantined records"][1:]
     assert row[2] == "30"
     assert row[3].endswith("19, 20 and 10 more")
+
+
+def test_the_lineage_names_every_model_that_the_rows_went_through(page: Page) -> None:
+    """Also one of which changes left no table; nothing where the build did not come to it."""
+    assert "int_line_histories" in section(page(), "lineage")
+    assert "intermediate (0)" in section(page("drop schema intermediate cascade"), "lineage")
 
 
 EXCLUDED = (
@@ -222,9 +253,7 @@ def test_of_real_patients_small_counts_are_hidden(page: Page, results: list[Chec
         "n_out = 208 where step = 2",
         "update quality.source_files set n_records = 300, n_staged = 298, n_quarantined = 2 "
         "where table_name = 'patients'",
-        "insert into quality.quarantine (file_name, table_name, record_no, reason) "
-        "values ('patients.csv', 'patients', 4711, 'sex: not a code'), "
-        "('patients.csv', 'patients', 4712, 'sex: not a code')",
+        f"{QUARANTINED} 'sex: not a code' from unnest([4711, 4712]) as numbers (n)",
         stored=[
             replace(results[0], status="fail", n_violating=2, n_checked=300, denominator="rows"),
             replace(results[0], status="fail", n_violating=298, n_checked=300),
@@ -318,8 +347,7 @@ def test_no_key_and_no_value_of_a_patient_is_on_the_page(page: Page, warehouse: 
         "update quality.expectation_results set table_name = $$",
         "update quality.expectation_results set kahn_category = $$",
         "update reference.studies set title = $$",
-        "insert into quality.quarantine (file_name, table_name, record_no, reason) "
-        "values ('f.csv', 't', 1, $$)",
+        f"{QUARANTINED} $$ from range(1) as numbers (n)",
     ],
 )
 def test_hostile_text_is_text(page: Page, statement: str) -> None:

@@ -169,10 +169,11 @@ def test_a_step_is_not_covered_by_what_completeness_prints() -> None:
 def test_the_total_of_the_files_does_not_give_one_away() -> None:
     with duckdb.connect() as connection:
         connection.execute(
-            "create schema quality; create table quality.source_files as select *, 0 as "
-            "n_collapsed, 0 as n_superseded, 0 as n_erased from (values (1, 'a', 300, 298, 2), "
-            "(2, 'b', 300, 280, 20)) as files (file_id, table_name, n_records, n_staged, "
-            "n_quarantined), (values ('of both', 'hash')) as same (file_name, sha256)"
+            "create schema quality; create table quality.source_files as select *, 1 as "
+            "delivery_seq, 0 as n_collapsed, 0 as n_superseded, 0 as n_erased from "
+            "(values (1, 'a', 300, 298, 2), (2, 'b', 300, 280, 20)) as files "
+            "(file_id, table_name, n_records, n_staged, n_quarantined), "
+            "(values ('of both', 'hash')) as same (file_name, sha256)"
         )
         quarantined = [row["n_quarantined"] for row in accounting.files(connection, exact=False)]
     assert quarantined[0] == HIDDEN in quarantined[1:]
