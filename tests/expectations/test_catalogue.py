@@ -793,6 +793,7 @@ LIMITS = {
     ],
     "LES-005 survival.recist_assessments": [
         ("update survival.recist_assessments set target_response = null", "not_applicable"),
+        ("update survival.recist_assessments set target_response = 'NE'", "not_applicable"),
     ],
     "AE-003 staging.stg_common__adverse_events": [(f"delete from {S}vital_status", "fail")],
     "AE-004 staging.stg_common__adverse_events": [
