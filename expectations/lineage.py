@@ -8,11 +8,13 @@ import duckdb
 from markupsafe import Markup
 
 from expectations.tables import MARTS, rows
+from pipeline.paths import PROJECT
 
+INTERMEDIATE = "intermediate"
 LAYERS = (
     ("delivered files", ("raw",)),
     ("staging", ("staging",)),
-    ("intermediate", ("intermediate",)),
+    (INTERMEDIATE, (INTERMEDIATE,)),
     ("marts", MARTS),
     ("results", ("results",)),
 )
@@ -26,14 +28,18 @@ def graph(connection: duckdb.DuckDBPyConnection) -> Markup:
     """Draw the tables of the warehouse, a column a layer."""
     found = rows(
         connection,
-        "select table_schema as schema, table_name as name from information_schema.tables "
-        "order by all",
+        "select table_schema as schema, table_name as name from information_schema.tables",
     )
+    tables = {(row["schema"], row["name"]) for row in found}
+    if any(schema == INTERMEDIATE for schema, _ in tables):
+        # Changes built on the last build go through all of them and do not leave all behind.
+        models = PROJECT / "models" / INTERMEDIATE
+        tables |= {(INTERMEDIATE, path.stem) for path in models.rglob("*.sql")}
     columns = [
         [
-            row["name"] if len(schemas) == 1 else f"{row['schema']}.{row['name']}"
-            for row in found
-            if row["schema"] in schemas
+            name if len(schemas) == 1 else f"{schema}.{name}"
+            for schema, name in sorted(tables)
+            if schema in schemas
         ]
         for _, schemas in LAYERS
     ]
