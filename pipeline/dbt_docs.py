@@ -34,6 +34,9 @@ def write(layout: Layout, folder: Path, warehouse: Path, delivery: Path) -> None
     manifest = json.loads(artifacts)
     for part in LEFT_OUT:
         manifest[part] = {}
+    for node in manifest["nodes"].values():
+        if node["resource_type"] == "model" and not node.get("compiled_code"):
+            node["compiled_code"] = _compiled(layout.target, node)
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         catalog = _catalog(connection, manifest)
     page = Path(DOCS_INDEX_FILE_PATH).read_text(encoding="utf-8")
@@ -43,6 +46,12 @@ def write(layout: Layout, folder: Path, warehouse: Path, delivery: Path) -> None
     policy = f'<meta http-equiv="Content-Security-Policy" content="{CONTENT_SECURITY_POLICY}">'
     page = page.replace("<head>", f"<head>{policy}", 1)
     (folder / DOCS).write_text(page, encoding="utf-8")
+
+
+def _compiled(target: Path, node: dict[str, Any]) -> str | None:
+    """The SQL of a model that an earlier dbt run of this build compiled: changes need two runs."""
+    file = target / "compiled" / node["package_name"] / node["original_file_path"]
+    return file.read_text(encoding="utf-8") if file.exists() else None
 
 
 def _catalog(connection: duckdb.DuckDBPyConnection, manifest: dict[str, Any]) -> dict[str, Any]:

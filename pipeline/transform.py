@@ -55,7 +55,7 @@ def dbt_build(
     # patients is tested again.
     selection = ["--select", *select, "--indirect-selection=cautious"] if select else []
     if only_changes:  # the files are those of all deliveries that stand, the rows are not
-        selection = ["--exclude", "source_files+,resource_type:test", *GATES]
+        selection = ["--exclude", "source_files+1,resource_type:test", *GATES]
 
     def follow(event: Any) -> None:
         nonlocal finished

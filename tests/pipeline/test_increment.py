@@ -20,7 +20,7 @@ from expectations import gate
 from expectations.checks import Key
 from expectations.run import Counts, all_checks
 from expectations.tables import columns
-from pipeline import diff, increment, ledger, publish, run, verify
+from pipeline import dbt_docs, diff, increment, ledger, publish, run, verify
 from pipeline.content import Content, content
 from pipeline.contract import Table, read_contract
 from pipeline.delivery import land
@@ -145,14 +145,19 @@ def test_changes_on_the_last_build_equal_a_full_build(
     monkeypatch.setattr(publish.Copy, "unchanged", unchanged)
     monkeypatch.setattr(increment, "gate", SimpleNamespace(knowing=knowing))
 
-    def built(folder: Path) -> run.Outcome:
-        return run.run(folder, step, step=lambda _: None, progress=lambda *_: None)
+    def built(folder: Path) -> tuple[run.Outcome, set[str]]:
+        """What was built, and the names of the models and tests that dbt ran for it."""
+        ran: set[str] = set()
+        progress = lambda _done, _total, name: ran.add(name)  # noqa: E731
+        return run.run(folder, step, step=lambda _: None, progress=progress), ran
 
-    one = built(deliveries.first)
+    one, ran = built(deliveries.first)
     assert not began_with
     assert not known
     before, found_before = contents(step.warehouse), checked(step)
-    two = built(deliveries.changes)
+    two, ran_for_changes = built(deliveries.changes)
+    assert len(ran) > 200
+    assert ran - ran_for_changes == set()
     assert began_with == [step.published / one.run_id]
     assert len(known) > MOST_CHECKS * len(all_checks())
 
@@ -179,6 +184,12 @@ def test_changes_on_the_last_build_equal_a_full_build(
         ).fetchone()
     assert withheld != (0,)
     assert not verify.broken(verify.verify(step, two.run_id))
+
+    # Its documentation has the SQL of every model, whichever of the two dbt runs compiled it.
+    page = (two.warehouse.parent / dbt_docs.DOCS).read_text(encoding="utf-8")
+    documented, _ = json.JSONDecoder().raw_decode(page, page.index('{"metadata"'))
+    models = [n for n in documented["nodes"].values() if n["resource_type"] == "model"]
+    assert [node["name"] for node in models if not node["compiled_code"]] == []
 
     # The rows that a reader is told of are those that changed, and no others.
     found = diff.compare(step, one.run_id, two.run_id).rows
