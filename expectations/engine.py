@@ -7,14 +7,10 @@ nothing, and one failed statement aborts the transaction of all that follow. Bot
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
-
-# Read while the package is imported: nothing is to be sent, and no id file written.
-os.environ["GX_ANALYTICS_ENABLED"] = "false"
 
 import duckdb
 import great_expectations as gx

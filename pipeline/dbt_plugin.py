@@ -7,6 +7,8 @@ a module of its own because dbt is slow to import, and most commands do without.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,29 @@ from pipeline.reader import DeliveryError
 DATABASE_VARIABLE = "RWE_DATABASE"
 DELIVERY_VARIABLE = "RWE_DELIVERY"
 ONLY_CHANGES_VARIABLE = "RWE_ONLY_CHANGES"
-"""How `rwe` tells what differs between runs. Read here and not by dbt, which parses what reads a
+"""How to tell what differs between runs. Read here and not by dbt, which parses what reads a
 variable of dbt or of the environment anew whenever it differs."""
+
+_told: Mapping[str, str] = {}
+
+
+@contextmanager
+def telling(told: Mapping[str, str]) -> Iterator[None]:
+    """Let the plugin read these variables in place of the environment's.
+
+    The environment itself may not be changed while a thread copies: DuckDB reads it without
+    Python's lock, and a process whose environment moves meanwhile dies.
+    """
+    global _told
+    _told = told
+    try:
+        yield
+    finally:
+        _told = {}
+
+
+def _variable(name: str, otherwise: str) -> str:
+    return _told.get(name) or os.environ.get(name, otherwise)
 
 
 class Plugin(BasePlugin):
@@ -38,7 +61,7 @@ class Plugin(BasePlugin):
         the project anew.
         """
         os.umask(resources.PRIVATE_UMASK)
-        chosen = os.environ.get(DATABASE_VARIABLE, creds.path)
+        chosen = _variable(DATABASE_VARIABLE, creds.path)
         if Path(chosen).name != Path(creds.path).name:  # the models name DuckDB's database by it
             raise DeliveryError(
                 f"{DATABASE_VARIABLE} names {chosen}; the file must be called "
@@ -62,13 +85,13 @@ class Plugin(BasePlugin):
         assert self.creds is not None
         work = Path(self.creds.path).resolve().parent
         meta = source_config.meta
-        folder = Path(os.environ.get(DELIVERY_VARIABLE, meta["folder"]))
+        folder = Path(_variable(DELIVERY_VARIABLE, meta["folder"]))
         try:
             delivery = land(folder, work, allow_older=str(meta["allow_older"]).lower() == "true")
         except CommandError as refused:
             raise DeliveryError(str(refused)) from None
         standing = ledger.state(ledger.deliveries(work), delivery.seq)
-        read = [delivery] if os.environ.get(ONLY_CHANGES_VARIABLE) == "True" else standing
+        read = [delivery] if _variable(ONLY_CHANGES_VARIABLE, "") == "True" else standing
         with self.connection.cursor() as cursor:
             resources.limit_to_need(cursor, sum(ledger.landed_bytes(work, d.seq) for d in read))
             for statement in raw_views(work, read):

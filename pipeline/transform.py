@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import textwrap
 from collections.abc import Callable, Collection, Iterator
@@ -20,6 +19,7 @@ from pipeline.dbt_plugin import (
     DATABASE_VARIABLE,
     DELIVERY_VARIABLE,
     ONLY_CHANGES_VARIABLE,
+    telling,
 )
 from pipeline.errors import CommandError, Exit, as_command_error, resources_error
 from pipeline.paths import PROJECT, Layout
@@ -71,7 +71,7 @@ def dbt_build(
         ONLY_CHANGES_VARIABLE: str(only_changes),
         DATABASE_VARIABLE: str(layout.warehouse),
     }
-    with _environment(told), _no_command_line():
+    with telling(told), _no_command_line():
         result = dbtRunner(callbacks=[follow]).invoke(
             [
                 "--log-level=none",
@@ -90,20 +90,6 @@ def dbt_build(
         raise result.exception
     if not result.success:
         raise _reason(result, layout)
-
-
-@contextmanager
-def _environment(told: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in told}
-    os.environ.update(told)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -132,10 +133,16 @@ def test_changes_on_the_last_build_equal_a_full_build(
     # Every step of `rwe build`, twice; the second time on top of what the first has left.
     began_with: list[Path] = []
     known: dict[Key, Counts] = {}
+    entered: set[str] = set()
     begin = publish.Copy.unchanged
+
+    def put(name: bytes, _: bytes) -> None:
+        if os.fsdecode(name) not in os.environ:
+            entered.add(os.fsdecode(name))
 
     def unchanged(copy: publish.Copy, run_folder: Path, *told: Any) -> None:
         began_with.append(run_folder)
+        monkeypatch.setattr(os, "putenv", put)
         begin(copy, run_folder, *told)
 
     def knowing(counts: Mapping[Key, Counts]) -> AbstractContextManager[None]:
@@ -158,6 +165,7 @@ def test_changes_on_the_last_build_equal_a_full_build(
     two, ran_for_changes = built(deliveries.changes)
     assert len(ran) > 200
     assert ran - ran_for_changes == set()
+    assert entered == set(), "the environment moves while a thread copies"
     assert began_with == [step.published / one.run_id]
     assert len(known) > MOST_CHECKS * len(all_checks())
 
