@@ -22,6 +22,9 @@ LINE, OBSERVED, PROGRESSION, DEATH, ONGOING = (
     "ongoing",
 )
 
+#: What is drawn of a part of a lane.
+DRAWN = ["panel", "part", "level", "start_value", "end_value"]
+
 #: A line of the group whose place in the study no level names.
 NO_GROUP = "not grouped"
 NO_FURTHER_LINE = "no further line"
@@ -53,8 +56,8 @@ def swimmer(
     """Enter the lanes of the swimmer plot, one a patient, and how many of each mark there are.
 
     A lane runs from the start of line 1 to death or last contact. Lanes are in the order of the
-    first line's group and, within it, from the longest to the shortest; nothing else tells them
-    apart.
+    first line's group and, within it, from the longest to the shortest; those as long are in the
+    order of what is drawn, so that no order of patients shows.
     """
     lines = own_lines(connection, study, analysis)
     variable = study.variable(analysis.group_variable)
@@ -63,11 +66,14 @@ def swimmer(
     patients = first.join(followed, how="inner")
     order = {name: place for place, name in enumerate(variable.level_names)}
     patients = patients.assign(place=patients["group"].map(order).fillna(len(order)))
-    patients = patients.sort_index().sort_values(
-        ["place", "time"], ascending=[True, False], kind="stable"
-    )
-    patients = patients.assign(position=range(1, len(patients) + 1))
     bars = _bars(lines, patients, _progressions(connection, study))
+    drawn = (bars[DRAWN].astype(str) + " ").sum(axis=1).groupby(bars["patient_key"]).sum()
+    lanes = patients.assign(drawn=drawn).sort_values(
+        ["place", "time", "drawn"], ascending=[True, False, True]
+    )
+    position = pd.Series(range(1, len(lanes) + 1), index=lanes.index)
+    bars = bars.assign(position=bars["patient_key"].map(position))
+    bars = bars.sort_values("position", kind="stable")[["position", *DRAWN]]
     ledger.add_bars(analysis.exhibit, analysis.population, bars, "months")
     page = ledger.page(
         analysis.exhibit,
@@ -88,12 +94,12 @@ def swimmer(
 
 
 def _bars(lines: pd.DataFrame, patients: pd.DataFrame, progressions: pd.DataFrame) -> pd.DataFrame:
-    """Parts of every lane: position, panel, part, level, start_value, end_value."""
-    columns = ["patient_key", "position", "group", "time", "event", "start_day"]
+    """Parts of every lane: patient_key, panel, part, level, start_value, end_value."""
+    columns = ["patient_key", "group", "time", "event", "start_day"]
     lanes = patients.reset_index()[columns].rename(
         columns={"group": "panel", "start_day": "origin_day"}
     )
-    on = lines.merge(lanes, on="patient_key").sort_values(["position", "line_number"])
+    on = lines.merge(lanes, on="patient_key").sort_values(["patient_key", "line_number"])
     start = (on["start_day"] - on["origin_day"]) / DAYS_PER_MONTH
     treated = on.assign(
         part=LINE,
@@ -105,7 +111,7 @@ def _bars(lines: pd.DataFrame, patients: pd.DataFrame, progressions: pd.DataFram
     observed = lanes.assign(part=OBSERVED, level=None, start_value=0.0, end_value=lanes["time"])
     died = lanes[lanes["event"] == 1]
     deaths = died.assign(part=DEATH, level=None, start_value=died["time"])
-    last = on.groupby("position").tail(1)
+    last = on.groupby("patient_key").tail(1)
     going = last[(last["end_reason"] == "ONGOING") & (last["event"] == 0)]
     ongoing = going.assign(part=ONGOING, level=None, start_value=going["time"])
     seen = on.merge(progressions, on=["patient_key", "line_number"])
@@ -114,7 +120,7 @@ def _bars(lines: pd.DataFrame, patients: pd.DataFrame, progressions: pd.DataFram
         level=None,
         start_value=(seen["start_day"] - seen["origin_day"] + seen["time_days"]) / DAYS_PER_MONTH,
     )
-    columns = ["position", "panel", "part", "level", "start_value", "end_value"]
+    columns = ["patient_key", *DRAWN]
     parts = [treated, observed, progressed, deaths, ongoing]
     return pd.concat(
         [part.reindex(columns=columns) for part in parts if len(part)]

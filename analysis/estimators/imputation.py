@@ -19,6 +19,7 @@ from analysis.estimators.risk_table import (
     InvalidSurvivalInput,
     SurvivalRows,
     numeric,
+    order_for_drawing,
     refuse,
     survival_rows,
 )
@@ -238,8 +239,11 @@ def impute(
     rows = survival_rows(
         frame[duration], frame[event], entry=None if entry is None else frame[entry]
     )
-    outcome = np.column_stack([rows.event, _cumulative_hazard(rows)])
     kinds = {name: _kind(frame[name], name) for name in columns}
+    drawing = order_for_drawing(*(frame[name] for name in needed))
+    as_given = np.argsort(drawing)
+    outcome = np.column_stack([rows.event, _cumulative_hazard(rows)])[drawing]
+    frame = frame.iloc[drawing]
     missing = {name: int(frame[name].isna().to_numpy().sum()) for name in columns}
     order = sorted((name for name in columns if missing[name]), key=lambda name: missing[name])
     generator = np.random.default_rng(seed)
@@ -257,7 +261,7 @@ def impute(
                 x = _predictors(data, others, outcome)
                 draw = _draw_levels if kinds[name] == "levels" else _draw_numbers
                 data[name] = _filled(frame[name], gaps, draw(frame[name], gaps, x, generator))
-        completed.append(data)
+        completed.append(data.iloc[as_given])
     return completed
 
 

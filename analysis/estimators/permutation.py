@@ -18,6 +18,7 @@ from analysis.estimators.risk_table import (
     InvalidSurvivalInput,
     SurvivalRows,
     group_codes,
+    order_for_drawing,
     survival_rows,
 )
 
@@ -82,7 +83,8 @@ def permutation_log_rank(
     if len(labels) < 2:
         raise InvalidSurvivalInput("A log-rank test needs at least two groups.")
     reported = log_rank(time, event, group, entry=entry)
-    ordered = np.argsort(rows.exit_code, kind="stable")
+    entered = rows.exit_code * 0 if rows.entry_code is None else rows.entry_code
+    ordered = order_for_drawing(rows.exit_code, rows.event, entered)
     evaluate = _Evaluator(rows, ordered, np.bincount(code), statistic)
     observed = evaluate(code[ordered][None, :])[0]
     threshold = observed - TIE_TOLERANCE * max(observed, 1.0)
@@ -102,7 +104,7 @@ def permutation_log_rank(
         extreme = 0
         for start in range(0, n_resamples, block):
             size = min(block, n_resamples - start)
-            shuffled = generator.permuted(np.tile(code, (size, 1)), axis=1)
+            shuffled = generator.permuted(np.tile(np.sort(code), (size, 1)), axis=1)
             extreme += int(np.sum(evaluate(shuffled) >= threshold))
         p_value = (1 + extreme) / (1 + n_resamples)
         method = f"Monte-Carlo permutation log-rank test ({n_resamples} resamples, seed {seed})"

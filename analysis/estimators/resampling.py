@@ -17,6 +17,7 @@ from analysis.estimators.risk_table import (
     IntArray,
     InvalidSurvivalInput,
     SurvivalRows,
+    order_for_drawing,
     survival_rows,
 )
 
@@ -133,7 +134,7 @@ def resampled_cox(
     from analysis.estimators.cox_kernel import coefficients
 
     rows = _rows(frame, duration, event, covariates)
-    drawn = _drawn(len(rows.order), n_resamples, seed)
+    drawn = _drawn(rows, n_resamples, seed)
     found = coefficients(rows.x, rows.cell, rows.event, rows.placed(drawn), 0.0)
     return ResampledCox(rows.terms, drawn, found / rows.scale)
 
@@ -170,8 +171,8 @@ def corrected_concordance(
     """
     from analysis.estimators.cox_kernel import coefficients, concordances
 
-    rows = _rows(frame, duration, event, covariates)
-    drawn = _drawn(len(rows.order), n_resamples, seed)
+    rows = _rows(frame, duration, event, covariates, candidates)
+    drawn = _drawn(rows, n_resamples, seed)
     once = np.ones_like(drawn[:1])
 
     def judged(x: FloatArray, estimates: FloatArray, on: IntArray) -> FloatArray:
@@ -267,18 +268,29 @@ def _models(
         yield x, np.all(is_known, axis=1, where=design), which.reshape(-1) == number
 
 
-def _drawn(n: int, n_resamples: int, seed: int) -> IntArray:
+def _drawn(rows: _Rows, n_resamples: int, seed: int) -> IntArray:
     if n_resamples < 1:
         raise InvalidSurvivalInput("At least one resample is needed.")
-    return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_resamples)
+    n = len(rows.order)
+    drawn = np.empty((n_resamples, n), dtype=np.int64)
+    drawn[:, rows.order] = np.random.default_rng(seed).multinomial(
+        n, np.full(n, 1 / n), size=n_resamples
+    )
+    return drawn
 
 
-def _rows(frame: pd.DataFrame, duration: str, event: str, covariates: list[str]) -> _Rows:
+def _rows(
+    frame: pd.DataFrame,
+    duration: str,
+    event: str,
+    covariates: list[str],
+    candidates: Candidates | None = None,
+) -> _Rows:
     design = cox_design(frame, duration=duration, event=event, covariates=covariates)
     survival = design.survival
-    order = np.argsort(-survival.exit_code, kind="stable")
+    labels = candidates.labels.values() if candidates else ()
     # Those censored at a time come before those who die then, as concordances expects.
-    order = order[np.lexsort((survival.event[order], -survival.exit_code[order]))]
+    order = order_for_drawing(-survival.exit_code, survival.event, *design.x.T, *labels)
     scale = design.x.std(axis=0)
     return _Rows(
         design.terms,

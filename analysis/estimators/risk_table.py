@@ -290,6 +290,15 @@ def group_codes(group: npt.ArrayLike, n: int, what: str) -> tuple[list[Any], Int
     return list(labels), codes.astype(np.int64)
 
 
+def order_for_drawing(*columns: Any) -> IntArray:
+    """Positions of the rows in the order of what they hold, the first column counting most.
+
+    Rows that hold the same are exchangeable. What is drawn for rows in this order follows from the
+    data and the seed, not from the order in which the rows are given.
+    """
+    return np.lexsort([pd.factorize(column, sort=True)[0] for column in columns[::-1]])
+
+
 def reverse_cumsum(values: FloatArray) -> FloatArray:
     """Sum over this position and all later ones, along the first axis."""
     total: FloatArray = np.cumsum(values[::-1], axis=0)[::-1]

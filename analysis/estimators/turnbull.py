@@ -15,6 +15,7 @@ from analysis.estimators.risk_table import (
     FloatArray,
     InvalidSurvivalInput,
     numeric,
+    order_for_drawing,
     refuse,
     require_length,
 )
@@ -162,7 +163,9 @@ def turnbull_median(
     if n_resamples < 1:
         raise ValueError("n_resamples must be at least 1.")
     normal_multiplier(level)
-    rows = _rows(left, right, entry, weights)
+    given = _rows(left, right, entry, weights)
+    drawing = order_for_drawing(*given)
+    rows = _Rows(*(column[drawing] for column in given))
     found = _maximum(rows, rows.weight).quantile()
     whole = bool(np.all(rows.weight == np.floor(rows.weight)))
     sampled = not whole if sampling is None else sampling

@@ -113,7 +113,7 @@ def test_estimates_are_those_of_mice_within_the_noise_of_imputation() -> None:
         duration="time",
         event="event",
         covariates=["age", "sex", "wt.loss", "meal.cal", "poor"],
-        m=20,
+        m=100,
     ).table.set_index("term")
     assert list(found.index) == list(MICE)
     for term, (coefficient, std_error) in MICE.items():
@@ -157,6 +157,16 @@ def test_seed_decides_and_observed_values_stay() -> None:
         # Predictive mean matching hands out values that occur.
         assert set(data_set["x"]) <= set(gaps["x"].dropna())
         assert set(data_set["stage"]) == {"early", "late"}
+
+
+def test_the_order_of_the_rows_changes_nothing_that_is_imputed() -> None:
+    _, gaps = with_gaps(n=150)
+    gaps["time"] = gaps["time"].round(1)
+    arguments = {"duration": "time", "event": "event", "columns": ["x", "z", "stage"], "m": 2}
+    found = impute(gaps, **arguments)
+    again = impute(gaps.sample(frac=1, random_state=1), **arguments)
+    for one, other in zip(found, again, strict=True):
+        pd.testing.assert_frame_equal(one, other.sort_index(), check_exact=True)
 
 
 def test_binary_numbers_and_many_levels() -> None:

@@ -106,6 +106,26 @@ def test_monte_carlo_never_gives_zero_and_repeats() -> None:
     assert "seed 20261122" in first.method
 
 
+def test_the_order_of_the_patients_changes_no_p_value() -> None:
+    """Tied deaths and censorings, late entries, and labels in an order of their own."""
+    rng = np.random.default_rng(3)
+    time, event = rng.integers(3, 9, 40), rng.integers(0, 2, 40)
+    entry, group = rng.integers(0, 3, 40), rng.integers(0, 3, 40)
+    orders = [rng.permutation(40) for _ in range(3)]
+    for late in (None, entry):
+        found = {
+            permutation_log_rank(
+                time[order],
+                event[order],
+                group[order],
+                entry=None if late is None else late[order],
+                n_resamples=999,
+            ).p_value
+            for order in orders
+        }
+        assert len(found) == 1
+
+
 def test_three_groups_equal_a_brute_force_over_log_rank() -> None:
     time = np.array([3, 5, 5, 7, 9, 11, 4])
     event = np.array([1, 1, 0, 1, 0, 1, 1])

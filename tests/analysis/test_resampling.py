@@ -84,13 +84,19 @@ def test_noise_is_found_out() -> None:
 
 @pytest.fixture(scope="module")
 def selected() -> tuple[pd.DataFrame, Candidates]:
-    """Two groups that matter, four that do not, some labels unknown."""
+    """Two groups that matter, four that do not, some labels unknown.
+
+    In the order of the labels, so that those who are alike without them are drawn in the same order
+    with them.
+    """
     rng = np.random.default_rng(5)
-    groups = {f"g{k}": pd.Series(rng.choice(list("abc")[: 2 + k % 2], 120)) for k in range(6)}
+    labels = pd.DataFrame({f"g{k}": rng.choice(list("abc")[: 2 + k % 2], 120) for k in range(6)})
+    labels["g5"] = labels["g5"].where(np.arange(120) % 10 > 0)
+    labels = labels.sort_values(list(labels), na_position="first", ignore_index=True)
+    groups = {str(name): column for name, column in labels.items()}
     hazard = np.exp((groups["g0"] == "b") + 0.9 * (groups["g1"] == "c"))
     frame = pd.DataFrame({"time": np.ceil(rng.exponential(30, 120) / hazard) + 1})
     frame["status"] = (rng.integers(0, 4, 120) > 0).astype(int)
-    groups["g5"] = groups["g5"].where(np.arange(120) % 10 > 0)
     candidates = Candidates(groups)
     for name in selected_by_log_rank(frame, duration="time", event="status", candidates=candidates):
         for level in groups[name].value_counts().index[1:]:
@@ -150,6 +156,19 @@ def test_a_resample_without_a_finite_estimate_is_counted_not_reported() -> None:
     assert found.failed == np.isnan(found.coefficients[:, 0]).sum()
     judged = corrected_concordance(frame, **names, n_resamples=200, seed=2)
     assert judged.penalised == found.failed
+
+
+def test_the_order_of_the_rows_changes_no_draw(selected: tuple[pd.DataFrame, Candidates]) -> None:
+    frame, candidates = selected
+    names = {"duration": "time", "event": "status", "covariates": list(frame.columns[2:])}
+    other = np.random.default_rng(1).permutation(len(frame))
+    shuffled = Candidates({name: one.iloc[other] for name, one in candidates.labels.items()})
+    for mine, theirs in ((None, None), (candidates, shuffled)):
+        found = corrected_concordance(frame, **names, candidates=mine, n_resamples=RESAMPLES)
+        again = corrected_concordance(
+            frame.iloc[other], **names, candidates=theirs, n_resamples=RESAMPLES
+        )
+        assert again.optimism == pytest.approx(found.optimism, rel=1e-9)
 
 
 def test_nothing_to_judge_is_refused() -> None:

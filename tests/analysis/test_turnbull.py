@@ -214,6 +214,14 @@ def test_the_bootstrap_draws_as_many_patients_as_the_weights_stand_for() -> None
     assert sampled.upper is None or sampled.upper - sampled.lower > weighted.upper - weighted.lower
 
 
+def test_the_order_of_the_patients_changes_no_limit() -> None:
+    rng = np.random.default_rng(4)
+    low = rng.uniform(0, 50, 25)
+    rows = np.column_stack([low, low + rng.uniform(1, 9, 25)])
+    orders = [rng.permutation(25) for _ in range(3)]
+    assert len({turnbull_median(*rows[order].T, n_resamples=40) for order in orders}) == 1
+
+
 def test_median_beyond_follow_up_is_none() -> None:
     found = turnbull_median([5, 6, 7], [NEVER, np.nan, NEVER], n_resamples=5)
     assert (found.value, found.lower, found.upper) == (None, None, None)

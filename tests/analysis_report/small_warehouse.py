@@ -152,6 +152,15 @@ def build(path: Path | str, cohort: pd.DataFrame | None = None) -> duckdb.DuckDB
     return connection
 
 
+def rename_patients(connection: duckdb.DuckDBPyConnection) -> None:
+    """Give every patient another pseudonym, as another key does."""
+    for (table,) in connection.execute(
+        "select distinct schema_name || '.' || table_name from duckdb_columns() "
+        "where column_name = 'patient_key'"
+    ).fetchall():
+        connection.execute(f"update {table} set patient_key = md5(patient_key)")
+
+
 def _seeds(connection: duckdb.DuckDBPyConnection) -> None:
     for path in sorted(
         path

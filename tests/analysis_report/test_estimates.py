@@ -77,6 +77,24 @@ def test_computing_again_replaces_and_changes_nothing(
     pd.testing.assert_frame_equal(book, again)
 
 
+def test_another_key_changes_no_number_and_no_order(
+    warehouse: duckdb.DuckDBPyConnection, book: pd.DataFrame
+) -> None:
+    with small_warehouse.build(":memory:") as connection:
+        small_warehouse.rename_patients(connection)
+        estimates.compute(connection, STUDY)
+        again = connection.execute("select * from results.estimates").fetchdf()
+        bars = connection.execute("select * from results.figure_bars").fetchdf()
+    drawn = book["method"].str.contains("Monte-Carlo|resamples|imputation", na=False)
+    assert drawn.sum() > 5
+    columns = ["estimate_id", "display", "method", "note"]
+    pd.testing.assert_frame_equal(book[columns], again[columns])
+    assert np.allclose(book["value"], again["value"], rtol=1e-9, equal_nan=True)
+    pd.testing.assert_frame_equal(
+        warehouse.execute("select * from results.figure_bars").fetchdf(), bars
+    )
+
+
 def test_survival_estimates_name_their_rules(book: pd.DataFrame) -> None:
     parameters = json.loads(one(book, "fig1", "os", "first line", "median_months")["parameters"])
     assert parameters["line_rule_set_id"] == "primary"

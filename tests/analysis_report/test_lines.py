@@ -11,8 +11,9 @@ from small_warehouse import STUDY
 
 from analysis import line_exhibits
 from analysis.exhibits import contents
+from analysis.ledger import Ledger
 from analysis.line_classes import lines_with_class
-from analysis.lines import NO_FURTHER_LINE
+from analysis.lines import NO_FURTHER_LINE, swimmer
 from analysis.study import StudyError, load_study
 
 
@@ -82,6 +83,23 @@ def test_every_patient_has_one_lane_and_nobody_is_named(
     everything = bars.astype(str).to_csv()
     keys = [f"patient-{number:03d}" for number in range(1, 64)]
     assert not any(key in everything or key in page for key in keys)
+
+
+def test_no_order_of_patients_shows_among_lanes_as_long() -> None:
+    def lanes(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+        study, ledger = load_study(connection, STUDY), Ledger(STUDY)
+        (swimmers,) = (analysis for analysis in study.analyses if analysis.exhibit == "figS1")
+        swimmer(connection, study, swimmers, ledger)
+        return ledger.bars[0].reset_index(drop=True)
+
+    with small_warehouse.build(":memory:") as connection:
+        connection.execute(
+            "update survival.survival_intervals set time_months = 40 where endpoint = 'OS'"
+        )
+        found = lanes(connection)
+        small_warehouse.rename_patients(connection)
+        pd.testing.assert_frame_equal(found, lanes(connection))
+    assert found.groupby("position")["part"].agg(" ".join).nunique() > 1
 
 
 def test_patients_are_kept_from_line_to_line(book: pd.DataFrame) -> None:
