@@ -70,6 +70,23 @@
     ('contrast_level', ['weighting']),
 ] %}
 
+{# characteristic, or rule, and the values that it can have (patient_characteristics) #}
+{% set source_values = [
+    ('sex', ['male', 'female']),
+    ('primary_side', ['left', 'right']),
+    ('differentiation', ['well', 'moderate', 'poor', 'undifferentiated']),
+    ('metastatic_pattern', ['synchronous', 'metachronous']),
+    ('liver_metastasis', ['yes', 'no']),
+    ('primary_resection', ['yes', 'no']),
+    ('metastasectomy', ['yes', 'no']),
+    ('local_therapy', ['yes', 'no']),
+    ('adjuvant_chemotherapy', ['yes', 'no']),
+    ('her2_status', ['positive', 'negative', 'unknown']),
+    ('ras_braf_status', ['mutated', 'wild_type', 'unknown']),
+    ('ingredient_ever', ['yes', 'no']),
+] %}
+{% set numbers = ['age_at_index', 'metastatic_organs', 'number_of_lines', 'ingredient_line'] %}
+
 {%- for seed, named, place, column, within in references %}
 {%- set study = "study_id || ', ' || " if within == 'study' else '' %}
 select
@@ -230,24 +247,38 @@ where
     )
 union all
 select
-    'study_variable_levels: no such source_value; of ' || variables.rule || case variables.rule
-        when 'ingredient_ever' then ' yes or no' else ' a drug_class of ingredients, none or several'
+    'study_variable_levels: no such source_value; of ' || variables.kind || case
+        {%- for kind, values in source_values %}
+        when variables.kind = '{{ kind }}' then ' {{ values | join(" or ") }}'
+        {%- endfor %}
+        when variables.kind = 'line_class' then ' a drug_class of ingredients, none or several'
+        else ' a whole number'
     end as fault,
     levels.study_id || ', ' || levels.variable || ', ' || levels.level as seed_row
 from {{ ref('study_variable_levels') }} as levels
-inner join {{ ref('study_variables') }} as variables
+inner join (
+    select
+        study_id,
+        variable,
+        case when rule = 'characteristic' then argument else rule end as kind
+    from {{ ref('study_variables') }}
+) as variables
     on
         levels.study_id = variables.study_id
         and levels.variable = variables.variable
 left join (select distinct drug_class from {{ ref('ingredients') }}) as classes
     on levels.source_value = classes.drug_class
 where
-    (variables.rule = 'ingredient_ever' and coalesce(levels.source_value, '') not in ('yes', 'no'))
-    or (
-        variables.rule = 'line_class'
-        and coalesce(levels.source_value, '') not in ('none', 'several')
-        and classes.drug_class is null
-    )
+    case
+        {%- for kind, values in source_values %}
+        when variables.kind = '{{ kind }}'
+            then coalesce(levels.source_value, '') not in ('{{ values | join("', '") }}')
+        {%- endfor %}
+        when variables.kind = 'line_class'
+            then coalesce(levels.source_value, '') not in ('none', 'several') and classes.drug_class is null
+        when variables.kind in ('{{ numbers | join("', '") }}')
+            then coalesce(cast(try_cast(levels.source_value as int) as string), '') <> levels.source_value
+    end
 union all
 select
     'study_variable_levels: of line_class the level of a drug class needs its named_drug' as fault,
@@ -261,6 +292,44 @@ where
     variables.rule = 'line_class'
     and levels.source_value not in ('none', 'several')
     and levels.named_drug is null
+union all
+select
+    'study_analyses: covariates are variables of study_variables joined by +, each once' as fault,
+    analyses.study_id || ', ' || analyses.display_order || ', ' || analyses.covariates as seed_row
+from {{ ref('study_analyses') }} as analyses
+left join {{ ref('study_variables') }} as variables
+    on
+        analyses.study_id = variables.study_id
+        and instr('+' || analyses.covariates || '+', '+' || variables.variable || '+') > 0
+where analyses.covariates is not null
+group by analyses.study_id, analyses.display_order, analyses.covariates
+having
+    count(distinct variables.variable)
+    <= length(analyses.covariates) - length(replace(analyses.covariates, '+', ''))
+union all
+select
+    'study_analyses: landmark_months are numbers joined by +, each once' as fault,
+    study_id || ', ' || display_order || ', ' || landmark_months as seed_row
+from (
+    select
+        *,
+        array_sort(split(replace(landmark_months, '+', ','), ',')) as landmarks
+    from {{ ref('study_analyses') }}
+) as analyses
+where
+    landmarks <> array_sort(array_distinct(landmarks))
+    or (
+        landmark_months is not null
+        and try_cast(replace(replace(landmark_months, '+', ''), '.', '') as double) is null
+    )
+union all
+select
+    'study_analyses: an exhibit has the same analysis twice' as fault,
+    study_id || ', ' || min(display_order) || ', ' || exhibit as seed_row
+from {{ ref('study_analyses') }}
+group by
+    study_id, exhibit, kind, population, endpoint, group_variable, detail_variable, detail_level, contrast
+having count(*) > 1
 union all
 select
     'study_analyses: a comparison of groups needs both contrast and contrast_level' as fault,
