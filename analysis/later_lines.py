@@ -160,11 +160,10 @@ def told(study: Study, book: Book, analyses: Sequence[Analysis]) -> list[str]:
     line = f"line {number}"
     sizes = []
     for population in dict.fromkeys(each.population for each in analyses):
-        page = book.page(EXHIBIT, population)
-        sizes.append(
-            f"{page.display(line, HAD, 'n')} of {study.population(population).label}, without the "
-            f"{page.display(line, HAD_NOT, 'n')} who did not have it"
-        )
+        page, label = book.page(EXHIBIT, population), study.population(population).label
+        had, had_not = (page.display(line, level, "n") for level in (HAD, HAD_NOT))
+        without = f", without the {had_not} who did not have it" if had_not != "0" else ""
+        sizes.append(f"{had} of {label}{without}")
     found = [f"Patients who had {treatment(number)}: {'; '.join(sizes)}."]
     if any(_is_timed(each) for each in analyses):
         found.append(f"Time runs {since(analyses[0])}.")

@@ -259,6 +259,7 @@ def test_the_page_says_which_line_and_of_whom(
     assert "Events of second-line treatment that nobody judged unrelated" in page
     assert "Every patient with a second line is in the denominator." in page
     assert page.count("Months from the start of second-line treatment") == 3
+    assert "CI), from line 2" in page.replace("\N{NO-BREAK SPACE}", " ")
     assert page.count("Characteristics are not those at its start") == 2
     found = key_findings(contents.study, contents.book, comparison.summary(warehouse, STUDY))
     told = [each.text for each in found if "second-line" in each.text]
