@@ -49,6 +49,7 @@ READS = {
     "line_reasons": (*COHORT, *LINES),
     "line_rule_set_changes": (*COHORT, *LINES),
     "line_rule_sets": (*COHORT, *LINES, *INTERVALS),
+    "later lines": (*COHORT[:1], *LINES[:1]),
 }
 """Marts with raw rows that an analysis of each kind is computed from; others: READ_BY_SURVIVAL."""
 READ_BY_SURVIVAL = (*COHORT, *INTERVALS)

@@ -290,6 +290,17 @@ def test_the_rows_behind_a_number_are_those_of_its_line(
         read = trace._read(warehouse, "survival.survival_intervals", number, definition, patients)
         assert {row["line_number"] for row in read.rows} == {line_number}
         assert len(read.rows) == number["n"]
+    number = trace.rows(
+        warehouse,
+        "select * from results.estimates where study_id = ? and exhibit = 'later lines' "
+        "and level = 'had it'",
+        STUDY,
+    )[0]
+    definition = trace._definition(warehouse, number)
+    assert trace._marts(warehouse, number, definition) == [
+        "cohort.cohort",
+        "treatment.lines_of_therapy",
+    ]
 
 
 @pytest.mark.parametrize(
