@@ -20,7 +20,7 @@ from analysis.findings import key_findings
 from analysis.line_classes import lines_with_class
 from analysis.second_variables import variables
 from analysis.study import StudyError, load_study
-from pipeline import trace, transform
+from pipeline import diff, trace, transform
 from pipeline.errors import CommandError
 from pipeline.paths import Layout
 from synthetic import generate
@@ -301,6 +301,37 @@ def test_the_rows_behind_a_number_are_those_of_its_line(
         "cohort.cohort",
         "treatment.lines_of_therapy",
     ]
+
+
+def test_what_moved_between_runs_is_told_of_the_lines_that_analyses_are_of(
+    warehouse: duckdb.DuckDBPyConnection,
+) -> None:
+    read = [mart for mart, *_ in diff.COMPARED] + ["reference.studies", "results.estimates"]
+    home = warehouse.execute("select current_database()").fetchall()[0][0]
+    try:
+        for run in ("old", "new"):
+            warehouse.execute(f"attach ':memory:' as {run}")
+            for table in read:
+                warehouse.execute(f"create schema if not exists {run}.{table.partition('.')[0]}")
+                warehouse.execute(f"create table {run}.{table} as from {home}.{table}")
+        warehouse.execute(
+            """
+            update new.survival.survival_intervals
+            set time_days = time_days + 5
+            where study_id = $1 and endpoint = 'PFS' and patient_key = (
+                select min(patient_key)
+                from treatment.lines_of_therapy
+                inner join cohort.cohort using (study_id, patient_key)
+                where study_id = $1 and included and rule_set_id = 'primary' and line_number = 3
+            )
+            """,
+            [STUDY],
+        )
+        moved = list(diff._moved(warehouse))
+    finally:
+        for run in ("old", "new"):
+            warehouse.execute(f"detach database if exists {run}")
+    assert [each.what for each in moved] == ["PFS", "PFS from line 2"]
 
 
 @pytest.mark.parametrize(
