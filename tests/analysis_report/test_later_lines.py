@@ -553,6 +553,33 @@ def test_counts_of_a_later_line_are_known_by_its_patients(
         assert (first == second) is is_same
 
 
+def test_nothing_of_the_first_line_stands_in_tables_of_a_later_one(
+    later: duckdb.DuckDBPyConnection,
+) -> None:
+    """The median age of all patients heads Table 1 of all; medians of line 2 are called so."""
+    ask(
+        later,
+        {"kind": "quantity", "group_variable": "age", "line_number": None, "exhibit": "text"},
+        {"kind": "characteristics", "line_number": None},
+        {"kind": "characteristics"},
+        {"kind": "endpoint_rule_sets", "endpoint": "PFS"},
+    )
+    found = computed_contents(later)
+    tables = {
+        exhibit.identifier: exhibit.tables[0]
+        for section in found.sections
+        for exhibit in section.exhibits
+    }
+    ages = [tables[name].rows[0].cells for name in ("tableS2", "tableS3")]
+    assert ages[0][0].text.startswith("median ")
+    assert list(ages[1]) == []
+    assert (
+        tables["tableS4"]
+        .head[0][-1]
+        .text.startswith("Median PFS, HER2-positive mCRC, from line 2: months")
+    )
+
+
 def test_the_follow_up_of_a_later_line_is_called_so(later: duckdb.DuckDBPyConnection) -> None:
     ask(
         later,
