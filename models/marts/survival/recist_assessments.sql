@@ -81,6 +81,7 @@ baselines as (
     select
         lines.*,
         assessments.assessment_id as baseline_assessment_id,
+        assessments.src_rid as baseline_src_rid,
         assessments.assessment_date as baseline_date
     from lines
     inner join {{ ref('stg_common__tumour_assessments') }} as assessments
@@ -94,7 +95,7 @@ baselines as (
             and assessments.assessment_id = measured_visits.assessment_id
     qualify row_number() over (
         partition by lines.study_id, lines.patient_key, lines.line_number
-        order by assessments.assessment_date desc, assessments.assessment_id
+        order by assessments.assessment_date desc, assessments.assessment_id, assessments.src_rid
     ) = 1
 ),
 
@@ -125,13 +126,15 @@ first_sightings as (
     group by patient_key, lesion_id
 ),
 
--- The baseline is a visit like the others, so that sum and nadir have one definition.
+-- The baseline is a visit like the others, so that sum and nadir have one definition. Of a number
+-- that was given twice (STR-003 tolerates few) each row is a visit, with the lesions of both.
 visits as (
     select
         baselines.study_id,
         baselines.patient_key,
         baselines.line_number,
         baselines.baseline_assessment_id as assessment_id,
+        baselines.baseline_src_rid as assessment_src_rid,
         true as is_baseline
     from baselines
     union all
@@ -140,6 +143,7 @@ visits as (
         lines.patient_key,
         lines.line_number,
         assessments.assessment_id,
+        assessments.src_rid as assessment_src_rid,
         false as is_baseline
     from lines
     inner join {{ ref('stg_common__tumour_assessments') }} as assessments
@@ -154,7 +158,7 @@ followed_lesions as (
         visits.study_id,
         visits.patient_key,
         visits.line_number,
-        visits.assessment_id,
+        visits.assessment_src_rid,
         count_if(baseline_lesions.is_target) as n_target,
         count_if(not baseline_lesions.is_target) as n_non_target,
         count(case when baseline_lesions.is_target then measurements.lesion_mm end) as n_measured,
@@ -207,7 +211,7 @@ followed_lesions as (
             baseline_lesions.patient_key = measurements.patient_key
             and baseline_lesions.lesion_id = measurements.lesion_id
             and visits.assessment_id = measurements.assessment_id
-    group by visits.study_id, visits.patient_key, visits.line_number, visits.assessment_id
+    group by visits.study_id, visits.patient_key, visits.line_number, visits.assessment_src_rid
 ),
 
 -- A new lesion that disappeared is new no more; one whose status is not stated was still recorded.
@@ -216,7 +220,7 @@ new_lesions as (
         visits.study_id,
         visits.patient_key,
         visits.line_number,
-        visits.assessment_id,
+        visits.assessment_src_rid,
         count(*) as n_new_lesions,
         {{ merged_src_rids('measurements.src_rids') }} as src_rids
     from visits
@@ -237,7 +241,7 @@ new_lesions as (
             and measurements.lesion_id = first_sightings.lesion_id
             and baselines.baseline_date < first_sightings.first_seen_date
     where not visits.is_baseline
-    group by visits.study_id, visits.patient_key, visits.line_number, visits.assessment_id
+    group by visits.study_id, visits.patient_key, visits.line_number, visits.assessment_src_rid
 ),
 
 measured as (
@@ -303,7 +307,7 @@ measured as (
     inner join {{ ref('stg_common__tumour_assessments') }} as assessments
         on
             visits.patient_key = assessments.patient_key
-            and visits.assessment_id = assessments.assessment_id
+            and visits.assessment_src_rid = assessments.src_rid
     left join baselines
         on
             visits.study_id = baselines.study_id
@@ -314,13 +318,13 @@ measured as (
             visits.study_id = followed_lesions.study_id
             and visits.patient_key = followed_lesions.patient_key
             and visits.line_number = followed_lesions.line_number
-            and visits.assessment_id = followed_lesions.assessment_id
+            and visits.assessment_src_rid = followed_lesions.assessment_src_rid
     left join new_lesions
         on
             visits.study_id = new_lesions.study_id
             and visits.patient_key = new_lesions.patient_key
             and visits.line_number = new_lesions.line_number
-            and visits.assessment_id = new_lesions.assessment_id
+            and visits.assessment_src_rid = new_lesions.assessment_src_rid
 ),
 
 compared as (
@@ -437,7 +441,7 @@ unconfirmed as (
     where derived_response = 'PD'
     qualify row_number() over (
         partition by study_id, patient_key, line_number, block
-        order by assessment_date, assessment_id
+        order by assessment_date, assessment_id, src_rid
     ) = 1
 ),
 
