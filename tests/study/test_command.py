@@ -14,7 +14,7 @@ import typer.main
 from typer.testing import CliRunner
 
 from pipeline import cli, run
-from pipeline.dbt_plugin import ALLOW_OLDER_VARIABLE, DELIVERY_VARIABLE, ONLY_CHANGES_VARIABLE
+from pipeline.dbt_plugin import DELIVERY_VARIABLE, ONLY_CHANGES_VARIABLE
 from pipeline.errors import Exit, NotOnRecordError
 from pipeline.faults import FAULT_VARIABLE
 from pipeline.paths import PROJECT
@@ -41,7 +41,6 @@ def test_the_readme_lists_every_exit_code_and_setting() -> None:
     }
     between_its_own_parts = {
         DELIVERY_VARIABLE,
-        ALLOW_OLDER_VARIABLE,
         ONLY_CHANGES_VARIABLE,
         FAULT_VARIABLE,
         "RWE_RUN_ID",

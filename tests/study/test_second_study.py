@@ -460,7 +460,7 @@ SILENT = (
     ("studies/study_analyses", "wild_type_mcrc,7,fig1,survival,all,OS",
      "wild_type_mcrc,7,fig1,survival,all,PFS", "same analysis twice; wild_type_mcrc, 6, fig1"),
     ("studies/study_analyses", "3+6+12", "3+6+6", "each once; her2_mcrc, 23, 3+6+6"),
-    ("studies/study_analyses", "OS,,,,,,,,age+sex", "OS,,,,,,,,sex+sex",
+    ("studies/study_analyses", "OS,,,,,,,,,age+sex", "OS,,,,,,,,,sex+sex",
      "each once; her2_mcrc, 32, sex+sex+"),
     ("studies/study_analyses", "trastuzumab,,,age+sex", "trastuzumab,,,age+sexx",
      "each once; her2_mcrc, 33, age+sexx+"),
