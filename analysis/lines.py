@@ -61,7 +61,7 @@ def swimmer(
     """
     lines = own_lines(connection, study, analysis)
     variable = study.variable(analysis.group_variable)
-    followed = study.survival("OS", analysis.population)[["time", "event"]]
+    followed = study.survival("OS", analysis.population, FIRST_LINE)[["time", "event"]]
     first = lines[lines["line_number"] == FIRST_LINE].set_index("patient_key")
     patients = first.join(followed, how="inner")
     order = {name: place for place, name in enumerate(variable.level_names)}
@@ -87,7 +87,7 @@ def swimmer(
                 "first line", group, "n", n, "count of patients with a line", counted=inside
             )
     # Without any time to progression none is known, which is not that nobody progressed.
-    is_known = not study.survival("PFS", analysis.population).empty
+    is_known = not study.survival("PFS", analysis.population, FIRST_LINE).empty
     for part in (LINE, *([PROGRESSION] if is_known else []), DEATH, ONGOING):
         count = int((bars["part"] == part).sum()) if len(bars) else 0
         page.about(patients).add(part, None, "n", count, f"count: {part}")

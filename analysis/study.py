@@ -204,7 +204,7 @@ class Study:
     intervals: pd.DataFrame
     had_line: dict[int, pd.Index]
 
-    def timing(self, endpoint: str, line_number: int = FIRST_LINE) -> dict[str, object]:
+    def timing(self, endpoint: str, line_number: int) -> dict[str, object]:
         """What a time means: the parameters of every survival estimate."""
         return {
             "endpoint": endpoint,
@@ -256,15 +256,13 @@ class Study:
                 return population.name
         return default
 
-    def intervals_of(self, endpoint: str, line_number: int = FIRST_LINE) -> pd.DataFrame:
+    def intervals_of(self, endpoint: str, line_number: int) -> pd.DataFrame:
         """The intervals of an endpoint from the start of a line, by patient_key."""
         of = self.intervals
         rows = of[(of["endpoint"] == endpoint) & (of["line_number"] == line_number)]
         return rows.set_index("patient_key")
 
-    def survival(
-        self, endpoint: str | None, population: str, line_number: int = FIRST_LINE
-    ) -> pd.DataFrame:
+    def survival(self, endpoint: str | None, population: str, line_number: int) -> pd.DataFrame:
         """Times of a population's members who have an interval, with their levels beside.
 
         Time runs from the start of the line.

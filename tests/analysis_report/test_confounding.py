@@ -48,7 +48,7 @@ def test_weighted_ratio_is_that_of_lifelines_with_the_same_weights(
 
     study = load_study(warehouse, STUDY)
     analysis = next(each for each in study.analyses if each.kind == "weighting")
-    patients = study.survival("OS", "all")
+    patients = study.survival("OS", "all", 1)
     patients["exposed"] = patients["trastuzumab"] == "trastuzumab"
     weights = treatment_weights(patients, treatment="exposed", covariates=list(analysis.covariates))
     design = patients[["time", "event"]].assign(
@@ -121,7 +121,7 @@ def test_missing_covariates_are_imputed_beside_the_complete_cases() -> None:
         estimates.compute(connection, STUDY)
         book = connection.execute("select * from results.estimates").fetchdf()
         text = report.page(connection, contents(connection, STUDY), run={})
-        known = load_study(connection, STUDY).survival("OS", "all").dropna(subset=["sex"])
+        known = load_study(connection, STUDY).survival("OS", "all", 1).dropna(subset=["sex"])
     of_known = hazard_ratio(known.assign(female=(known["sex"] == "female").astype(int)), "female")
     assert isinstance(of_known, HazardRatio)
     sizes = find(book, "tableS6", "os cox", "n")
@@ -196,7 +196,7 @@ def test_complete_cases_without_a_finite_estimate_say_so() -> None:
 def test_univariable_ratios_are_those_of_models_of_one_variable(
     warehouse: duckdb.DuckDBPyConnection, book: pd.DataFrame
 ) -> None:
-    patients = load_study(warehouse, STUDY).survival("OS", "all")
+    patients = load_study(warehouse, STUDY).survival("OS", "all", 1)
     design = patients[["time", "event"]].assign(right=patients["primary_site"] == "right colon")
     fitted = CoxPHFitter().fit(
         design.astype(float), "time", "event", fit_options={"precision": 1e-12}

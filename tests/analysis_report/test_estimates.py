@@ -512,7 +512,7 @@ def test_variables_are_called_selected_if_they_are_those_with_a_small_p(
     warehouse: duckdb.DuckDBPyConnection,
 ) -> None:
     study = load_study(warehouse, STUDY)
-    patients = study.survival("OS", "all")
+    patients = study.survival("OS", "all", 1)
     variables = [variable for variable in study.variables.values() if variable.cox_reference]
     assert _selected_from(study, variables, patients) is not None
     assert _selected_from(study, variables[:-1], patients) is None

@@ -25,7 +25,7 @@ def curve(warehouse: duckdb.DuckDBPyConnection, endpoint: str, group: str) -> pd
 
 
 def competing(warehouse: duckdb.DuckDBPyConnection) -> pd.DataFrame:
-    patients = load_study(warehouse, STUDY).survival("TTNT", "all")
+    patients = load_study(warehouse, STUDY).survival("TTNT", "all", 1)
     cause = patients["source"].map({"next_line": 1, "death": 2, "last_contact": 0})
     assert set(cause) == {0, 1, 2}
     return patients.assign(cause=cause)
