@@ -138,6 +138,12 @@ def last_key_id(work: Path) -> str | None:
     return known[-1] if known else None
 
 
+def key_id_of(work: Path, run_id: str | None) -> str | None:
+    """Return the id of the key that a run began with; None if the trail does not tell."""
+    told = [one for one in map(_detail, events(work)) if one.get("run_id", "") == run_id]
+    return next((one["key_id"] for one in told if "key_id" in one), None)
+
+
 def head(work: Path) -> dict[str, Any] | None:
     """Return seq and hash of the last event; None if there is none."""
     trail = events(work)

@@ -10,7 +10,6 @@ as Parquet; the tables of the schema raw are views of it. Of a patient who was e
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import tempfile
 from collections import Counter
@@ -648,11 +647,8 @@ def _base(delivery: Delivery, known: list[Delivery], folder: Path) -> int | None
 
 def _refuse_another_key(folder: Path, work: Path, base: Delivery) -> None:
     """Refuse changes under another key: nobody would be recognised, and everybody stand twice."""
-    told = [json.loads(event.detail) for event in audit.events(work)]
-    keys = {
-        one["key_id"] for one in told if one.get("run_id") == base.accepted_run and "key_id" in one
-    }
-    if keys - {key_id(load_key())}:
+    now = key_id(load_key())
+    if audit.key_id_of(work, base.accepted_run) not in (None, now):
         raise _refused(
             folder,
             [

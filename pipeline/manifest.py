@@ -23,7 +23,7 @@ import duckdb
 from expectations.history import RESULTS_TABLE
 from expectations.small_cells import SMALL_CELL
 from expectations.tables import columns, exist, rows
-from pipeline import anonymity, audit, spark
+from pipeline import anonymity, audit, ledger, spark
 from pipeline.content import Content, content
 from pipeline.errors import CommandError
 from pipeline.paths import PROJECT, Layout
@@ -108,14 +108,18 @@ def compose(
     with duckdb.connect(str(layout.warehouse), read_only=True) as connection:
         delivered = rows(connection, "select * from staging.stg_common__delivery")
     with duckdb.connect(str(warehouse), read_only=True) as connection:
+        inputs = rows(connection, "select * from quality.source_files order by file_id")
         return Manifest(
             run_id=run_id,
             previous=previous_run(layout),
             code=code(),
             environment=environment(),
-            config=configuration(delivery),
+            config={
+                **configuration(delivery),
+                "pseudonym_key_id": pseudonym_key_id(layout.work, inputs),
+            },
             delivery=delivered[0] if delivered else {},
-            inputs=rows(connection, "select * from quality.source_files order by file_id"),
+            inputs=inputs,
             relations=[relation(name, copied[name]) for name in sorted(copied)],
             checks=_checks(connection, run_id),
             second_programming=_second_programming(connection),
@@ -298,8 +302,15 @@ def configuration(delivery: Path) -> Record:
         },
         "rules": {name: sha256(PROJECT / name) for name in CONFIGURATION},
         "variables": {"delivery": delivery.name, "small_cell": SMALL_CELL},
-        "pseudonym_key_id": key_id(load_key()),
     }
+
+
+def pseudonym_key_id(work: Path, inputs: list[Record]) -> str:
+    """The id of the key of the pseudonyms; after an erasure that of the delivery built again."""
+    built = {row["delivery_seq"] for row in inputs}
+    made_of = next((d for d in ledger.deliveries(work) if d.seq in built), None)
+    was = audit.key_id_of(work, made_of.accepted_run) if made_of else None
+    return was or key_id(load_key())
 
 
 def relations(connection: duckdb.DuckDBPyConnection) -> list[Record]:

@@ -18,7 +18,7 @@ from pipeline.delivery import ERASED_CAME_BACK, files, land
 from pipeline.erase import PATIENT_ERASED, RUN_WITHDRAWN, erase
 from pipeline.errors import CommandError, Exit
 from pipeline.paths import Layout
-from pipeline.pseudonyms import erasure_digest, key_id, load_key, pseudonym
+from pipeline.pseudonyms import erasure_digest, key_id, load_key, pseudonym, require_key
 from pipeline.run import workplace
 from pipeline.verify import broken, verify
 from synthetic import generate
@@ -195,6 +195,16 @@ def test_a_patient_nobody_delivered_yet_is_left_out_later(
     assert (done.n_records, done.withdrawn) == (0, [])
     digest = erasure_digest(pseudonym("H01", STRANGER, key), key)
     assert digest in ledger.erased(layout.work, key_id(key))
+
+
+def test_under_another_key_the_pseudonyms_are_still_those_of_the_run_that_was_erased(
+    erased: Erased, key: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the key was changed, and a patient withdrew before anybody delivered again."""
+    work, inputs = erased.layout.work, manifest.read(erased.layout.current)["inputs"]
+    monkeypatch.setenv("RWE_KEY_FILE", str(tmp_path / "another.key"))
+    assert require_key(None) != key_id(key)
+    assert manifest.pseudonym_key_id(work, inputs) == key_id(key)
 
 
 WARD, NAME = "Ward Seven", "Erika Mustermann"
