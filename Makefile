@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: build test lint lock clean
+.PHONY: build test lint lock
 .DEFAULT_GOAL := build
 
 build: $(READY)
@@ -61,9 +61,6 @@ lock:
 	uv export --all-groups --no-group spark --no-emit-project --no-header --no-annotate --output-file requirements.txt >/dev/null
 	uv export --only-group spark --prune dbt-core --prune dbt-adapters --prune dbt-common \
 		--no-emit-project --no-header --no-annotate --output-file requirements-spark.txt >/dev/null
-
-clean:
-	rm -rf build/* target logs extracts
 
 # `rwe build` by number of patients beside its floors; lines of therapy by rule sets; Kaplan-Meier,
 # log-rank and Cox on a million rows beside lifelines and, where installed, R. Takes half an hour;

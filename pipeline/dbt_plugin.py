@@ -17,6 +17,7 @@ import pyarrow as pa
 from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt.adapters.duckdb.utils import SourceConfig
+from dbt.flags import get_flags
 
 from pipeline import ledger, lock, resources
 from pipeline.delivery import files, land, raw_views
@@ -28,6 +29,9 @@ DELIVERY_VARIABLE = "RWE_DELIVERY"
 ONLY_CHANGES_VARIABLE = "RWE_ONLY_CHANGES"
 """How to tell what differs between runs. Read here and not by dbt, which parses what reads a
 variable of dbt or of the environment anew whenever it differs."""
+
+READS = ("compile", "generate", "show")
+"""The commands of dbt that read what was built; `generate` is that of `dbt docs`."""
 
 _told: Mapping[str, str] = {}
 
@@ -84,6 +88,11 @@ class Plugin(BasePlugin):
         """Land the delivery, make its raw views, and return `raw.files` as Arrow."""
         assert self.creds is not None
         work = Path(self.creds.path).resolve().parent
+        if get_flags().WHICH in READS:
+            raise DeliveryError(
+                f"There is no build in {work}, which this command reads: first "
+                "dbt build --vars 'delivery: FOLDER'"
+            )
         meta = source_config.meta
         folder = Path(_variable(DELIVERY_VARIABLE, meta["folder"]))
         try:

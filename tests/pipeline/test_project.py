@@ -71,3 +71,8 @@ def test_no_test_of_a_model_forbids_what_a_check_lets_pass() -> None:
     ]
     assert tested
     assert [(model, column) for model, column in tested if column in keys] == []
+
+
+def test_dbt_clean_leaves_what_was_delivered_and_the_audit_trail() -> None:
+    settings = yaml.safe_load((processes.PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
+    assert settings["clean-targets"] == ["target"]

@@ -12,14 +12,20 @@ import duckdb
 
 from tests.conftest import PROJECT, Run
 
+DOCS = ("docs", "generate")
+
 
 def dbt_build(
-    delivery: Path, folder: Path, key_folder: Path, file_name: str = "warehouse.duckdb"
+    delivery: Path,
+    folder: Path,
+    key_folder: Path,
+    file_name: str = "warehouse.duckdb",
+    command: tuple[str, ...] = ("build",),
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [
             str(Path(sys.executable).with_name("dbt")),
-            "build",
+            *command,
             *("--vars", f"delivery: {delivery}"),
             *("--target-path", str(folder / "target")),
             *("--log-path", str(folder / "logs")),
@@ -55,6 +61,19 @@ def test_it_takes_a_delivery_to_tested_marts(demo: Run, tmp_path: Path) -> None:
                 f"union all (from by_rwe.{mart} except from {mart}))"
             ).fetchall()[0]
             assert differing == 0, mart
+
+    finished = dbt_build(demo.extract, tmp_path, demo.extract.parent, command=DOCS)
+    assert finished.returncode == 0, finished.stdout
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb"), read_only=True) as connection:
+        runs = connection.execute("select count(distinct run_id) from quality.expectation_results")
+        assert runs.fetchall() == [(1,)], "to document a build is no run of its checks"
+
+
+def test_what_reads_a_build_does_not_land_a_delivery(demo: Run, tmp_path: Path) -> None:
+    finished = dbt_build(demo.extract, tmp_path, demo.extract.parent, command=DOCS)
+    assert finished.returncode != 0
+    assert f"There is no build in {tmp_path}" in finished.stdout
+    assert not list(tmp_path.glob("deliveries"))
 
 
 def test_a_folder_that_is_missing_or_empty_is_named(demo: Run, tmp_path: Path) -> None:
