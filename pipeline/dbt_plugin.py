@@ -94,7 +94,8 @@ class Plugin(BasePlugin):
                 "dbt build --vars 'delivery: FOLDER'"
             )
         meta = source_config.meta
-        folder = Path(_variable(DELIVERY_VARIABLE, meta["folder"]))
+        named = str(meta["folder"])  # YAML takes a folder 20210301 for a number
+        folder = Path(_variable(DELIVERY_VARIABLE, named))
         try:
             delivery = land(folder, work, allow_older=str(meta["allow_older"]).lower() == "true")
         except CommandError as refused:

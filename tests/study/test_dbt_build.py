@@ -92,6 +92,9 @@ def test_a_folder_that_is_missing_or_empty_is_named(demo: Run, tmp_path: Path) -
     assert "the folder does not exist" in said["missing"]
     assert "the folder is empty" in said["empty"]
 
+    folder = Path("20210301")
+    assert "The delivery 20210301 cannot be read" in refused()
+
 
 def test_a_work_folder_is_made_and_another_name_of_the_file_refused(
     demo: Run, tmp_path: Path
