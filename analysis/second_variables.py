@@ -60,8 +60,7 @@ def variables(connection: duckdb.DuckDBPyConnection, study: Study) -> Iterator[A
         return
     for number in sorted({FIRST_LINE, *(analysis.line_number for analysis in study.analyses)}):
         origin = "" if number == FIRST_LINE else f" from line {number}"
-        if number != FIRST_LINE:
-            staged = _Staged(connection, study, number)
+        staged.patients = staged.starting_with(number)
         for endpoint, intervals in (("OS", _overall_survival), ("PFS", _progression_free_survival)):
             own = study.intervals_of(endpoint, number)
             times = intervals(staged).reindex(own.index)
@@ -72,20 +71,19 @@ def variables(connection: duckdb.DuckDBPyConnection, study: Study) -> Iterator[A
 
 
 class _Staged:
-    """Staged rows of the included patients, table by table, and what is taken from the marts.
+    """Staged rows of the included patients, table by table, and what is taken from the marts."""
 
-    `line_start` and `next_line` are of one line of therapy.
-    """
-
-    def __init__(
-        self, connection: duckdb.DuckDBPyConnection, study: Study, line_number: int = FIRST_LINE
-    ) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, study: Study) -> None:
         self._connection, self._study = connection, study
         self._read: dict[str, pd.DataFrame] = {}
         self.disease = self.setting("code_lists", "code_list", study.settings["disease_code_list"])
         self.cutoff = pd.Timestamp(study.settings["data_cutoff"])
-        self.patients = frame(
-            connection,
+        self.patients = self.starting_with(FIRST_LINE)
+
+    def starting_with(self, line_number: int) -> pd.DataFrame:
+        """Index date by patient_key, and the first day of a line of therapy and of the next."""
+        return frame(
+            self._connection,
             """
             select
                 cohort.patient_key,
@@ -102,9 +100,9 @@ class _Staged:
             where cohort.study_id = ? and cohort.included
             order by cohort.patient_key
             """,
-            study.settings["line_rule_set_id"],
+            self._study.settings["line_rule_set_id"],
             line_number,
-            study.study_id,
+            self._study.study_id,
         ).set_index("patient_key")
 
     def __getitem__(self, table: str) -> pd.DataFrame:
