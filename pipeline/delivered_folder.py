@@ -39,7 +39,9 @@ def folder_faults(folder: Path, names: Collection[str]) -> list[str]:
     faults = []
     for path in sorted(folder.iterdir()):
         if path.name not in names:
-            faults.append(f"{path.name}: not a file of the contract; take it out of the folder")
+            meant = [n for n in names if path.name.lower().startswith(n.removesuffix("csv"))]
+            remedy = f"deliver it as {meant[0]}, or take" if meant else "take"
+            faults.append(f"{path.name}: not a file of the contract; {remedy} it out of the folder")
         elif path.is_symlink() or not path.is_file():
             faults.append(f"{path.name}: not a plain file; deliver the file itself")
     return faults

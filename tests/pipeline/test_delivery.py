@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import zipfile
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +176,26 @@ def test_folder_faults(delivery: Path, work: Path, tmp_path: Path) -> None:
     (delivery / "data.parquet").write_text("x")
     message = refusal(delivery, work)
     assert "notes.txt: not a file of the contract" in message
-    assert "data.parquet: not a file of the contract" in message
+    assert "data.parquet: not a file of the contract; take it out" in message
+
+
+@pytest.mark.parametrize("name", ["CONSENT.CSV", "consent.xlsx", "Consent.csv.gz"])
+def test_a_file_under_nearly_its_name_is_told_its_name(
+    delivery: Path, work: Path, name: str
+) -> None:
+    (delivery / "consent.csv").rename(delivery / name)
+    message = refusal(delivery, work)
+    assert f"{name}: not a file of the contract; deliver it as consent.csv, or take it" in message
+
+
+def test_an_extract_that_is_yet_to_be_drawn_is_refused(delivery: Path, work: Path) -> None:
+    """All that come until then would be older than it. Where it was drawn it may be tomorrow."""
+    for days, refused in ((400, True), (2, True), (1, False)):
+        drawn(delivery, f"{date.today() + timedelta(days)}")
+        if refused:
+            assert "lies in the future" in refusal(delivery, work)
+        else:
+            assert land(delivery, work).seq == 1
 
 
 def test_a_link_is_not_followed(delivery: Path, work: Path, tmp_path: Path) -> None:
