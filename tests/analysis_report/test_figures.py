@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from analysis.figures import Curve, Panel, Ratio, forest, survival_panel
 from analysis.flow import Step, flow_diagram
@@ -124,13 +125,48 @@ def test_bars_of_groups_differ_in_grey() -> None:
 
 
 def test_the_flow_diagram_says_how_many_and_why() -> None:
-    text = flow_diagram(
-        "flow", "All", "2,517", [Step("Consent", "2,440", "16", "4")], "Flow", "words"
-    ).svg
-    words = [element.text for element in ElementTree.fromstring(text).iter(f"{SVG}text")]
-    assert "n = 2,517" in words
-    assert "n = 2,440" in words
-    assert "Excluded: 16 not met, 4 unknown" in words
+    long = "A first anticancer therapy that began after metastasis and before the end of follow-up"
+    steps = [
+        Step("Consent", "203,000", "400,016", "100,004"),
+        Step(long, "202,990", "0", "10"),
+        Step("Adults", "202,990", "0", "0"),
+    ]
+    picture = flow_diagram("flow", "All", "703,020", steps, "Flow", "words")
+    assert ElementTree.fromstring(picture.svg).findtext(f"{SVG}desc") == "words"
+
+    # Every line stands within one frame, and no frame in another.
+    figure = picture.figure
+    FigureCanvasAgg(figure)
+    frames = [frame.get_window_extent() for frame in figure.axes[0].patches]
+    lines = [text for text in figure.axes[0].texts if text.get_text()]
+    told = [""] * len(frames)
+    for text in lines:
+        (own,) = (n for n, frame in enumerate(frames) if _within(text.get_window_extent(), frame))
+        told[own] += f" {text.get_text()}"
+    assert told == [
+        " All n = 703,020",
+        " Consent n = 203,000",
+        " Excluded: 400,016 not met, 100,004 unknown",
+        f" {long} n = 202,990",
+        " Excluded: 10 unknown",
+        " Adults n = 202,990",
+    ]
+    assert all(_within(frame, figure.bbox) for frame in frames)
+    assert not any(one.overlaps(other) for one, other in combinations(frames, 2))
+
+    # Who is excluded stands beside the criterion; from one to the next it goes down.
+    middles = [(frame.y0 + frame.y1) / 2 for frame in frames]
+    assert (middles[2], middles[4]) == pytest.approx((middles[1], middles[3]))
+    assert middles[0] > middles[1] > middles[3] > middles[5]
+
+
+def _within(inner: Bbox, outer: Bbox) -> bool:
+    return bool(
+        outer.x0 <= inner.x0
+        and inner.x1 <= outer.x1
+        and outer.y0 <= inner.y0
+        and inner.y1 <= outer.y1
+    )
 
 
 def test_labels_of_two_lines_have_room_and_a_median_not_reached_is_called_so() -> None:
