@@ -79,7 +79,7 @@ def check(connection: duckdb.DuckDBPyConnection, layer: str, work: Path) -> pa.T
     # Until the second gate, the checks of the marts stand there as not run.
     stored = results if layer == "staging" else reached
     history.write(connection, stored, run_id(), work=work)
-    if blocking := run.blocking_failures(reached):
+    if blocking := run.blocking_failures(results):
         raise GateError(refusal(blocking))
     return _counted(Counter(result.status for result in reached))
 

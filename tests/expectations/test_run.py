@@ -6,17 +6,22 @@ import logging
 import shutil
 import socket
 import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NoReturn
 
 import duckdb
 import pytest
 from clean_case import Spoil
 
-from expectations import engine, suites
+from expectations import engine, gate, suites
 from expectations.checks import BuiltIn, Check, Condition
 from expectations.history import RESULTS_TABLE, write
+from expectations.recount import by_patient, recounted
 from expectations.run import all_checks, blocking_failures, run
 from expectations.structure import UNIQUE
 
@@ -119,6 +124,81 @@ def test_when_the_database_stops_answering_the_rest_is_not_run_and_blocks(
     results = run(clean_warehouse, checks=[broken, unreached, warning])
     assert [r.status for r in results] == ["error", "not_run", "not_run"]
     assert [r.blocks for r in results] == [True, True, False]
+
+
+@pytest.fixture
+def gates(spoil: Spoil, monkeypatch: pytest.MonkeyPatch) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The clean warehouse as the gates of a run find it."""
+    monkeypatch.setenv("RWE_RUN_ID", "run")
+    with duckdb.connect(str(spoil())) as connection:
+        yield connection
+
+
+def test_a_gate_refuses_what_blocks_and_keeps_it_and_forgets_what_it_was_told(
+    gates: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    check = next(one for one in CHECKS if one.severity == "blocking" and one.layer == "staging")
+    with pytest.raises(gate.GateError) as refused, gate.knowing({check.key: (3, 4)}):
+        gate.check(gates, "staging", tmp_path)
+    assert f"{check.name} (not so for 3 of 4 {check.denominator})" in str(refused.value)
+    assert check.advice in str(refused.value)
+    kept = f"select check_id, n_violating, n_checked from {RESULTS_TABLE} where blocks"
+    assert gates.execute(kept).fetchall() == [(check.check_id, 3, 4)]
+    gate.check(gates, "staging", tmp_path)
+    assert gates.execute(kept).fetchall() == []
+
+
+def test_the_checks_of_the_second_gate_are_not_run_until_then(
+    gates: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    of_layer = {"staging": 0, "marts": 0}
+    for check in CHECKS:
+        of_layer[check.layer] += 1
+    for layer, waiting in (("staging", of_layer["marts"]), ("marts", 0)):
+        told = gate.check(gates, layer, tmp_path).to_pylist()
+        assert sum(row["n_checks"] for row in told) == of_layer[layer]
+        stored = f"select count(*), count(*) filter (status = 'not_run') from {RESULTS_TABLE}"
+        assert gates.execute(stored).fetchall() == [(len(CHECKS), waiting)]
+
+
+def test_a_gate_does_not_let_pass_what_it_could_not_check(
+    gates: duckdb.DuckDBPyConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine.Warehouse, "is_alive", lambda self: False)
+    broken = replace(example(Condition("no_such_column = 1")), severity="warning")
+    unreached = replace(example(Condition("true"), "staging.stg_common__consent"), check_id="TST-2")
+    monkeypatch.setattr(gate.run, "all_checks", lambda: (broken, unreached))
+    with pytest.raises(gate.GateError, match=r"TST-2 .*the database stopped answering"):
+        gate.check(gates, "staging", tmp_path)
+
+
+def test_both_gates_of_dbt_alone_are_of_one_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=n) for n in count())
+    monkeypatch.setattr(gate, "datetime", SimpleNamespace(now=lambda _: next(moments)))
+    monkeypatch.setattr(gate, "get_invocation_id", lambda: "abcdef")
+    monkeypatch.setenv("RWE_RUN_ID", "")
+    assert gate.run_id() == gate.run_id() == "20260101T000000Z-abcd"
+
+
+def test_of_replaced_patients_the_counts_are_replaced(
+    gates: duckdb.DuckDBPyConnection, clean_warehouse: Path, empty_warehouse: Path, tmp_path: Path
+) -> None:
+    """Where a table is missing before or after, every patient is to be looked at."""
+    results = run(gates)
+    write(gates, results, "run")
+    write(gates, [replace(result, n_violating=7, n_checked=9) for result in results], "another")
+    missing = {empty_warehouse: "cohort.cohort", clean_warehouse: "survival.survival_intervals"}
+    before, after = (tmp_path / name for name in ("before.duckdb", "after.duckdb"))
+    for path, (whole, table) in zip((before, after), missing.items(), strict=True):
+        shutil.copyfile(whole, path)
+        with duckdb.connect(str(path)) as connection:
+            connection.execute(f"drop table {table}")
+    alone = {check.key for check in by_patient() if not check.tables & {*missing.values()}}
+    assert recounted(gates, "run", before, after) == {
+        result.key: (2 * result.n_violating, 2 * result.n_checked)
+        for result in results
+        if result.key in alone and result.n_violating is not None and result.n_checked is not None
+    }
 
 
 def test_results_replace_those_of_the_same_check_and_run_only(

@@ -20,6 +20,7 @@ from pipeline.archive import archived, records_of, reread, row_hashes
 from pipeline.contract import Table, read_contract
 from pipeline.delivery import KEY_USED, files, land, raw_views
 from pipeline.errors import CommandError, Exit, as_command_error
+from pipeline.ledger import Delivery
 from pipeline.paths import Layout
 from pipeline.pseudonyms import key_id, load_key, pseudonym, require_key
 from pipeline.reader import LONGEST_FIELD, DeliveryError
@@ -599,6 +600,8 @@ def test_changes_change_what_was_published_last(delivery: Path, work: Path) -> N
     ledger.accept(work, land(first, work).seq, "run-1")
     drawn(delivery, "2020-03-01")
     ledger.accept(work, land(delivery, work).seq, "run-2")
+    with audit.store(work) as store:  # the clock goes back
+        store.execute("update deliveries set accepted_at = now() + interval 1 day where seq = 2")
     ledger.accept(work, land(first, work, allow_older=True).seq, "run-3")
     assert [d.accepted_run for d in ledger.deliveries(work)] == ["run-1", "run-2"]
     drawn(delivery, "2020-03-01", "changes")
@@ -612,6 +615,29 @@ def test_a_delivery_of_all_that_changes_pass_over_is_named(delivery: Path, work:
     drawn(delivery, "2020-03-02", "changes")
     (told,) = run._passed_over(Layout(work, work), land(delivery, work))
     assert "of 2020-03-01 was never published and is not in this build" in told
+
+
+def test_only_what_came_in_between_is_passed_over() -> None:
+    def came(seq: int, base: int | None, run_id: str | None = None, site: str = SITE) -> Delivery:
+        covers = "all" if base is None else "changes"
+        return Delivery(seq, str(seq), None, site, None, covers, base, run_id)
+
+    published, changes, everybody = came(2, None, "run-2"), came(8, 2), came(8, None)
+    known = [
+        came(1, None),
+        published,
+        came(3, None),
+        came(4, 2),
+        came(5, None, site="H02"),
+        came(6, 1),
+        came(7, 2, "run-7"),
+        changes,
+        came(9, None),
+    ]
+    assert [one.seq for one in ledger.passed_over(known, changes)] == [3, 4]
+    assert ledger.passed_over(known, everybody) == []
+    later = came(10, 8)
+    assert [one.seq for one in ledger.state([*known, later], later.seq)] == [2, 8, 10]
 
 
 def test_a_delivery_of_another_site_than_the_published_one_is_named(
@@ -684,8 +710,17 @@ def test_invented_and_real_patients_do_not_stand_together(
 
 
 def test_changes_need_something_to_change(delivery: Path, work: Path) -> None:
+    """It was published, and is of the same site."""
+    lacking = "no delivery of this site was published before"
     drawn(delivery, "2020-03-01", "changes")
-    assert "no delivery of this site was published before" in refusal(delivery, work)
+    assert lacking in refusal(delivery, work)
+    drawn(delivery, "2020-02-01")
+    first = land(delivery, work)
+    drawn(delivery, "2020-03-01", "changes")
+    assert lacking in refusal(delivery, work)
+    ledger.accept(work, first.seq, "run-1")
+    drawn(delivery, "2020-03-01", "changes", site_code="H02")
+    assert lacking in refusal(delivery, work)
 
 
 def packed(delivery: Path, target: Path) -> Path:
