@@ -20,7 +20,7 @@ from clean_case import Spoil
 
 from expectations import engine, gate, suites
 from expectations.checks import BuiltIn, Check, Condition
-from expectations.history import RESULTS_TABLE, write
+from expectations.history import RESULTS_TABLE, results_of, write
 from expectations.recount import by_patient, recounted
 from expectations.run import all_checks, blocking_failures, run
 from expectations.structure import UNIQUE
@@ -159,6 +159,7 @@ def test_the_checks_of_the_second_gate_are_not_run_until_then(
         assert sum(row["n_checks"] for row in told) == of_layer[layer]
         stored = f"select count(*), count(*) filter (status = 'not_run') from {RESULTS_TABLE}"
         assert gates.execute(stored).fetchall() == [(len(CHECKS), waiting)]
+        assert len(results_of(tmp_path, "run")) == len(CHECKS)
 
 
 def test_a_gate_does_not_let_pass_what_it_could_not_check(
@@ -184,6 +185,8 @@ def test_of_replaced_patients_the_counts_are_replaced(
     gates: duckdb.DuckDBPyConnection, clean_warehouse: Path, empty_warehouse: Path, tmp_path: Path
 ) -> None:
     """Where a table is missing before or after, every patient is to be looked at."""
+    without_sex = f"update {PATIENTS} set sex = null"
+    gates.execute(without_sex)
     results = run(gates)
     write(gates, results, "run")
     write(gates, [replace(result, n_violating=7, n_checked=9) for result in results], "another")
@@ -192,9 +195,12 @@ def test_of_replaced_patients_the_counts_are_replaced(
     for path, (whole, table) in zip((before, after), missing.items(), strict=True):
         shutil.copyfile(whole, path)
         with duckdb.connect(str(path)) as connection:
+            connection.execute(without_sex)
             connection.execute(f"drop table {table}")
     alone = {check.key for check in by_patient() if not check.tables & {*missing.values()}}
-    assert recounted(gates, "run", before, after) == {
+    found = recounted(gates, "run", before, after)
+    assert max(violating for violating, _ in found.values()) == 2
+    assert found == {
         result.key: (2 * result.n_violating, 2 * result.n_checked)
         for result in results
         if result.key in alone and result.n_violating is not None and result.n_checked is not None

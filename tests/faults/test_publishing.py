@@ -31,7 +31,7 @@ from tests.faults.trials import (
     leftovers,
     verify_run,
 )
-from tests.processes import PROCESSES
+from tests.processes import PROCESSES, ended
 
 STEPS = 7
 RANDOM_KILLS = 10
@@ -503,6 +503,31 @@ def test_flt25_one_at_a_time(published: Published, survived: list[str]) -> None:
     # Whoever was killed holds nothing: the next run takes over.
     assert published.attempt() == 0
     published.holds()
+
+
+def test_flt25_who_has_a_folder_is_named_whoever_had_it_before(tmp_path: Path) -> None:
+    free, taken = tmp_path / "free", tmp_path / "taken"
+    for folder in (free, taken):
+        folder.mkdir()
+    file = taken / lock.LOCK_FILE
+    file.write_text('{"pid": 1}')  # left by one that was killed
+    holder = PROCESSES.Process(target=hold, args=(taken, 600))
+    holder.start()
+    try:
+        while str(holder.pid) not in file.read_text():
+            time.sleep(0.05)
+        named = f"taken is busy, held by process {holder.pid} on .+ since .+ UTC; wait"
+        with pytest.raises(CommandError, match=named), lock.only_one(free, taken):
+            pytest.fail("both have it")
+        assert ended(hold, free, 0) == 0, "who does not get all folders keeps none"
+    finally:
+        holder.kill()
+        holder.join()
+    with lock.only_one(free, taken):
+        lock.hold(taken)
+        assert ended(hold, taken, 0) != 0
+        assert ended(hold, free, 0) != 0
+    assert ended(hold, taken, 0) == 0
 
 
 def test_flt26_a_reader_keeps_its_snapshot(published: Published, survived: list[str]) -> None:
