@@ -21,11 +21,12 @@ from expectations import gate
 from expectations.checks import Key
 from expectations.run import Counts, all_checks
 from expectations.tables import columns
-from pipeline import dbt_docs, diff, increment, ledger, publish, run, verify
+from pipeline import dbt_docs, diff, increment, ledger, manifest, publish, run, verify
 from pipeline.content import Content, content
 from pipeline.contract import Table, read_contract
 from pipeline.delivery import land
 from pipeline.paths import Layout
+from pipeline.pseudonyms import require_key
 from pipeline.transform import dbt_build
 from synthetic import generate
 from tests.processes import PARSED
@@ -74,6 +75,11 @@ def deliveries(tmp_path: Path) -> Deliveries:
     def earlier(table: Table, rows: list[Row]) -> list[Row]:
         if table.name == "delivery":  # of real patients, some of whose values are withheld
             return [{**rows[0], "synthetic": "no"}]
+        if table.name == "drug_administrations":  # in quarantine: one stays there, one leaves it
+            spoilt = [rows[0], next(row for row in rows if row["patient_id"] in changed)]
+            rows = [
+                {**row, "record_type": "no such type"} if row in spoilt else row for row in rows
+            ]
         return [row for row in rows if row["patient_id"] != new]
 
     def later(table: Table, rows: list[Row]) -> list[Row]:
@@ -168,6 +174,8 @@ def test_changes_on_the_last_build_equal_a_full_build(
     assert entered == set(), "the environment moves while a thread copies"
     assert began_with == [step.published / one.run_id]
     assert len(known) > MOST_CHECKS * len(all_checks())
+    left = {path.name for path in step.work.iterdir()}
+    assert not left & {increment.WHOLE, increment.CHANGES, increment.BEFORE}
 
     # All rows at once, in another place.
     monkeypatch.setenv("RWE_RUN_ID", "whole")
@@ -226,24 +234,73 @@ def test_what_a_killed_build_of_changes_left_is_removed(tmp_path: Path) -> None:
     assert list(layout.work.iterdir()) == [kept]
 
 
-@pytest.mark.parametrize(("before", "is_built_on"), [(0, False), (3, True)])
-def test_changes_that_bring_the_first_rows_of_a_table_are_built_in_full(
-    before: int, is_built_on: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@dataclass
+class Landed:
+    """A finished build of the first delivery, and what the second, now landed, says of itself."""
+
+    layout: Layout
+    seq: int = 2
+    covers: str = "changes"
+    base_seq: int | None = 1
+
+    def brings(self, before: int) -> None:
+        """Let rows be landed of a table that had so many before, and none of another."""
+        folder = ledger.raw_folder(self.layout.work, self.seq)
+        folder.mkdir(parents=True, exist_ok=True)
+        duckdb.execute(
+            f"copy (select {before} as n_before, 1 as n_records union all select 0, 0) "
+            f"to '{folder / 'files.parquet'}'"
+        )
+
+    def last_build(self) -> increment.LastBuild | None:
+        return increment.last_build(self.layout, self)  # type: ignore[arg-type]
+
+
+HELD = {"cohort.cohort": Content(("patient_key",), 1, 2, 3, 4)}
+
+
+@pytest.fixture
+def landed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Landed:
+    monkeypatch.setenv("RWE_KEY_FILE", str(tmp_path / "pseudonym.key"))
+    require_key(None)
+    found = Landed(Layout(tmp_path / "work", tmp_path / "published"))
+    found.brings(3)
+    found.layout.warehouse.write_text("built")
+    increment.note_build(found.layout, 1, "before", HELD)
+    return found
+
+
+def test_changes_that_bring_the_first_rows_of_a_table_are_built_in_full(landed: Landed) -> None:
     """What rested on the table was unknown of every patient, also of those who did not change."""
-    layout = Layout(tmp_path / "work", tmp_path / "published")
-    changes: Any = SimpleNamespace(covers="changes", seq=2, base_seq=1)
-    landed = ledger.raw_folder(layout.work, changes.seq)
-    landed.mkdir(parents=True)
-    layout.warehouse.touch()
-    duckdb.execute(
-        f"copy (select {before} as n_before, 1 as n_records union all select 0, 0) "
-        f"to '{landed / 'files.parquet'}'"
-    )
-    monkeypatch.setattr(increment, "_made_of", lambda *_: {})
-    noted = {"made_of": {}, "run_id": "before", "held": {}}
-    (layout.work / increment.BUILT).write_text(json.dumps(noted), encoding="utf-8")
-    assert (increment.last_build(layout, changes) is not None) is is_built_on
+    assert landed.last_build() == increment.LastBuild("before", HELD)
+    landed.brings(0)
+    assert landed.last_build() is None
+
+
+@pytest.mark.parametrize(
+    "what", ["code", "seeds", "rules", "built", "gone", "no note", "half a note", "base", "all"]
+)
+def test_what_is_not_the_last_build_of_these_rules_is_not_built_on(
+    what: str, landed: Landed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if what == "code":
+        monkeypatch.setattr(manifest, "code", lambda: {"tree_sha256": "another"})
+    elif what in ("seeds", "rules"):
+        rules = {**manifest.configuration(Path()), what: {"one": "another"}}
+        monkeypatch.setattr(manifest, "configuration", lambda _: rules)
+    elif what == "built":
+        landed.layout.warehouse.write_text("built by something else")
+    elif what == "gone":
+        landed.layout.warehouse.unlink()
+    elif what == "no note":
+        (landed.layout.work / increment.BUILT).unlink()
+    elif what == "half a note":
+        (landed.layout.work / increment.BUILT).write_text('{"made_of"')
+    elif what == "base":
+        landed.base_seq = 3
+    else:
+        landed.covers, landed.base_seq = "all", None
+    assert landed.last_build() is None
 
 
 def with_covers(text: str) -> str:
