@@ -78,6 +78,24 @@ def test_who_reads_makes_no_store(tmp_path: Path) -> None:
     assert not nowhere.exists()
 
 
+def test_the_ledger_lies_beside_the_trail(work: Path) -> None:
+    assert ledger.deliveries(work) == []
+    assert ledger.erased(work, "key") == frozenset()
+    for digest, key_id in (("one", "key"), ("one", "key"), ("two", "another"), ("three", "key")):
+        ledger.erase(work, digest, key_id)
+    assert ledger.erased(work, "key") == {"one", "three"}
+    assert ledger.erased_under_other_keys(work, "key") == 1
+    for archived in ("first", "second"):
+        ledger.note_rewritten(work, "delivered", archived)
+    assert ledger.rewritten(work) == {"delivered": "second"}
+    noted, half = (work / f"{ledger.ERASING}one.{end}" for end in ("json", "partial"))
+    half.touch()
+    assert ledger.unfinished_erasures(work) == []
+    noted.touch()
+    assert ledger.unfinished_erasures(work) == [noted]
+    assert audit.verify(audit.events(work)) is None
+
+
 def test_an_untouched_trail_verifies(work: Path) -> None:
     trail = audit.events(work)
     assert [event.kind for event in trail] == list(KINDS)

@@ -15,7 +15,7 @@ from expectations.history import RESULTS_TABLE
 from pipeline import audit, ledger, manifest, signing
 from pipeline.erase import OUTLIVES_RUNS
 from pipeline.errors import CommandError, Exit
-from pipeline.publish import remove
+from pipeline.publish import PUBLISHED_MODE, remove
 from pipeline.verify import broken, remedy, verify
 from tests.two_runs import Runs
 
@@ -164,14 +164,17 @@ def test_an_edited_event_is_named(runs: Runs) -> None:
 
 def sign(runs: Runs) -> signing.Signature:
     return signing.sign(
-        runs.layout, runs.second, name="Ada Example", role="statistician", meaning="reviewed"
+        runs.layout, runs.second, name=" Ada\n Example", role="statistician", meaning="reviewed"
     )
 
 
 def test_a_signature_holds_until_a_file_changes(runs: Runs) -> None:
+    assert signing.last_signed(runs.layout) is None
     signature = sign(runs)
     assert signature.manifest_sha256 == manifest.sha256(folder(runs) / manifest.MANIFEST)
+    assert (folder(runs) / signing.SIGNATURES).stat().st_mode & 0o777 == PUBLISHED_MODE
     assert found_broken(runs) == set()
+    assert signing.judge(runs.layout, runs.first) == []
     (folder(runs) / "quality.html").write_text("better")
     assert found_broken(runs) == {
         ("file", "quality.html"), ("signature", "Ada Example, statistician"),
@@ -201,6 +204,9 @@ def test_a_signature_of_a_run_that_was_withdrawn_is_not_called_broken(runs: Runs
     for path in folder(runs).iterdir():
         if path.name not in OUTLIVES_RUNS:
             remove(path)
+    assert signing.last_signed(runs.layout) is None
+    with pytest.raises(CommandError, match=r"was withdrawn \(erasure\).*by: no run"):
+        sign(runs)
     (found,) = [f for f in verify(runs.layout, runs.second) if f.part == "signature"]
     assert (found.state, found.because) == (
         "cannot be verified",
@@ -305,5 +311,12 @@ def test_the_remedy_fits_what_is_broken(runs: Runs) -> None:
 def test_the_chain_goes_back_to_the_first_run(runs: Runs) -> None:
     assert manifest.chain(runs.layout) == [runs.second, runs.first]
     assert manifest.find(runs.layout, None) == runs.second
+    assert manifest.find(runs.layout, runs.first) == runs.first
     with pytest.raises(CommandError, match="No run begins with nonsense"):
         manifest.find(runs.layout, "nonsense")
+    with pytest.raises(CommandError, match="More than one run begins with 2"):
+        manifest.find(runs.layout, "2")
+    shutil.copytree(folder(runs), runs.layout.published / "a copy")
+    assert manifest.published_runs(runs.layout) == [runs.first, runs.second]
+    (runs.layout.published / runs.first / manifest.MANIFEST).unlink()
+    assert manifest.chain(runs.layout) == [runs.second]

@@ -269,6 +269,27 @@ def test_a_value_that_is_the_patients_alone_is_searched_for(
     assert told.value.exit_code == Exit.SECURITY
 
 
+def test_a_patient_of_another_site_with_the_same_number_is_not_erased(
+    unpublished: tuple[Layout, str], tmp_path: Path
+) -> None:
+    """Nothing is proved either: the number still stands in what the other site delivered."""
+    layout, number = unpublished
+    for path in (tmp_path / "extract").glob("*.csv"):
+        path.write_text(path.read_text().replace("H01", "H02") + "\n")  # no file is the same
+    other = land(tmp_path / "extract", layout.work)
+    with pytest.raises(CommandError, match="still named in") as told:
+        erase(layout, number, "H01", **SILENT)
+    assert told.value.exit_code == Exit.SECURITY
+    erased_rows = {
+        seq: duckdb.execute(
+            "select count(*) from read_parquet(?) where load_fault = 'erased'",
+            [str(ledger.raw_folder(layout.work, seq) / "consent.parquet")],
+        ).fetchall()
+        for seq in (1, other.seq)
+    }
+    assert erased_rows == {1: [(2,)], 2: [(0,)]}
+
+
 def test_a_number_with_a_tab_is_found_by_its_pseudonym(
     unpublished: tuple[Layout, str], tmp_path: Path
 ) -> None:
