@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.transforms import Bbox
+from matplotlib.transforms import BboxBase
 
 from analysis.figures import Curve, Panel, Ratio, forest, survival_panel
 from analysis.flow import Step, flow_diagram
@@ -160,7 +160,7 @@ def test_the_flow_diagram_says_how_many_and_why() -> None:
     assert middles[0] > middles[1] > middles[3] > middles[5]
 
 
-def _within(inner: Bbox, outer: Bbox) -> bool:
+def _within(inner: BboxBase, outer: BboxBase) -> bool:
     return bool(
         outer.x0 <= inner.x0
         and inner.x1 <= outer.x1

@@ -168,7 +168,7 @@ def test_a_gate_does_not_let_pass_what_it_could_not_check(
     monkeypatch.setattr(engine.Warehouse, "is_alive", lambda self: False)
     broken = replace(example(Condition("no_such_column = 1")), severity="warning")
     unreached = replace(example(Condition("true"), "staging.stg_common__consent"), check_id="TST-2")
-    monkeypatch.setattr(gate.run, "all_checks", lambda: (broken, unreached))
+    monkeypatch.setattr("expectations.run.all_checks", lambda: (broken, unreached))
     with pytest.raises(gate.GateError, match=r"TST-2 .*the database stopped answering"):
         gate.check(gates, "staging", tmp_path)
 

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ import pytest
 from expectations import gate
 from expectations.checks import Key
 from expectations.run import Counts, all_checks
-from expectations.tables import columns
+from expectations.tables import MARTS, columns
 from pipeline import dbt_docs, diff, increment, ledger, manifest, publish, run, verify
 from pipeline.content import Content, content
 from pipeline.contract import Table, read_contract
@@ -34,6 +34,7 @@ from tests.processes import PARSED
 PATIENTS = 200
 MOST_CHECKS = 0.6
 """At least this share of the checks need not look at every patient."""
+BEFORE_MARTS = ("staging", "intermediate")
 TABLES = read_contract().tables.values()
 
 Row = dict[str, str]
@@ -98,13 +99,13 @@ def deliveries(tmp_path: Path) -> Deliveries:
     return Deliveries(first, changes, frozenset((new, *changed)))
 
 
-def contents(warehouse: Path) -> dict[str, Content]:
-    """What every mart holds, the results of the checks apart: they name their run."""
+def contents(warehouse: Path, schemas: Sequence[str] = MARTS) -> dict[str, Content]:
+    """What every table holds, the results of the checks apart: they name their run."""
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         found = connection.execute(
             "select table_schema || '.' || table_name from information_schema.tables "
-            "where table_schema in ('cohort', 'treatment', 'survival', 'safety', 'quality') "
-            "and table_name <> 'expectation_results'"
+            "where list_contains(?, table_schema) and table_name <> 'expectation_results'",
+            [list(schemas)],
         ).fetchall()
         return {name: content(connection, name, columns(connection, name)) for (name,) in found}
 
@@ -186,6 +187,11 @@ def test_changes_on_the_last_build_equal_a_full_build(
     assert contents(step.warehouse) != before
     assert checked(step) == checked(whole)
     assert checked(step) != found_before
+
+    # So is what is left of the tables before; what is numbered within a build is not.
+    remaining, all_there = (contents(one.warehouse, BEFORE_MARTS) for one in (step, whole))
+    assert remaining == {name: all_there[name] for name in remaining}
+    assert len(all_there) > len(remaining) > len(all_there) / 2
 
     # What is published is what a copy of the whole would be, and what its manifest says.
     file = tmp_path / publish.WAREHOUSE
