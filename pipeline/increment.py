@@ -176,9 +176,6 @@ def _merge(
             connection.execute(f"drop table {table.name}")
         elif table.name == QUARANTINE:
             _replace_quarantined(connection, work, delivery)
-        elif table.name == "staging.stg_common__delivery":
-            connection.execute(f"delete from {table.name}")
-            connection.execute(f"insert into {table.name} by name from changes.{table.name}")
         elif table.name != RESULTS_TABLE:
             whole.append(table.name.partition(".")[2])
     connection.execute("commit")
