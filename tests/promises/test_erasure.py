@@ -257,11 +257,16 @@ def test_what_others_share_is_erased_and_named_to_be_looked_at(
     assert erased_rows.fetchone() != (0,)
 
 
-def test_a_value_that_is_the_patients_alone_is_searched_for(
-    unpublished: tuple[Layout, str],
+@pytest.mark.parametrize("what", ["name", "pseudonym", "pseudonym under the key before"])
+def test_what_is_the_patients_alone_is_searched_for(
+    unpublished: tuple[Layout, str], tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layout, number = unpublished
-    (layout.work / "copy.txt").write_text(f"{WARD}: {NAME}")
+    copied = f"{WARD}: {NAME}" if what == "name" else key_of(number)
+    (layout.work / "copy.txt").write_text(copied)
+    if what.endswith("before"):
+        monkeypatch.setenv("RWE_KEY_FILE", str(tmp_path / "another.key"))
+        require_key(None)
     with pytest.raises(
         CommandError, match=r"still named in, or cannot be looked for in:\n  - .*copy\.txt"
     ) as told:
