@@ -262,8 +262,8 @@ def test_what_is_the_patients_alone_is_searched_for(
     unpublished: tuple[Layout, str], tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layout, number = unpublished
-    copied = f"{WARD}: {NAME}" if what == "name" else key_of(number)
-    (layout.work / "copy.txt").write_text(copied)
+    first_key, copy = key_of(number), layout.work / "copy.txt"
+    copy.write_text(f"{WARD}: {NAME}" if what == "name" else first_key)
     if what.endswith("before"):
         monkeypatch.setenv("RWE_KEY_FILE", str(tmp_path / "another.key"))
         require_key(None)
@@ -272,6 +272,10 @@ def test_what_is_the_patients_alone_is_searched_for(
     ) as told:
         erase(layout, number, "H01", **SILENT)
     assert told.value.exit_code == Exit.SECURITY
+    copy.unlink()
+    erase(layout, number, "H01", **SILENT)
+    for patient_key in (first_key, key_of(number)):  # whichever is given, it is known to be erased
+        erase(layout, patient_key, None, **SILENT)
 
 
 def test_a_patient_of_another_site_with_the_same_number_is_not_erased(
