@@ -117,9 +117,7 @@ def erase(
             _by_number(known, patient, site_code) if site_code else _by_key(layout, known, patient)
         )
         key = load_key()
-        digest = erasure_digest(min(found.keys), key)
-        note = layout.work / f"{ledger.ERASING}{digest}.json"
-        _recall(note, found)
+        note = _recall(layout.work, found)
         holders = _find_records(layout.work, known, found)
         _remember(note, found)
         held = _mark_withdrawn(layout, holders)
@@ -273,16 +271,20 @@ def _remember(note: Path, patient: _Patient) -> None:
     partial.replace(note)
 
 
-def _recall(note: Path, patient: _Patient) -> None:
-    """Learn what an erasure of the patient that did not end has kept."""
-    if not note.exists():
-        return
-    told = json.loads(note.read_text(encoding="utf-8"))
-    patient.site_code = patient.site_code or told["site_code"]
-    patient.number = patient.number or told["number"]
-    patient.keys |= set(told["keys"])
-    for text, columns in told["texts"].items():
-        patient.texts.setdefault(text, set()).update(columns)
+def _recall(work: Path, patient: _Patient) -> Path:
+    """Return the note on the patient, and learn what an erasure that did not end has kept in it."""
+    for note in ledger.unfinished_erasures(work):
+        told = json.loads(note.read_text(encoding="utf-8"))
+        named = patient.number and (patient.site_code, patient.number)
+        # After a change of the key the patient may be given by another pseudonym than before.
+        if patient.keys & set(told["keys"]) or named == (told["site_code"], told["number"]):
+            patient.site_code = patient.site_code or told["site_code"]
+            patient.number = patient.number or told["number"]
+            patient.keys |= set(told["keys"])
+            for text, columns in told["texts"].items():
+                patient.texts.setdefault(text, set()).update(columns)
+            return note
+    return work / f"{ledger.ERASING}{erasure_digest(min(patient.keys), load_key())}.json"
 
 
 def _tables(work: Path, delivery: Delivery) -> list[tuple[Table, Path, _File, int]]:
