@@ -221,7 +221,6 @@ No row is read before.
 | `unpacks to more than` | deliver the files themselves |
 | `the archive is broken, cut short or encrypted` | pack and deliver it again, without a password |
 | `before the one that is published` | deliver the newest extract |
-| `lies in the future` | correct the date |
 | `a column has no name` | take the comma from the end of the header, or name the column |
 | `has more than one row` | one row says what the delivery is |
 | `covers is neither` | write `all` or `changes` |

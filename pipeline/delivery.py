@@ -16,7 +16,6 @@ from collections import Counter
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -123,7 +122,6 @@ def land(folder: Path, work: Path, *, allow_older: bool = False) -> Delivery:
             covers=_covers(about, contract, folder),
             base_seq=None,
         )
-        _refuse_future(delivery, folder)
         delivery = replace(delivery, base_seq=_base(delivery, known, folder))
         _refuse_older(delivery, known, allow_older=allow_older)
         if base := next((d for d in known if d.seq == delivery.base_seq), None):
@@ -698,22 +696,6 @@ def _refuse_mixture(folder: Path, work: Path, base: Delivery, about: Row) -> Non
             [
                 "delivery.csv: synthetic is not what the delivery that these changes change says; "
                 "a warehouse holds invented patients or real ones"
-            ],
-        )
-
-
-def _refuse_future(delivery: Delivery, folder: Path) -> None:
-    """Refuse an extract that is yet to be drawn: all that come until then would be older."""
-    try:
-        drawn = date.fromisoformat(delivery.extract_date or "")
-    except ValueError:
-        return  # the first gate refuses it
-    if drawn > date.today() + timedelta(days=1):  # it may be tomorrow where it was drawn
-        raise _refused(
-            folder,
-            [
-                f"delivery.csv: extract_date {drawn} lies in the future; correct it, or the clock "
-                "of this machine"
             ],
         )
 

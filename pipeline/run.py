@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -89,7 +89,11 @@ def build(
     with on_record(layout, run_id, delivery):
         step("land: headers, hashes, archive, rows as text")
         landed = _land(delivery.resolve(), layout, allow_older=allow_older)
-        left_out = [*_passed_over(layout, landed), *_another_site(layout, landed)]
+        to_know = [
+            *_passed_over(layout, landed),
+            *_another_site(layout, landed),
+            *_dated_ahead(landed),
+        ]
 
         step("dbt build: staging, cohort, lines, endpoints, marts, and the checks at both gates")
         os.environ["RWE_RUN_ID"] = run_id
@@ -122,7 +126,7 @@ def build(
         warehouse=layout.current / WAREHOUSE,
         reports=[layout.current / f"{study_id}.html" for study_id in studies],
         quality=layout.current / quality_pages.SHAREABLE,
-        warnings=left_out + warnings + unlisted,
+        warnings=to_know + warnings + unlisted,
         disagreements=disagreements,
     )
 
@@ -189,6 +193,17 @@ def _another_site(layout: Layout, landed: Delivery) -> list[str]:
         f"the run published before held the patients of site {last.site_code}, this one holds "
         f"those of site {landed.site_code} alone; to keep both current, give each site folders of "
         "its own with --work and --published"
+    ]
+
+
+def _dated_ahead(landed: Delivery) -> list[str]:
+    """Say that an extract is yet to be drawn: a slip, unless all its dates are shifted."""
+    # It may be tomorrow where it was drawn.
+    if (landed.extract_date or "") <= f"{date.today() + timedelta(days=1)}":
+        return []
+    return [
+        f"extract_date {landed.extract_date} in delivery.csv lies in the future: deliveries drawn "
+        "before that day are older, and refused without --allow-older"
     ]
 
 

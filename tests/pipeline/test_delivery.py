@@ -189,14 +189,16 @@ def test_a_file_under_nearly_its_name_is_told_its_name(
     assert f"{name}: not a file of the contract; deliver it as consent.csv, or take it" in message
 
 
-def test_an_extract_that_is_yet_to_be_drawn_is_refused(delivery: Path, work: Path) -> None:
-    """All that come until then would be older than it. Where it was drawn it may be tomorrow."""
-    for days, refused in ((400, True), (2, True), (1, False)):
+def test_of_an_extract_that_is_yet_to_be_drawn_is_told_what_follows(
+    delivery: Path, work: Path
+) -> None:
+    """Where it was drawn it may be tomorrow."""
+    told = {}
+    for days in (1, 2, 400):
         drawn(delivery, f"{date.today() + timedelta(days)}")
-        if refused:
-            assert "lies in the future" in refusal(delivery, work)
-        else:
-            assert land(delivery, work).seq == 1
+        told[days] = run._dated_ahead(land(delivery, work))
+    assert told[1] == []
+    assert all("are older, and refused without --allow-older" in told[days][0] for days in (2, 400))
 
 
 def test_a_link_is_not_followed(delivery: Path, work: Path, tmp_path: Path) -> None:
