@@ -145,11 +145,15 @@ def exposure_analyses(
         if (known["time"] > months).any():
             later = landmark(known["time"], known["event"], given[known.index], at=months)
             later.index = known.index[later["row"]]
-        _enter_landmark(page, curve.lower(), contrast, later, len(patients) - len(later), months)
+        from_landmark = page.about(
+            later, landmark_months=months, time_origin=f"landmark at {months:g} months"
+        )
+        excluded = len(patients) - len(later)
+        _enter_landmark(from_landmark, curve.lower(), contrast, later, excluded)
         exposed = later["exposed"] == 1
         for order, level in enumerate(group.level_names):
             enter_curve(
-                page.about(later, landmark_months=months),
+                from_landmark,
                 curve,
                 level,
                 later[exposed == (level == analysis.contrast_level)],
@@ -170,11 +174,9 @@ def _enter_landmark(
     contrast: str,
     later: pd.DataFrame,
     excluded: int,
-    months: float,
 ) -> None:
     """Enter the comparison of those still observed at a landmark, by their group then."""
     exposed = later["exposed"] == 1
-    page = page.about(later, landmark_months=months)
     _enter_sides(
         page,
         variable,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import duckdb
 import numpy as np
 import pandas as pd
@@ -80,6 +82,10 @@ def test_landmark_curves_begin_with_those_still_observed(
     ]
     assert sum(int(rows["n_at_risk"].iloc[0]) for rows in groups) == len(later)
     assert all(rows["time_months"].iloc[0] == 0 for rows in groups)
+    said = [
+        json.loads(text) for text in book[book["variable"] == "os landmark 6 months"]["parameters"]
+    ]
+    assert {parameters["time_origin"] for parameters in said} == {"landmark at 6 months"}
     exposed = book[
         (book["variable"] == "os landmark 6 months") & (book["statistic"] == "exposed_n")
     ]
