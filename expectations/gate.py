@@ -60,7 +60,7 @@ class Plugin(BasePlugin):
         self.connection = conn
 
     def load(self, source_config: SourceConfig) -> pa.Table:
-        """Run the checks of the gate whose source is named, where the command builds, and rows."""
+        """Run the checks of the gate whose source is named; none if the command builds no rows."""
         assert self.creds is not None
         if get_flags().WHICH not in BUILDS or get_flags().EMPTY:
             return _counted({"not_run": 0})
