@@ -118,6 +118,7 @@ def build(delivery: Delivery, last: LastBuild, layout: Layout, progress: Progres
     forget_build(layout)
     landed = ledger.landed(layout.work, delivery.seq)
     whole = layout.warehouse.rename(layout.work / WHOLE)
+    _copy_seeds(whole, layout.warehouse)
     dbt_build(landed, layout, progress, only_changes=True)
     changes = layout.warehouse.rename(layout.work / CHANGES)
     whole.rename(layout.warehouse)
@@ -131,6 +132,19 @@ def build(delivery: Delivery, last: LastBuild, layout: Layout, progress: Progres
     with gate.knowing(counts):
         dbt_build(landed, layout, progress, select=from_whole)
     changes.unlink()
+
+
+def _copy_seeds(whole: Path, target: Path) -> None:
+    """Begin a build with the seeds of the last one, which were loaded and tested with it."""
+    with duckdb.connect(str(target)) as connection:
+        connection.execute(f"attach '{quoted(whole)}' as whole (read_only)")
+        connection.execute(f"create schema {REFERENCE}")
+        seeds = connection.execute(
+            "select table_name from duckdb_tables() where (database_name, schema_name) = (?, ?)",
+            ["whole", REFERENCE],
+        ).fetchall()
+        for (seed,) in seeds:
+            connection.execute(f"create table {REFERENCE}.{seed} as from whole.{REFERENCE}.{seed}")
 
 
 def set_aside(connection: duckdb.DuckDBPyConnection, patients: Path, target: Path) -> None:

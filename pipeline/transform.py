@@ -43,11 +43,12 @@ def dbt_build(
 
     `delivery` is its folder, or that of what was landed from it, which is not read again. All
     models are built, into a new file; with `select` those alone, into the file that is there. With
-    `only_changes` a delivery of changes is built without the patients that it does not name. Raises
-    CommandError with dbt's reason if a model, a test or a blocking check fails.
+    `only_changes` a delivery of changes is built without the patients that it does not name, into a
+    file that holds the seeds. Raises CommandError with dbt's reason if a model, a test or a
+    blocking check fails.
     """
     layout.work.mkdir(parents=True, exist_ok=True)
-    if not select:
+    if not (select or only_changes):
         for leftover in layout.work.glob(f"{layout.warehouse.name}*"):
             remove(leftover)
     finished = 0
@@ -55,7 +56,8 @@ def dbt_build(
     # patients is tested again.
     selection = ["--select", *select, "--indirect-selection=cautious"] if select else []
     if only_changes:  # the files are those of all deliveries that stand, the rows are not
-        selection = ["--exclude", "source_files+1,resource_type:test", *GATES]
+        selection = ["--select", "resource_type:model"]
+        selection += ["--exclude", "source_files+1,resource_type:test", *GATES]
 
     def follow(event: Any) -> None:
         nonlocal finished

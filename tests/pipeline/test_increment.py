@@ -125,6 +125,17 @@ def rows_of(folder: Path, table: Table) -> list[Row]:
         return list(csv.DictReader(stream))
 
 
+def of_seeds(layout: Layout) -> set[str]:
+    """The names of the seeds, and of the tests that look at nothing else."""
+    nodes = json.loads((layout.target / "manifest.json").read_text())["nodes"].values()
+    return {
+        node["name"]
+        for node in nodes
+        if node["resource_type"] in ("seed", "test")
+        and all(name.startswith("seed.") for name in node["depends_on"].get("nodes", []))
+    }
+
+
 def test_changes_on_the_last_build_equal_a_full_build(
     deliveries: Deliveries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,7 +182,7 @@ def test_changes_on_the_last_build_equal_a_full_build(
     before, found_before = contents(step.warehouse), checked(step)
     two, ran_for_changes = built(deliveries.changes)
     assert len(ran) > 200
-    assert ran - ran_for_changes == set()
+    assert ran - ran_for_changes == of_seeds(step)
     assert entered == set(), "the environment moves while a thread copies"
     assert began_with == [step.published / one.run_id]
     assert len(known) > MOST_CHECKS * len(all_checks())
