@@ -118,6 +118,6 @@ def analyse(connection: duckdb.DuckDBPyConnection, study: Study) -> Ledger:
             raise StudyError(
                 f"Study {study.study_id}, study_analyses: {analysis.exhibit} has the analysis "
                 f"{analysis.kind} of {analysis.population} twice, or two that enter the same "
-                f"number. Give the one called {analysis.title!r} an exhibit of its own."
+                f"number. Give the one called {analysis.title!r} an exhibit of its own, or none."
             ) from None
     return ledger

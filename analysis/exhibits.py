@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from typing import Any
 
 import duckdb
@@ -241,14 +240,15 @@ def _sections(study: Study, book: Book, drawn: Drawn) -> list[Section]:
     """Sections that the study has analyses for, in the order a clinician reads."""
     found = []
     for identifier, title, kinds in SECTIONS:
-        chosen = [analysis for analysis in study.analyses if analysis.kind in kinds]
+        chosen: dict[str, list[Analysis]] = {}
+        for analysis in study.analyses:
+            if analysis.kind in kinds:
+                chosen.setdefault(analysis.exhibit, []).append(analysis)
         exhibits = [
             _of(own[0], empty=True)
             if study.levels.empty
             else _with_its_line(study, book, own, _BUILDERS[own[0].kind](study, book, drawn, own))
-            for own in (
-                list(analyses) for _, analyses in groupby(chosen, key=lambda each: each.exhibit)
-            )
+            for own in chosen.values()
         ]
         if exhibits:
             found.append(Section(identifier, title, exhibits))

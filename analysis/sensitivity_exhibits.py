@@ -101,9 +101,10 @@ def _statistics(analysis: Analysis) -> Interval:
 def _what(study: Study, analysis: Analysis) -> str:
     number = analysis.line_number
     origin = "" if number == FIRST_LINE else f", from line {number}"
-    if analysis.contrast and _is_ratio(analysis):
-        return f"{analysis.endpoint}, {analysis.contrast}{origin}"
-    return f"Median {analysis.endpoint}, {study.population(analysis.population).label}{origin}"
+    whom = f"{study.population(analysis.population).label}{origin}"
+    if _is_ratio(analysis):
+        return f"{analysis.endpoint}, {analysis.contrast}, {whom}"
+    return f"Median {analysis.endpoint}, {whom}"
 
 
 def _point(page: BookPage, analysis: Analysis, level: str) -> Point:

@@ -13,7 +13,7 @@ from analysis.figures import ratio_ticks
 from analysis.pictures import FULL_WIDTH, INK, MUTED, PALETTE, Picture, drawing
 
 #: Inches; a label of several lines takes so much more for each.
-ROW, LINE, HEAD, FOOT = 0.2, 0.1, 0.5, 0.42
+ROW, LINE, HEAD_LINE, FOOT = 0.2, 0.1, 0.11, 0.42
 #: Rows left free between two kinds of definitions.
 BETWEEN = 0.5
 LABELS, GAP, EDGE = 2.35, 0.22, 0.12
@@ -80,14 +80,16 @@ def sensitivity_forest(
         place += BETWEEN
     depth = place - BETWEEN
     plot = ROW * depth
-    height = HEAD + plot + FOOT
+    heads = [textwrap.wrap(column.title, HEAD_CHARACTERS) for column in columns]
+    head = HEAD_LINE * (1 + max(map(len, heads)))
+    height = head + plot + FOOT
     width = (FULL_WIDTH - LABELS - EDGE - GAP * (len(columns) - 1)) / len(columns)
     headings = set(blocks)
     with drawing(FULL_WIDTH, height) as figure:
         for at, label, strong in texts:
             figure.text(
                 0.005 if label in headings else 0.02,
-                1 - (HEAD + ROW * (at + 0.5)) / height,
+                1 - (head + ROW * (at + 0.5)) / height,
                 label,
                 va="center",
                 ha="left",
@@ -96,15 +98,15 @@ def sensitivity_forest(
                 color=MUTED if label in headings else INK,
                 fontweight="bold" if strong else "normal",
             )
-        for number, column in enumerate(columns):
+        for number, (column, words) in enumerate(zip(columns, heads, strict=True)):
             left = LABELS + number * (width + GAP)
             axes = figure.add_axes(
                 (left / FULL_WIDTH, FOOT / height, width / FULL_WIDTH, plot / height)
             )
             figure.text(
                 (left + width / 2) / FULL_WIDTH,
-                1 - 0.24 / height,
-                "\n".join(textwrap.wrap(column.title, HEAD_CHARACTERS)),
+                1 - head / 2 / height,
+                "\n".join(words),
                 va="center",
                 ha="center",
                 fontsize=6.6,

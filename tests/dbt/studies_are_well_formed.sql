@@ -61,14 +61,21 @@
 
 {% set of_response = ['response_source', 'stop_at_progression', 'minimum_stable_days', 'confirmation_days', 'max_not_evaluable_between', 'accept_stable_between', 'missing_is_not_evaluable'] %}
 
-{# column of study_analyses, and the kinds that need it #}
-{% set needs = [
-    ('endpoint', ['follow_up', 'response_duration', 'survival', 'cumulative_incidence', 'univariable', 'cox', 'univariable_ratios', 'imputation', 'weighting', 'e_values', 'line_rule_sets', 'endpoint_rule_sets']),
-    ('group_variable', ['quantity', 'count_within', 'cross_count', 'response', 'adverse_events', 'swimmer', 'line_transitions', 'line_reasons', 'characteristics_by_group', 'missingness', 'weighting', 'e_values']),
-    ('detail_variable', ['count_within', 'cross_count']),
-    ('detail_level', ['count_within']),
-    ('contrast_level', ['weighting']),
+{# column of study_analyses, the kinds that need it, and further kinds that may have it #}
+{% set asked = [
+    ('endpoint', ['follow_up', 'response_duration', 'survival', 'cumulative_incidence', 'univariable', 'cox', 'univariable_ratios', 'imputation', 'weighting', 'e_values', 'line_rule_sets', 'endpoint_rule_sets'], []),
+    ('group_variable', ['quantity', 'count_within', 'cross_count', 'response', 'adverse_events', 'swimmer', 'line_transitions', 'line_reasons', 'characteristics_by_group', 'missingness', 'weighting', 'e_values'], ['survival', 'cumulative_incidence', 'line_rule_sets', 'endpoint_rule_sets']),
+    ('detail_variable', ['count_within', 'cross_count'], []),
+    ('detail_level', ['count_within'], []),
+    ('contrast', ['weighting'], ['survival', 'line_rule_sets', 'endpoint_rule_sets']),
+    ('contrast_level', ['weighting'], ['survival', 'line_rule_sets', 'endpoint_rule_sets']),
+    ('pairwise', [], ['survival']),
+    ('landmark_months', [], ['survival']),
+    ('covariates', ['weighting'], ['imputation']),
 ] %}
+
+{# kinds of numbers that the text cites; every other kind is a table or a figure #}
+{% set of_text = ['population_size', 'quantity', 'follow_up'] %}
 
 {# characteristic, or rule, and the values that it can have (patient_characteristics) #}
 {% set source_values = [
@@ -130,14 +137,77 @@ from {{ ref(seed) }}
 where least({{ columns | join(', ') }}) < 0
 union all
 {%- endfor %}
-{%- for column, kinds in needs %}
+{%- for column, needed, allowed in asked %}
 select
-    'study_analyses: ' || kind || ' needs {{ column }}' as fault,
+    'study_analyses: ' || kind || case
+        when {{ column }} is null then ' needs {{ column }}' else ' takes no {{ column }}'
+    end as fault,
     study_id || ', ' || display_order as seed_row
 from {{ ref('study_analyses') }}
-where kind in ('{{ kinds | join("', '") }}') and {{ column }} is null
+where
+    ({{ column }} is null and kind in ('{{ needed | join("', '") }}'))
+    or ({{ column }} is not null and kind not in ('{{ (needed + allowed) | join("', '") }}'))
 union all
 {%- endfor %}
+select
+    'study_analyses: pairwise and landmark_months need a group_variable' as fault,
+    study_id || ', ' || display_order as seed_row
+from {{ ref('study_analyses') }}
+where group_variable is null and coalesce(pairwise, landmark_months) is not null
+union all
+select
+    'study_analyses: ' || kind || ' of a group_variable needs contrast and contrast_level' as fault,
+    study_id || ', ' || display_order as seed_row
+from {{ ref('study_analyses') }}
+where
+    kind in ('line_rule_sets', 'endpoint_rule_sets')
+    and group_variable is not null
+    and contrast_level is null
+union all
+select
+    'study_analyses: exhibit is ' || case
+        when kind in ('{{ of_text | join("', '") }}') then 'text' else 'tableN, figN, tableSN or figSN'
+    end || ' of ' || kind as fault,
+    study_id || ', ' || display_order || ', ' || exhibit as seed_row
+from {{ ref('study_analyses') }}
+where
+    case
+        when kind in ('{{ of_text | join("', '") }}') then exhibit <> 'text'
+        else exhibit like '% %' or not (exhibit like 'table_%' or exhibit like 'fig_%')
+    end
+union all
+select
+    'study_analyses: an exhibit cannot show such rows together; give each one of its own' as fault,
+    study_id || ', ' || exhibit as seed_row
+from (
+    select
+        *,
+        case
+            when kind in ('characteristics', 'count_within') then 'characteristics'
+            when kind in ('line_rule_set_changes', 'line_rule_sets', 'endpoint_rule_sets') then 'rule sets'
+            else kind
+        end as shown_as
+    from {{ ref('study_analyses') }}
+    where exhibit <> 'text'
+) as analyses
+group by study_id, exhibit
+having
+    count(distinct shown_as) > 1
+    or (count(distinct endpoint) > 1 and min(shown_as) = 'cumulative_incidence')
+    or (count(distinct population) > 1 and min(shown_as) not in ('cross_count', 'rule sets'))
+    or (
+        count(*) > 1
+        and min(shown_as) not in ('characteristics', 'survival', 'cumulative_incidence', 'cross_count', 'rule sets')
+    )
+union all
+select
+    'study_analyses: count_within needs a row of kind characteristics in its exhibit' as fault,
+    study_id || ', ' || exhibit as seed_row
+from {{ ref('study_analyses') }}
+where kind in ('characteristics', 'count_within')
+group by study_id, exhibit
+having min(kind) = 'count_within'
+union all
 select
     'study_analyses: the endpoint rule set of the study (studies) has no such endpoint' as fault,
     analyses.study_id || ', ' || analyses.display_order || ', ' || analyses.endpoint as seed_row
