@@ -34,12 +34,12 @@ left join {{ ref('ingredients') }} as ingredients
 where ingredients.ingredient is null
 union all
 select
-    'rule sets: the rule set that it varies is not there' as fault,
+    'rule sets: the rule set that it varies is not there, or varies another' as fault,
     rule_sets.rule_set_id as seed_row
 from {{ ref('line_rule_sets') }} as rule_sets
 left join {{ ref('line_rule_sets') }} as bases
     on rule_sets.base_rule_set_id = bases.rule_set_id
-where bases.rule_set_id is null
+where bases.rule_set_id is null or bases.base_rule_set_id <> bases.rule_set_id
 union all
 select
     'synonyms: listed twice' as fault,

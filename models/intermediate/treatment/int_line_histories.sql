@@ -33,8 +33,10 @@ with histories as (
     from {{ ref('int_study_index') }} as study_index
     inner join {{ ref('studies') }} as studies
         on study_index.study_id = studies.study_id
+    inner join {{ ref('line_rule_sets') }} as own_rule_set
+        on studies.line_rule_set_id = own_rule_set.rule_set_id
     inner join {{ ref('line_rule_sets') }} as line_rule_sets
-        on studies.line_rule_set_id = line_rule_sets.base_rule_set_id
+        on own_rule_set.base_rule_set_id = line_rule_sets.base_rule_set_id
 ),
 
 earlier_days as (

@@ -56,8 +56,10 @@ rule_sets as (
         studies.line_rule_set_id,
         line_rule_sets.rule_set_id
     from {{ ref('studies') }} as studies
+    inner join {{ ref('line_rule_sets') }} as own_rule_set
+        on studies.line_rule_set_id = own_rule_set.rule_set_id
     inner join {{ ref('line_rule_sets') }} as line_rule_sets
-        on studies.line_rule_set_id = line_rule_sets.base_rule_set_id
+        on own_rule_set.base_rule_set_id = line_rule_sets.base_rule_set_id
 ),
 
 own_answers as (
