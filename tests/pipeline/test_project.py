@@ -73,6 +73,16 @@ def test_no_test_of_a_model_forbids_what_a_check_lets_pass() -> None:
     assert [(model, column) for model, column in tested if column in keys] == []
 
 
+def test_every_column_of_a_seed_has_a_type() -> None:
+    """Else dbt guesses: without a value, as in a seed that is left empty, it is a number."""
+    files = (processes.PROJECT / "seeds").rglob("*.yml")
+    seeds = [seed for file in files for seed in yaml.safe_load(file.read_text("utf-8"))["seeds"]]
+    assert len(seeds) > 20
+    for seed in seeds:
+        typed = set(seed["config"]["column_types"])
+        assert typed == {column["name"] for column in seed["columns"]}, seed["name"]
+
+
 def test_dbt_clean_leaves_what_was_delivered_and_the_audit_trail() -> None:
     settings = yaml.safe_load((processes.PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
     assert settings["clean-targets"] == ["target"]
